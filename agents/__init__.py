@@ -1,0 +1,1 @@
+"""Controllers: what picks the transformations. Rules, and a policy learned by PPO."""

@@ -1,0 +1,59 @@
+"""The policy network: its parameters do not depend on how many blocks a child has."""
+
+import torch
+from torch import Tensor, nn
+
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+
+
+def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, outputs), nn.Tanh())
+
+
+class BlockNetwork(nn.Module):
+    """Deep Sets over the rows of blocks (Zaheer et al., 2017, https://arxiv.org/abs/1703.06114).
+
+    h_i = φ(block_i),  g = ρ(globals, mean_i h_i, max_i h_i); one linear map of g gives the logits of
+    the operations on the child, another, of (h_i, g), those on block i, a third the value.
+
+    Args:
+        hidden: units of each layer.
+    """
+
+    def __init__(self, hidden: int = 64) -> None:
+        super().__init__()
+        self.encode_block = _mlp(len(BLOCK_FEATURES), hidden, hidden)
+        self.encode_child = _mlp(len(GLOBAL_FEATURES) + 2 * hidden, hidden, hidden)
+        self.join = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh())
+        self.block_logits = nn.Linear(hidden, len(BLOCK_OPERATIONS))
+        self.child_logits = nn.Linear(hidden, len(CHILD_OPERATIONS))
+        self.value = nn.Linear(hidden, 1)
+
+    @torch.no_grad()
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw orthogonal weights; the last maps are small, so that the first policy is near uniform."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            else:
+                last = name.startswith(("block_logits", "child_logits"))
+                nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
+
+    def forward(self, globals_: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (n, actions), in the order of the action table, and values (n,).
+
+        Args:
+            globals_: (n, 19).
+            blocks: (n, rows, 17); rows whose ``present`` is zero are ignored.
+        """
+        present = blocks[..., :1]  # (n, rows, 1)
+        encoded = self.encode_block(blocks) * present
+        mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
+        highest = encoded.masked_fill(present == 0, -1.0).amax(dim=1)
+        child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
+        spread = child.unsqueeze(1).expand(-1, blocks.shape[1], -1)
+        joined = self.join(torch.cat([encoded, spread], dim=2))
+        logits = torch.cat([self.child_logits(child), self.block_logits(joined).flatten(1)], dim=1)
+        # The value learns from what the policy sees, but does not bend it.
+        return logits, self.value(child.detach()).squeeze(1)

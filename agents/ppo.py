@@ -1,0 +1,193 @@
+"""MaskablePPO over groups of whole episodes that worker processes play."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer, MaskableDictRolloutBufferSamples
+from sb3_contrib.common.maskable.distributions import MaskableDistribution
+from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from torch import Tensor
+
+from mse_rl.agents.grouping import TRAINING, context_of, group_advantages, rollout_seed
+from mse_rl.agents.network import BlockNetwork
+from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
+from mse_rl.agents.rollout import Episode
+from mse_rl.config import PPOConfig
+from mse_rl.envs.expansion import ExpansionEnv
+
+Observations = dict[str, Tensor]
+
+
+class BlockPolicy(MaskableMultiInputActorCriticPolicy):
+    """The policy network, as Stable-Baselines3 asks for it."""
+
+    def _build(self, lr_schedule: Callable[[float], float]) -> None:
+        self.network = BlockNetwork()
+        self.network.birth_(torch.Generator().manual_seed(torch.initial_seed()))
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
+
+    def _distribution(self, obs: Observations, action_masks: Any) -> tuple[MaskableDistribution, Tensor]:
+        logits, values = self.network(obs["globals"], obs["blocks"])
+        distribution = self.action_dist.proba_distribution(action_logits=logits)
+        if action_masks is not None:
+            distribution.apply_masking(action_masks)
+        return distribution, values
+
+    def forward(  # type: ignore[override]
+        self, obs: Observations, deterministic: bool = False, action_masks: Any = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions, values and log-probabilities, (n,) each."""
+        distribution, values = self._distribution(obs, action_masks)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, values, distribution.log_prob(actions)
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: Observations, actions: Tensor, action_masks: Any = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values, log-probabilities and entropy, (n,) each."""
+        distribution, values = self._distribution(obs, action_masks)
+        return values, distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(  # type: ignore[override]
+        self, obs: Observations, action_masks: Any = None
+    ) -> MaskableDistribution:
+        """Return the distribution over actions."""
+        return self._distribution(obs, action_masks)[0]
+
+    def predict_values(self, obs: Observations) -> Tensor:  # type: ignore[override]
+        """Return values (n,)."""
+        return self._distribution(obs, None)[1]
+
+
+class GroupRolloutBuffer(MaskableDictRolloutBuffer):
+    """Whole episodes, in groups; advantages are relative to the group.
+
+    Episodes that end early leave rows unused at the end: only the first ``rows`` are given out.
+    """
+
+    rows: int
+
+    def fill(self, groups: list[list[Episode]], policy: BlockPolicy) -> None:
+        """Take the episodes of an update."""
+        self.reset()
+        advantages = np.concatenate([a for group in groups for a in group_advantages(group)])
+        # One scale for all: the spread of a minibatch or of a group would be noise.
+        advantages /= np.sqrt(np.mean(advantages**2)) + 1e-8
+        episodes = [episode for group in groups for episode in group]
+        self.rows = len(advantages)
+        filled = slice(0, self.rows)
+        for key, stored in self.observations.items():
+            stored[filled, 0] = [step[key] for episode in episodes for step in episode.observations]
+        self.actions[filled, 0, 0] = [action for episode in episodes for action in episode.actions]
+        self.action_masks[filled, 0] = [mask for episode in episodes for mask in episode.masks]
+        self.rewards[filled, 0] = [reward for episode in episodes for reward in episode.rewards]
+        self.returns[filled, 0] = np.concatenate([np.cumsum(e.rewards[::-1])[::-1] for e in episodes])
+        self.advantages[filled, 0] = advantages
+        self._evaluate(policy, filled)
+        self.pos, self.full = self.buffer_size, True
+
+    @torch.no_grad()
+    def _evaluate(self, policy: BlockPolicy, filled: slice) -> None:
+        obs = {key: self.to_torch(stored[filled, 0]) for key, stored in self.observations.items()}
+        actions = self.to_torch(self.actions[filled, 0, 0]).long()
+        values, log_probs, _ = policy.evaluate_actions(obs, actions, self.action_masks[filled, 0])
+        self.values[filled, 0], self.log_probs[filled, 0] = values.numpy(), log_probs.numpy()
+
+    def get(self, batch_size: int | None = None) -> Iterator[MaskableDictRolloutBufferSamples]:  # type: ignore[override]
+        """Yield the rows in random order, in near-equal minibatches of about ``batch_size``."""
+        if not self.generator_ready:
+            self.observations = {key: self.swap_and_flatten(obs) for key, obs in self.observations.items()}
+            for name in ("actions", "values", "log_probs", "advantages", "returns", "action_masks"):
+                setattr(self, name, self.swap_and_flatten(getattr(self, name)))
+            self.generator_ready = True
+        order = np.random.permutation(self.rows)  # noqa: NPY002 - Stable-Baselines3 seeds this one
+        parts = max(1, round(self.rows / (batch_size or self.rows)))
+        for indices in np.array_split(order, parts):
+            yield self._get_samples(indices)
+
+
+class GroupedPPO(MaskablePPO):
+    """MaskablePPO whose rollouts are groups of whole episodes, played by a pool of workers.
+
+    γ = 1 and no bootstrapping: an episode's return is what the finished child is worth.
+
+    Args:
+        env: gives spaces and contexts; nothing is trained in it.
+        pool: plays the episodes.
+        config: the numbers of PPO.
+        seed: of the run.
+        on_episode: called with every episode, in order.
+    """
+
+    def __init__(
+        self,
+        env: ExpansionEnv,
+        pool: WorkerPool,
+        config: PPOConfig,
+        *,
+        seed: int,
+        on_episode: Callable[[Episode], None],
+    ) -> None:
+        self.pool, self.config, self.contexts, self.on_episode = pool, config, env, on_episode
+        self.groups_done = 0
+        rows = config.episodes_per_update * env.config.growth.slices
+        super().__init__(
+            BlockPolicy,
+            DummyVecEnv([lambda: env]),
+            learning_rate=LinearSchedule(config.policy_learning_rate, config.policy_learning_rate_end, 1.0),
+            n_steps=rows,
+            batch_size=max(2, rows // 4),
+            n_epochs=config.epochs,
+            gamma=1.0,
+            gae_lambda=1.0,
+            clip_range=config.clip_range,
+            ent_coef=config.entropy_weight,
+            normalize_advantage=False,
+            rollout_buffer_class=GroupRolloutBuffer,
+            seed=seed,
+            device="cpu",
+        )
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+        use_masking: bool = True,
+    ) -> bool:
+        """Play the groups of one update, and fill the buffer with them."""
+        assert isinstance(rollout_buffer, GroupRolloutBuffer)
+        assert isinstance(self.policy, BlockPolicy)
+        callback.on_rollout_start()
+        groups = []
+        for group in self.pool.play(self._jobs()):
+            groups.append(group)
+            for episode in group:
+                self.on_episode(episode)
+        self.groups_done += len(groups)
+        self.num_timesteps += n_rollout_steps
+        rollout_buffer.fill(groups, self.policy)
+        callback.on_rollout_end()
+        return True
+
+    def _jobs(self) -> list[Job]:
+        assert isinstance(self.policy, BlockPolicy)
+        assert self.seed is not None
+        weights = PolicyWeights.of(self.policy.network, draws=True)
+        rollouts = range(self.config.rollouts)
+        return [
+            Job(
+                controllers=(weights,) * len(rollouts),
+                context=context_of(self.contexts, self.seed, TRAINING, number),
+                seeds=tuple(rollout_seed(self.seed, TRAINING, number, rollout) for rollout in rollouts),
+            )
+            for number in range(self.groups_done, self.groups_done + self.config.groups)
+        ]

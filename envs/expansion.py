@@ -1,0 +1,215 @@
+"""The Gymnasium face of growth."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from mse_rl.config import ExpansionConfig
+from mse_rl.cost import cost
+from mse_rl.data import Task, load_task
+from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.observation import Observation, observation_space, observe
+from mse_rl.growth import CacheEntry, GrowthProcess
+from mse_rl.networks import Child
+from mse_rl.reward import Worth, terms
+from mse_rl.search_space import starting_architecture
+from mse_rl.training import TrajectoryCache
+
+ILLEGAL_PENALTY = 0.01
+"""What an illegal action costs; it does nothing else."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What tells one episode from another before the first decision.
+
+    Args:
+        task: index of the dataset.
+        seed: of first weights, order of data and all else that is drawn.
+        budget_multiple: FLOPs budget over the FLOPs of the first child; not used where the
+            configuration gives the budget.
+    """
+
+    task: int
+    seed: int
+    budget_multiple: float
+
+
+class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
+    """One episode trains one child network, from small to finished.
+
+    Before each of its slices the controller picks a transformation of the child, or waits, or
+    stops growth; then the child trains for a slice.
+
+    **Action**: ``Discrete``; first the operations on the child, then those on each block.
+
+    | action | transformation |
+    |---|---|
+    | 0 | wait |
+    | 1 | stop: only ``wait`` is legal from then on; training goes on |
+    | 2 + 5·row | deepen: a new block after the block of that row |
+    | 3 + 5·row, 4 + 5·row | widen_inner of that block, ×1.5 and ×2 |
+    | 5 + 5·row, 6 + 5·row | widen_stream of the stage that the block is first of, ×1.5 and ×2 |
+
+    ``action_masks()`` says which are legal: those that keep the child within the search space, the
+    FLOPs budget and the memory budget. An illegal action is a ``wait`` that costs 0.01.
+
+    **Observation**: ``Dict`` of finite float32 boxes, in [-2, 8], where -2 means "not seen yet".
+
+    | key | shape | values |
+    |---|---|---|
+    | globals | (19,) | see ``GLOBAL_FEATURES``: time and budget left, losses, skill, their changes, ... |
+    | blocks | (rows, 17) | one row per block, see ``BLOCK_FEATURES``; rows without a block are zero |
+
+    **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.reward``).
+
+    **End**: terminated after the schedule's last slice, at the target skill, or when the child
+    diverges, whose skill counts as 0; truncated at the time limit.
+
+    **Info**: ``task``, ``slice``, ``skill``, ``flops``, ``flops_budget``, ``training_flops``,
+    ``utility`` (Φ), ``terms`` (of Φ), ``transformation``, ``target``, ``illegal``, ``diverged``
+    and ``receipt``. Nothing in it differs between two runs of the same episode.
+
+    **Reset**: ``options={"context": Context(...)}`` says which episode it shall be; without it
+    the context is drawn from the environment's own random numbers.
+
+    Args:
+        config: tasks, children, schedule, budget and reward.
+        tasks: the datasets, where they are loaded already.
+        init: a child grown before, from which every episode starts.
+        render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
+    """
+
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own declaration
+
+    def __init__(
+        self,
+        config: ExpansionConfig | None = None,
+        *,
+        tasks: tuple[Task, ...] | None = None,
+        init: Child | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        self.config = config or ExpansionConfig()
+        loaded = tasks or tuple(load_task(name, self.config.data) for name in self.config.task)
+        self.tasks = tuple(task.to(self.config.device) for task in loaded)
+        self.init = init
+        self.render_mode = render_mode
+        self.actions = ActionTable(self.config.space.max_blocks)
+        self.action_space = spaces.Discrete(len(self.actions))
+        self.observation_space = observation_space(self.actions.rows)
+        capacity = self.config.cache_mb << 20
+        self.cache: TrajectoryCache[CacheEntry] | None = TrajectoryCache(capacity) if capacity else None
+        self._process: GrowthProcess | None = None
+        self._line = ""
+
+    @property
+    def process(self) -> GrowthProcess:
+        """The growth that is going on.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self._process is None:
+            raise gymnasium.error.ResetNeeded("call reset() before the environment is used")
+        return self._process
+
+    def draw_context(self, rng: np.random.Generator) -> Context:
+        """Draw an episode's task, seed and budget; the budget log-uniformly."""
+        low, high = self.config.budget.budget_low, self.config.budget.budget_high
+        return Context(
+            task=int(rng.integers(len(self.tasks))),
+            seed=int(rng.integers(2**31)),
+            budget_multiple=float(low * (high / low) ** rng.random()),
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; see the class for ``options``."""
+        super().reset(seed=seed)
+        context = (options or {}).get("context") or self.draw_context(self.np_random)
+        self._process = GrowthProcess(
+            self.tasks[context.task],
+            self.config.growth,
+            optimizer=self.config.optimizer,
+            space=self.config.space,
+            seed=context.seed,
+            flops_budget=self._flops_budget(context),
+            init=self.init,
+            cache=self.cache,
+        )
+        return self._observation(), self._info()
+
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Decode, transform, train a slice, evaluate, reward, observe."""
+        process = self.process
+        worth_before = sum(self._terms().values())
+        decision = self.actions.decode(int(action), process.state.architecture)
+        illegal = decision is None or not process.legal(*decision)
+        name, target = ("wait", None) if decision is None or illegal else decision
+        process.advance(name, target)
+        info = self._info() | {"transformation": name, "target": target, "illegal": illegal}
+        reward = info["utility"] - worth_before - ILLEGAL_PENALTY * illegal
+        terminated = process.complete
+        truncated = process.timed_out and not terminated
+        self._line = (
+            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:18} "
+            f"skill {info['skill']:.4f}  {info['flops'] / 1e6:.3f} MFLOPs"
+        )
+        return self._observation(), reward, terminated, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are legal now, as sb3-contrib's MaskablePPO asks for them."""
+        return self.actions.mask(self.process)
+
+    def render(self) -> str | None:
+        """Return the last decision as a line of text."""
+        return self._line if self.render_mode == "ansi" else None
+
+    def _flops_budget(self, context: Context) -> int:
+        if self.config.budget.flops_budget is not None:
+            return self.config.budget.flops_budget
+        task = self.tasks[context.task]
+        first = (
+            self.init.architecture
+            if self.init
+            else starting_architecture(
+                self.config.growth.family, task.input_shape, task.classes, self.config.space
+            )
+        )
+        return int(cost(first).flops * context.budget_multiple)
+
+    def _observation(self) -> Observation:
+        return observe(self.process, self.config.reward, self.actions.rows)
+
+    def _terms(self) -> dict[str, float]:
+        process = self.process
+        worth = Worth(
+            skill=process.state.validation.skill,
+            flops=process.state.flops,
+            flops_start=process.first_flops,
+            flops_budget=process.flops_budget,
+            training_share=process.training_share,
+        )
+        return terms(worth, self.config.reward)
+
+    def _info(self) -> dict[str, Any]:
+        process, parts = self.process, self._terms()
+        state = process.state
+        return {
+            "task": process.task.name,
+            "slice": state.slice_index,
+            "skill": state.validation.skill,
+            "flops": state.flops,
+            "flops_budget": process.flops_budget,
+            "training_flops": state.training_flops,
+            "utility": sum(parts.values()),
+            "terms": parts,
+            "diverged": state.diverged,
+            "receipt": None if state.receipt is None else asdict(state.receipt),
+        }

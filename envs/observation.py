@@ -1,0 +1,155 @@
+"""What the controller sees: nothing in it is tied to one dataset, size or budget."""
+
+from math import log, log1p, log2, log10
+from typing import cast
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from mse_rl.architecture import Position
+from mse_rl.cost import BLOCK_COSTS, FRAME_COSTS, block_cost
+from mse_rl.growth import GrowthProcess, GrowthState
+from mse_rl.reward import RewardConfig
+
+UNSEEN = -2.0
+"""Stands for what has not been seen yet; below everything that can be seen."""
+HIGH = 8.0
+"""Values are scaled to lie around [-1, 1], and clipped to [-1, 8]."""
+
+GLOBAL_FEATURES = (
+    "time_left",
+    "stopped",
+    "budget_left",  # doublings of FLOPs until the budget, over 8
+    "growth",  # doublings of FLOPs since the start, over 8
+    "training_share",
+    "training_loss",  # over ln K: 1 at chance
+    "validation_loss",
+    "skill",
+    "training_loss_change",
+    "validation_loss_change",
+    "skill_change",
+    "generalisation_gap",
+    "learning_rate",  # over its peak
+    "log_samples",
+    "log_classes",
+    "log_epochs",
+    "depth",
+    "flops_weight",
+    "training_weight",
+)
+BLOCK_FEATURES = (
+    "present",
+    *(f"family_{family}" for family in FRAME_COSTS),
+    *(f"kind_{kind}" for kind in BLOCK_COSTS),
+    "log_width",
+    "log_inner",
+    "log_kernel",
+    "flops_share",
+    "depth_fraction",
+    "stage_fraction",
+    "first_of_stage",
+    "gradient_norm",
+    "growth_score",
+    "dead_fraction",
+    "age",  # slices, over the schedule
+)
+
+Observation = dict[str, NDArray[np.float32]]
+
+
+def observation_space(rows: int) -> spaces.Space[Observation]:
+    """Return the space of observations of children of at most ``rows`` blocks."""
+    boxes: dict[str, spaces.Space[NDArray[np.float32]]] = {
+        "globals": spaces.Box(UNSEEN, HIGH, (len(GLOBAL_FEATURES),), np.float32),
+        "blocks": spaces.Box(UNSEEN, HIGH, (rows, len(BLOCK_FEATURES)), np.float32),
+    }
+    # Gymnasium types a Dict by its subspaces, not by what is sampled from it.
+    return cast("spaces.Space[Observation]", spaces.Dict(boxes))
+
+
+def observe(process: GrowthProcess, reward: RewardConfig, rows: int) -> Observation:
+    """Return ``globals`` (19,) and ``blocks`` (rows, 17), one row per block, the rest zero."""
+    features = _globals(process, reward)
+    blocks = np.zeros((rows, len(BLOCK_FEATURES)), np.float32)
+    for row, (position, _) in enumerate(process.state.architecture):
+        block = _block(process, position, row)
+        blocks[row] = _clipped([block[name] for name in BLOCK_FEATURES])
+    return {"globals": _clipped([features[name] for name in GLOBAL_FEATURES]), "blocks": blocks}
+
+
+def _clipped(values: list[float | None]) -> NDArray[np.float32]:
+    """Put the sentinel for None, the highest value for what is not finite, and clip the rest."""
+    return np.array(
+        [
+            UNSEEN if value is None else max(-1.0, min(HIGH, value)) if value == value else HIGH
+            for value in values
+        ],
+        np.float32,
+    )
+
+
+def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | None]:
+    state, config, chance_loss = process.state, process.config, log(process.task.classes)
+    gap = None if state.training_loss is None else state.validation.loss - state.training_loss
+    return {
+        "time_left": 1 - state.slice_index / config.slices,
+        "stopped": float(state.stopped),
+        "budget_left": log2(process.flops_budget / state.flops) / 8,
+        "growth": log2(state.flops / process.first_flops) / 8,
+        "training_share": process.training_share,
+        "training_loss": _over(state.training_loss, chance_loss),
+        "validation_loss": state.validation.loss / chance_loss,
+        "skill": state.validation.skill,
+        **_changes(state, chance_loss),
+        "generalisation_gap": _over(gap, chance_loss),
+        "learning_rate": process.learning_rate / process.peak_learning_rate,
+        "log_samples": log10(len(process.task.train)) / 6,
+        "log_classes": log2(process.task.classes) / 10,
+        "log_epochs": log2(1 + config.total_samples / len(process.task.train)) / 8,
+        "depth": log2(state.architecture.depth) / 6,
+        "flops_weight": 10 * reward.flops_weight,
+        "training_weight": 10 * reward.training_weight,
+    }
+
+
+def _over(value: float | None, scale: float) -> float | None:
+    return None if value is None else value / scale
+
+
+def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
+    """Return what the last slice changed; None where there was no slice before."""
+    before = state.previous
+    training = validation = skill = None
+    if before is not None:
+        validation = (state.validation.loss - before.validation.loss) / chance_loss
+        skill = state.validation.skill - before.validation.skill
+        if state.training_loss is not None and before.training_loss is not None:
+            training = (state.training_loss - before.training_loss) / chance_loss
+    return {
+        "training_loss_change": training,
+        "validation_loss_change": validation,
+        "skill_change": skill,
+    }
+
+
+def _block(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
+    state = process.state
+    architecture = state.architecture
+    block, seen = architecture.block(position), state.blocks.get(position)
+    return {
+        "present": 1.0,
+        **{f"family_{family}": float(family == architecture.family) for family in FRAME_COSTS},
+        **{f"kind_{kind}": float(kind == block.kind) for kind in BLOCK_COSTS},
+        "log_width": log2(architecture.stages[position.stage].width) / 10,
+        "log_inner": log2(block.inner) / 10,
+        "log_kernel": log2(block.kernel) / 3,
+        "flops_share": block_cost(architecture, position).flops / state.flops,
+        "depth_fraction": row / architecture.depth,
+        "stage_fraction": position.stage / len(architecture.stages),
+        "first_of_stage": float(position.block == 0),
+        "gradient_norm": None if seen is None else log1p(seen.gradient_norm),
+        "growth_score": None if seen is None else log1p(100 * seen.growth_score) / 4,
+        "dead_fraction": None if seen is None else seen.dead_fraction,
+        "age": state.ages[position] / process.config.slices,
+    }

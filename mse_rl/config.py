@@ -1,0 +1,226 @@
+"""One frozen tree of settings for a run; each part is validated when it is made."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mse_rl.errors import InvalidConfig
+from mse_rl.reward import RewardConfig
+from mse_rl.search_space import SearchSpace
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvalidConfig(message)
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """How datasets are found and prepared."""
+
+    data_dir: Path | None = None
+    """Where datasets lie or are downloaded to; else the environment's MSE_RL_DATA, else ./data."""
+    resolution: int | None = None
+    """Resize images to this many pixels a side; as they are if not given."""
+    max_train: int | None = None
+    """Use at most this many training images, drawn by class; all if not given."""
+    validation_fraction: float = 0.2
+    """Share of the training split that is held out to choose on (at most 5,000 samples)."""
+    split_seed: int = 0
+    """Seed of the validation split and of the draw of max-train."""
+    augment: Literal["auto", "none", "crop", "flip", "crop-flip"] = "auto"
+    """Random changes of training images; auto: what is right for the dataset."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.resolution is None or self.resolution >= 4,
+            f"resolution must be at least 4 pixels, got {self.resolution}",
+        )
+        _require(
+            self.max_train is None or self.max_train > 0,
+            f"max-train must be positive, got {self.max_train}",
+        )
+        _require(
+            0 < self.validation_fraction < 1,
+            f"validation-fraction must lie between 0 and 1, got {self.validation_fraction}",
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How a child is trained."""
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """sgd (Nesterov momentum 0.9) or adamw."""
+    learning_rate: float | None = None
+    """Highest learning rate; 0.1 for sgd and 0.003 for adamw if not given."""
+    learning_rate_floor: float = 0.1
+    """The cosine falls to this share of it, so that late growth still learns."""
+    weight_decay: float = 5e-4
+    """Decay of weights; biases and norms do not decay."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.learning_rate is None or self.learning_rate > 0,
+            f"learning-rate must be positive, got {self.learning_rate}",
+        )
+        _require(
+            0 <= self.learning_rate_floor <= 1,
+            f"learning-rate-floor is a share of the learning rate, 0 to 1, got {self.learning_rate_floor}",
+        )
+        _require(self.weight_decay >= 0, f"weight-decay must not be negative, got {self.weight_decay}")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate at its highest."""
+        return self.learning_rate or {"sgd": 0.1, "adamw": 0.003}[self.optimizer]
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """How one child grows: its family, its schedule, and what ends it."""
+
+    family: str = "cnn"
+    """cnn or mlp."""
+    slices: int = 10
+    """Decisions of an episode; the child trains for one slice after each."""
+    slice_steps: int = 15
+    """Training steps in a slice."""
+    batch_size: int = 32
+    """Samples in a training step."""
+    target_skill: float | None = None
+    """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
+    time_limit_seconds: float | None = None
+    """End after the slice in which this time runs out."""
+    memory_budget: int | None = None
+    """Most bytes that training a child may take (estimated); no bound if not given."""
+
+    def __post_init__(self) -> None:
+        for name in ("slices", "slice_steps", "batch_size"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
+        _require(
+            self.target_skill is None or 0 < self.target_skill <= 1,
+            f"target-skill must lie between 0 and 1, got {self.target_skill}",
+        )
+        _require(
+            self.time_limit_seconds is None or self.time_limit_seconds > 0,
+            f"time-limit-seconds must be positive, got {self.time_limit_seconds}",
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of the whole schedule."""
+        return self.slices * self.slice_steps
+
+    @property
+    def total_samples(self) -> int:
+        """Training samples of the whole schedule."""
+        return self.total_steps * self.batch_size
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """How many FLOPs a forward pass of a child may take."""
+
+    flops_budget: int | None = None
+    """Most FLOPs per forward pass of one sample; drawn for every episode if not given."""
+    budget_low: float = 2.0
+    """Budgets are drawn log-uniformly from this many times the FLOPs of the first child ..."""
+    budget_high: float = 16.0
+    """... to this many times."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.flops_budget is None or self.flops_budget > 0,
+            f"flops-budget must be positive, got {self.flops_budget}",
+        )
+        _require(
+            1 <= self.budget_low <= self.budget_high,
+            "budgets are drawn from 1 <= budget-low <= budget-high, "
+            f"got {self.budget_low} and {self.budget_high}",
+        )
+
+
+@dataclass(frozen=True)
+class ExpansionConfig:
+    """Everything that makes an Expansion environment: tasks, children, schedule, budget, reward."""
+
+    task: tuple[str, ...] = ("digits",)
+    """Datasets; an episode draws one."""
+    data: TaskConfig = field(default_factory=TaskConfig)
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    device: str = "cpu"
+    """Where children are trained: cpu, cuda, cuda:1, ..."""
+    cache_mb: int = 128
+    """Memory of the trajectory cache of each worker, in MiB; 0 trains everything anew."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
+        _require(self.cache_mb >= 0, f"cache-mb must not be negative, got {self.cache_mb}")
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How the controller learns."""
+
+    groups: int = 6
+    """Contexts (task, budget, seed) in an update of the policy."""
+    rollouts: int = 8
+    """Episodes of a context; their returns are compared with each other."""
+    epochs: int = 6
+    """Passes over the episodes of an update."""
+    policy_learning_rate: float = 1.5e-3
+    """Learning rate of the policy at the start; it falls linearly."""
+    policy_learning_rate_end: float = 2e-4
+    """Learning rate of the policy at the end."""
+    entropy_weight: float = 0.01
+    """Weight of the policy's entropy in its loss."""
+    clip_range: float = 0.2
+    """How far an update may move the probability of an action, as a share."""
+
+    def __post_init__(self) -> None:
+        _require(self.groups >= 1, f"groups must be at least 1, got {self.groups}")
+        _require(
+            self.rollouts >= 2,
+            f"rollouts must be at least 2, since they are compared with each other, got {self.rollouts}",
+        )
+        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+
+    @property
+    def episodes_per_update(self) -> int:
+        """Episodes between two updates of the policy."""
+        return self.groups * self.rollouts
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run of a controller."""
+
+    env: ExpansionConfig = field(default_factory=ExpansionConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    episodes: int = 960
+    """Episodes to learn from; rounded up to whole updates."""
+    workers: int = 2
+    """Processes that run episodes, each with one thread."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    held_out: int = 16
+    """Seeds, never trained on, on which the policy is compared with the rules at the end."""
+    run_dir: Path | None = None
+    """Where the run is kept; runs/TIME if not given."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "workers", "held_out"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
+        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
+
+    @property
+    def updates(self) -> int:
+        """Updates of the policy."""
+        return -(-self.episodes // self.ppo.episodes_per_update)

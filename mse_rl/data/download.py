@@ -1,0 +1,51 @@
+"""Where the well-known datasets lie, and how they get there."""
+
+import os
+from collections.abc import Callable, Sequence
+from http.client import HTTPException
+from importlib import import_module
+from pathlib import Path
+from textwrap import shorten
+from types import ModuleType
+
+from mse_rl.config import TaskConfig
+from mse_rl.errors import InvalidTask
+
+
+def data_dir(config: TaskConfig) -> Path:
+    """Return the configured folder of datasets, else the environment's MSE_RL_DATA, else ./data."""
+    return (config.data_dir or Path(os.environ.get("MSE_RL_DATA") or "data")).expanduser()
+
+
+def torchvision_datasets() -> ModuleType:
+    """Import torchvision.datasets late: it costs 160 MB, which a process with its data at hand saves."""
+    return import_module("torchvision.datasets")
+
+
+def download(dataset: str, root: Path) -> None:
+    """Have torchvision's ``dataset`` download, verify and unpack its files below ``root``."""
+    getattr(torchvision_datasets(), dataset)(root, download=True)
+
+
+def ensure_files(folder: Path, names: Sequence[str], fetch: Callable[[], object]) -> None:
+    """Call ``fetch`` if a file is missing; a folder that has all of them is only read.
+
+    Raises:
+        InvalidTask: files are missing and cannot be downloaded.
+    """
+    if not (missing := _missing(folder, names)):
+        return
+    reason = "the download did not bring them"
+    try:
+        fetch()
+    except (OSError, EOFError, RuntimeError, ValueError, HTTPException) as error:
+        reason = f"the download failed ({shorten(str(error), 160, placeholder=' …') or type(error).__name__})"
+    if missing := _missing(folder, names):
+        raise InvalidTask(
+            f"expected {', '.join(missing)} in {folder.absolute()}, but {reason}: put the files there, "
+            "or point data-dir or MSE_RL_DATA at the folder that has them"
+        )
+
+
+def _missing(folder: Path, names: Sequence[str]) -> list[str]:
+    return [name for name in names if not (folder / name).is_file()]

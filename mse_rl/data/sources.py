@@ -1,0 +1,40 @@
+"""The registry of sources: a new one is a new file and one line here."""
+
+from mse_rl.data.cifar import cifar10, cifar100
+from mse_rl.data.digits import digits
+from mse_rl.data.folder import folder
+from mse_rl.data.mnist import fashion_mnist, kmnist, mnist
+from mse_rl.data.npz import npz
+from mse_rl.data.raw import Source
+from mse_rl.data.svhn import svhn
+from mse_rl.data.usps import usps
+from mse_rl.errors import InvalidTask, unknown_name
+
+SOURCES: dict[str, Source] = {
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "digits": digits,
+    "fashion_mnist": fashion_mnist,
+    "folder:PATH": folder,
+    "kmnist": kmnist,
+    "mnist": mnist,
+    "npz:PATH": npz,
+    "svhn": svhn,
+    "usps": usps,
+}
+"""By how the user writes them: a source whose key has a colon takes an argument, the others none."""
+
+
+def find_source(name: str) -> tuple[Source, str]:
+    """Return the source of a task's name, and its argument: what follows the first colon.
+
+    Raises:
+        InvalidTask: there is no such source, its argument is missing, or it takes none.
+    """
+    word, _, argument = name.partition(":")
+    spelling = {key.partition(":")[0]: key for key in SOURCES}
+    if word not in spelling:
+        raise InvalidTask(unknown_name("task", word, SOURCES))
+    if bool(argument) != (":" in spelling[word]):
+        raise InvalidTask(f"expected a task like {spelling[word]!r}, got {name!r}")
+    return SOURCES[spelling[word]], argument

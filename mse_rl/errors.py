@@ -1,0 +1,56 @@
+"""The exceptions that mse-rl raises for a user's mistake.
+
+    MseRlError
+    ├── InvalidConfig           a setting that cannot be, or settings that contradict each other
+    ├── InvalidArchitecture     an architecture that no child can have, or a file that holds none
+    ├── InvalidTransformation   a transformation or target that does not exist or is not legal here
+    ├── InvalidTask             a dataset that is unknown, missing, broken or too small
+    ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
+    └── InvalidRun              a run folder that exists already, or holds something else
+
+Every message says what was expected, what came, and what to do. The command line prints it as one
+line and exits with code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MseRlError(Exception):
+    """Base of everything that mse-rl raises for a user's mistake."""
+
+
+class InvalidConfig(MseRlError):
+    """A setting that cannot be, or settings that contradict each other."""
+
+
+class InvalidArchitecture(MseRlError):
+    """An architecture that no child can have, or a file that holds none."""
+
+
+class InvalidTransformation(MseRlError):
+    """A transformation or target that does not exist or is not legal here."""
+
+
+class InvalidTask(MseRlError):
+    """A dataset that is unknown, missing, broken or too small."""
+
+
+class InvalidController(MseRlError):
+    """A rule or policy that is unknown, or does not fit this search space."""
+
+
+class InvalidRun(MseRlError):
+    """A run folder that exists already, or holds something else."""
+
+
+def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
+    """Say that a name is unknown, what is near to it, and what there is.
+
+    >>> unknown_name("task", "digit", ["digits", "mnist"])
+    "unknown task 'digit': did you mean 'digits'? Known: digits, mnist"
+    """
+    names = sorted(known)
+    near = get_close_matches(got, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"unknown {what} {got!r}: {hint}Known: {', '.join(names)}"

@@ -1,0 +1,97 @@
+"""Skill, and its trade-offs against cost. Pure functions; no torch here.
+
+Every reward is a difference of potentials, r = Φ' - Φ (Ng, Harada and Russell, 1999), so that an
+episode's return is what the finished child is worth less what the first one was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log2
+
+from mse_rl.errors import InvalidConfig, unknown_name
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a potential is computed from.
+
+    Args:
+        skill: 0 at chance, 1 at perfect.
+        flops: FLOPs of one forward pass of one sample.
+        flops_start: the same, of the child that the episode began with.
+        flops_budget: the same, the most that is allowed.
+        training_share: FLOPs spent on training so far, over those of a child that fills the budget
+            for the whole schedule.
+    """
+
+    skill: float
+    flops: float
+    flops_start: float
+    flops_budget: float
+    training_share: float
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """How skill is weighed against cost."""
+
+    reward: str = "potential"
+    """potential, mnas or tunas."""
+    flops_weight: float = 0.002
+    """λ of potential: skill that one doubling of FLOPs must bring. Exponent -w of mnas, -β of tunas."""
+    training_weight: float = 0.01
+    """μ of potential: skill that filling the budget from the first slice on must bring."""
+
+    def __post_init__(self) -> None:
+        if self.reward not in REWARDS:
+            raise InvalidConfig(unknown_name("reward", self.reward, REWARDS))
+        if min(self.flops_weight, self.training_weight) < 0:
+            raise InvalidConfig(
+                f"reward weights must not be negative, got {self.flops_weight} and {self.training_weight}"
+            )
+
+
+def skill(correct: float, classes: int) -> float:
+    """Rescale accuracy or macro-F1: 0 at chance (1/K), 1 at perfect."""
+    chance = 1 / classes
+    return (correct - chance) / (1 - chance)
+
+
+def potential(worth: Worth, config: RewardConfig) -> dict[str, float]:
+    """Φ = skill - λ·log2(flops / flops_start) - μ·(training FLOPs / those of a full child)."""
+    return {
+        "skill": worth.skill,
+        "flops": -config.flops_weight * log2(worth.flops / worth.flops_start),
+        "training_flops": -config.training_weight * worth.training_share,
+    }
+
+
+def mnas(worth: Worth, config: RewardConfig) -> dict[str, float]:
+    """Φ = skill·(flops / flops_budget)^w with w = -λ (MnasNet, https://arxiv.org/abs/1807.11626)."""
+    return {"skill": worth.skill * (worth.flops / worth.flops_budget) ** -config.flops_weight}
+
+
+def tunas(worth: Worth, config: RewardConfig) -> dict[str, float]:
+    """Φ = skill + β·|flops / flops_budget - 1| with β = -λ (TuNAS, https://arxiv.org/abs/2008.06120)."""
+    return {
+        "skill": worth.skill,
+        "flops": -config.flops_weight * abs(worth.flops / worth.flops_budget - 1),
+    }
+
+
+REWARDS: dict[str, Callable[[Worth, RewardConfig], dict[str, float]]] = {
+    "potential": potential,
+    "mnas": mnas,
+    "tunas": tunas,
+}
+"""Each gives the terms of Φ; Φ is their sum."""
+
+
+def terms(worth: Worth, config: RewardConfig) -> dict[str, float]:
+    """Return the terms of the configured potential Φ."""
+    return REWARDS[config.reward](worth, config)
+
+
+def utility(worth: Worth, config: RewardConfig) -> float:
+    """Return the configured potential Φ: what a child is worth."""
+    return sum(terms(worth, config).values())

@@ -1,0 +1,120 @@
+"""How good a child is on a split, and what its blocks look like."""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mse_rl.architecture import Position
+from mse_rl.data import Split
+from mse_rl.networks import Child
+from mse_rl.reward import skill
+
+EVALUATION_BATCH = 1024
+"""Samples in an evaluation batch; large, since nothing is kept for a backward pass."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Quality on one split.
+
+    Args:
+        loss: mean cross-entropy, in nats.
+        accuracy: share of samples that are right.
+        macro_f1: mean over the classes of the F1 score.
+        skill: accuracy, rescaled: 0 at chance, 1 at perfect.
+    """
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+    skill: float
+
+    @classmethod
+    def of_nothing(cls, classes: int) -> "Measurement":
+        """Return what a child is worth that no longer gives finite numbers: a guess at random."""
+        return cls(loss=inf, accuracy=1 / classes, macro_f1=0.0, skill=0.0)
+
+
+@torch.inference_mode()
+def evaluate(child: Child, split: Split) -> Measurement:
+    """Measure ``child`` on ``split``, in eval mode."""
+    child.eval()
+    classes = child.architecture.classes
+    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=split.y.device)
+    loss = torch.zeros((), dtype=torch.float64, device=split.y.device)
+    for x, y in zip(
+        torch.split(split.x, EVALUATION_BATCH), torch.split(split.y, EVALUATION_BATCH), strict=True
+    ):
+        logits = child(x)
+        loss += F.cross_entropy(logits, y, reduction="sum")
+        confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)
+    accuracy, macro_f1 = _scores(confusion.reshape(classes, classes).cpu().double())
+    return Measurement(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes))
+
+
+def _scores(confusion: Tensor) -> tuple[float, float]:
+    """Return accuracy and macro-F1 of ``confusion`` (label, prediction)."""
+    right = confusion.diagonal()
+    f1 = 2 * right / (confusion.sum(0) + confusion.sum(1)).clamp(min=1)
+    return (right.sum() / confusion.sum()).item(), f1.mean().item()
+
+
+@dataclass(frozen=True)
+class BlockStatistics:
+    """What a block did in the last slice.
+
+    Args:
+        gradient_norm: Euclidean norm of its gradients at the last step.
+        growth_score: gradient norm over weight norm: how much the loss asks it to change.
+        dead_fraction: share of inner units that are zero on every sample of the probe.
+    """
+
+    gradient_norm: float
+    growth_score: float
+    dead_fraction: float
+
+
+@torch.no_grad()
+def block_statistics(child: Child, probe: Tensor) -> dict[Position, BlockStatistics]:
+    """Look at every block after a slice, while the last step's gradients are still there.
+
+    Args:
+        child: just trained.
+        probe: inputs (n, *input_shape) on which dead units are counted.
+    """
+    dead = _dead_fractions(child, probe)
+    statistics = {}
+    for position, block in child.blocks():
+        parameters: list[Tensor] = list(block.parameters())
+        gradient = _norm([p.grad for p in parameters if p.grad is not None])
+        statistics[position] = BlockStatistics(
+            gradient, gradient / (_norm(parameters) + 1e-12), dead[position]
+        )
+    return statistics
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return torch.stack(torch._foreach_norm(tensors)).norm().item() if tensors else 0.0
+
+
+def _dead_fractions(child: Child, probe: Tensor) -> dict[Position, float]:
+    child.eval()
+    inputs: dict[Position, Tensor] = {}
+    hooks = [
+        block.register_forward_pre_hook(
+            lambda _, args, position=position: inputs.__setitem__(position, args[0])
+        )
+        for position, block in child.blocks()
+    ]
+    child(probe)
+    for hook in hooks:
+        hook.remove()
+    fractions = {}
+    for position, block in child.blocks():
+        units = block.inner_units(inputs[position])  # type: ignore[operator]
+        silent = (units == 0).transpose(0, 1).flatten(1).all(dim=1)  # (inner,)
+        fractions[position] = silent.double().mean().item()
+    return fractions

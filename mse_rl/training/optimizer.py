@@ -1,0 +1,39 @@
+"""The optimizer of a child, and its learning rate over the schedule."""
+
+from math import cos, pi
+
+from torch.optim import SGD, AdamW, Optimizer
+
+from mse_rl.config import OptimizerConfig
+from mse_rl.networks import Child
+
+WARMUP_SHARE = 0.05
+"""The learning rate rises linearly over this share of the schedule."""
+
+
+def make_optimizer(child: Child, config: OptimizerConfig) -> Optimizer:
+    """Return an optimizer over two groups: weights, which decay, and vectors, which do not."""
+    groups = [
+        {
+            "params": [p for p in child.parameters() if (p.dim() > 1) == decays],
+            "decays": decays,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for decays in (True, False)
+    ]
+    if config.optimizer == "sgd":
+        return SGD(groups, lr=config.peak_learning_rate, momentum=0.9, nesterov=True, foreach=True)
+    return AdamW(groups, lr=config.peak_learning_rate, fused=True)
+
+
+def learning_rate(step: int, total_steps: int, config: OptimizerConfig) -> float:
+    """Return the learning rate of ``step``: a short linear rise, then a cosine to the floor.
+
+    lr(p) = peak · (floor + (1 - floor) · (1 + cos πp) / 2) at the share p of the schedule (Loshchilov
+    and Hutter, 2017, https://arxiv.org/abs/1608.03983).
+    """
+    share = step / total_steps
+    rise = min(1.0, (step + 1) / max(1.0, WARMUP_SHARE * total_steps))
+    cosine = (1 + cos(pi * share)) / 2
+    floor = config.learning_rate_floor
+    return config.peak_learning_rate * rise * (floor + (1 - floor) * cosine)

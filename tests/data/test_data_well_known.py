@@ -1,0 +1,279 @@
+"""The well-known datasets: on files written here, and on the real ones where they lie beside the checkout."""
+
+import bz2
+import os
+import pickle
+import runpy
+import struct
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import scipy.io
+import torchvision
+
+from mse_rl.config import TaskConfig
+from mse_rl.data import Augmentation, load_task
+from mse_rl.data.cifar import read_batch
+from mse_rl.data.mnist import read_idx
+from mse_rl.errors import InvalidTask
+
+REAL = Path(os.environ.get("MSE_RL_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+CIFAR10_FILES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+
+
+def real(*parts):
+    path = REAL.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs the real data at {path}")
+    return path
+
+
+def refused(name, folder):
+    with pytest.raises(InvalidTask) as caught:
+        load_task(name, TaskConfig(data_dir=folder))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def write_idx(path, array):
+    head = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(head + array.astype(np.uint8).tobytes())
+
+
+def write_mnist(root, dataset):
+    folder = root / dataset / "raw"
+    folder.mkdir(parents=True)
+    for part, n in (("train", 60), ("t10k", 20)):
+        values = np.random.default_rng(n).integers(0, 256, (n, 28, 28))
+        write_idx(folder / f"{part}-images-idx3-ubyte", values)
+        write_idx(folder / f"{part}-labels-idx1-ubyte", np.arange(n) % 10)
+    return folder
+
+
+def write_cifar(folder, names, label_key, classes, n=20):
+    folder.mkdir()
+    for i, name in enumerate(names):
+        data = np.full((n, 3072), 10 * i, dtype=np.uint8)
+        data[:, :1024] = 200  # red
+        batch = {"data": data, label_key: [j % classes for j in range(n)]}
+        (folder / name).write_bytes(pickle.dumps(batch))
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "augmentation"),
+    [
+        ("mnist", "MNIST", Augmentation()),
+        ("kmnist", "KMNIST", Augmentation()),
+        ("fashion_mnist", "FashionMNIST", Augmentation(flip=True)),
+    ],
+)
+def test_the_mnist_family_reads_its_own_folder_and_augments_as_fits(tmp_path, name, dataset, augmentation):
+    write_mnist(tmp_path, dataset)
+    task = load_task(name, TaskConfig(data_dir=tmp_path))
+    assert (task.input_shape, task.classes, task.augmentation) == ((1, 28, 28), 10, augmentation)
+    assert len(task.train) + len(task.validation) == 60
+    assert task.test.y.tolist() == list(range(10)) * 2
+
+
+def test_the_environment_names_the_folder_and_the_config_overrules_it(tmp_path, monkeypatch):
+    write_mnist(tmp_path, "MNIST")
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", no_network)
+    monkeypatch.setenv("MSE_RL_DATA", str(tmp_path))
+    assert load_task("mnist", TaskConfig()).classes == 10
+    assert str(tmp_path / "other") in refused("mnist", tmp_path / "other")
+
+
+def test_without_a_setting_data_lie_in_the_working_directory(tmp_path, monkeypatch):
+    write_mnist(tmp_path / "data", "MNIST")
+    monkeypatch.delenv("MSE_RL_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert load_task("mnist", TaskConfig()).classes == 10
+
+
+def no_network(*args, **kwargs):
+    raise URLError("no network:\nname resolution failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "words"),
+    [
+        ("mnist", "MNIST", ["train-images-idx3-ubyte", "MNIST/raw"]),
+        ("kmnist", "KMNIST", ["t10k-labels-idx1-ubyte", "KMNIST/raw"]),
+        ("cifar10", "CIFAR10", ["data_batch_5", "test_batch", "cifar-10-batches-py"]),
+        ("cifar100", "CIFAR100", ["train, test", "cifar-100-python"]),
+        ("svhn", "SVHN", ["train_32x32.mat, test_32x32.mat"]),
+        ("usps", "USPS", ["usps.bz2, usps.t.bz2"]),
+    ],
+)
+def test_without_a_network_the_folder_and_the_files_are_named(tmp_path, monkeypatch, name, dataset, words):
+    monkeypatch.setattr(torchvision.datasets, dataset, no_network)
+    message = refused(name, tmp_path)
+    for word in (str(tmp_path), "the download failed", "no network: name resolution", "MSE_RL_DATA", *words):
+        assert word in message
+
+
+def test_only_what_is_missing_is_downloaded(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(root, download):
+        asked.append((root, download))
+        write_mnist(root, "MNIST")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
+    for _ in range(2):
+        load_task("mnist", TaskConfig(data_dir=tmp_path))
+    assert asked == [(tmp_path, True)]
+
+
+def test_a_download_that_brings_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets, "MNIST", lambda root, download: None)
+    assert "did not bring them" in refused("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0\0",
+        b"<html>not found</html>",
+        b"\0\0\x08\x03\0\0",
+        b"\0\0\x08\x01\0\0\0\x05abcd",
+        b"\0\0\x0d\x01\0\0\0\x01abcd",
+    ],
+)
+def test_a_file_that_is_not_idx_is_named(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(InvalidTask, match=r"expected an IDX file .* delete .*file and get it again"):
+        read_idx(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "files", "label_key", "classes"),
+    [
+        ("cifar10", "cifar-10-batches-py", CIFAR10_FILES, "labels", 10),
+        ("cifar100", "cifar-100-python", ["train", "test"], "fine_labels", 10),
+    ],
+)
+def test_cifar_batches_are_read_in_order_with_red_first(tmp_path, name, folder, files, label_key, classes):
+    write_cifar(tmp_path / folder, files, label_key, classes)
+    task = load_task(name, TaskConfig(data_dir=tmp_path))
+    assert (task.input_shape, task.classes) == ((3, 32, 32), classes)
+    assert len(task.train) + len(task.validation) == 20 * (len(files) - 1)
+    assert task.augmentation == Augmentation(crop=4, flip=True)
+    assert task.test.x[:, 0].abs().max() < 1e-5  # red is constant in train
+    assert task.test.x[:, 1:].min() > 0.01  # the last file is the brightest
+
+
+def test_a_batch_as_python_2_wrote_it_is_read(tmp_path):
+    """The release's pickles: protocol 2, strings for bytes, numpy.core, and 0 and 1 for booleans."""
+    pixels = "".join(chr(i % 256) for i in range(3072)).encode("latin1")
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
+        b"(K\x01(K\x01M\x00\x0ctcnumpy\ndtype\n(U\x02u1K\x00K\x01tR"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"
+    )
+    content = b"\x80\x02}(U\x04data" + array + struct.pack("<I", 3072) + pixels + b"tbU\x06labels]K\x07au."
+    (tmp_path / "batch").write_bytes(content)
+    x, y = read_batch(tmp_path / "batch", "labels")
+    assert x.dtype == np.uint8
+    assert x.tobytes() == pixels
+    assert y.tolist() == [7]
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_every_pickle_protocol_of_arrays_is_read(tmp_path, protocol):
+    x = np.arange(2 * 3072).reshape(2, 3072).astype(np.uint8)
+    (tmp_path / "batch").write_bytes(pickle.dumps({"data": x, "labels": [3, 1]}, protocol))
+    images, labels = read_batch(tmp_path / "batch", "labels")
+    assert np.array_equal(images.reshape(2, 3072), x)
+    assert labels.tolist() == [3, 1]
+
+
+class Touch:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+    content = pickle.dumps(
+        {"data": np.zeros((1, 3072), np.uint8), "labels": [0], "more": Touch(tmp_path / "ran")}
+    )
+    (tmp_path / "batch").write_bytes(content)
+    with pytest.raises(InvalidTask, match=r"expected arrays only, got (posix|nt)\.mkdir"):
+        read_batch(tmp_path / "batch", "labels")
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(content)
+    assert (tmp_path / "ran").exists()  # so the pickle was indeed a malicious one
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", pickle.dumps([1, 2]), pickle.dumps({"data": np.ones(5)}), b"\x80\x02c_codecs\n"],
+)
+def test_a_broken_batch_is_named(tmp_path, content):
+    (tmp_path / "batch").write_bytes(content)
+    with pytest.raises(InvalidTask, match=r"delete .*batch and get it again"):
+        read_batch(tmp_path / "batch", "labels")
+
+
+def test_usps_is_read(tmp_path):
+    for name, n in (("usps.bz2", 40), ("usps.t.bz2", 10)):
+        values = " ".join(f"{i}:{-1 + i / 128:.3f}" for i in range(1, 257))
+        lines = "".join(f"{i % 10 + 1} {values}\n" for i in range(n))
+        (tmp_path / name).write_bytes(bz2.compress(lines.encode()))
+    task = load_task("usps", TaskConfig(data_dir=tmp_path))
+    assert (task.input_shape, task.classes, task.augmentation) == ((1, 16, 16), 10, Augmentation())
+    assert task.test.y.tolist() == list(range(10))
+    (tmp_path / "usps.bz2").write_bytes(b"BZ cut")
+    assert "delete usps.bz2" in refused("usps", tmp_path)
+
+
+def test_svhn_is_read_with_ten_for_zero(tmp_path, monkeypatch):
+    for split, n in (("train", 40), ("test", 10)):
+        x = np.random.default_rng(n).integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
+        scipy.io.savemat(tmp_path / f"{split}_32x32.mat", {"X": x, "y": (np.arange(n) % 10 + 1)[:, None]})
+    assert "checksums" in refused("svhn", tmp_path)
+    monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)
+    task = load_task("svhn", TaskConfig(data_dir=tmp_path))
+    assert (task.input_shape, task.classes, task.augmentation) == ((3, 32, 32), 10, Augmentation(crop=4))
+    assert task.test.y.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "mean"), [("mnist", "MNIST", 0.1307), ("fashion_mnist", "FashionMNIST", 0.2860)]
+)
+def test_the_real_mnist_and_fashion_mnist_are_read(name, folder, mean):
+    real(folder, "raw")
+    task = load_task(name, TaskConfig(data_dir=REAL, max_train=2_000, resolution=14))
+    assert (len(task.train), len(task.validation), len(task.test)) == (1_600, 400, 10_000)
+    assert task.input_shape == (1, 14, 14)
+    assert task.test.y.bincount().min() > 800
+    ours = read_idx(REAL / folder / "raw" / "train-images-idx3-ubyte")
+    assert ours.mean() / 255 == pytest.approx(mean, abs=1e-4)  # as published
+    theirs = getattr(torchvision.datasets, folder)(REAL, train=False, download=False)
+    assert task.test.y.tolist() == theirs.targets.tolist()
+
+
+def test_all_of_the_real_mnist_is_read_at_its_own_size():
+    real("MNIST", "raw")
+    task = load_task("mnist", TaskConfig(data_dir=REAL))
+    assert (len(task.train), len(task.validation), len(task.test)) == (55_000, 5_000, 10_000)
+    assert task.train.x.std(correction=0).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_real_cifar10_is_read(tmp_path):
+    runpy.run_path(str(real("unpack_cifar10.py")))["main"](tmp_path)
+    task = load_task("cifar10", TaskConfig(data_dir=tmp_path, max_train=1_000))
+    assert (len(task.train), len(task.validation), len(task.test)) == (800, 200, 10_000)
+    assert task.test.y.bincount().tolist() == [1_000] * 10
+    assert task.test.y[:5].tolist() == [3, 8, 8, 0, 6]  # cat, ship, ship, airplane, frog
+    sky, forest = (task.test.x[task.test.y == label].mean((0, 2, 3)) for label in (0, 4))
+    assert sky[2] - sky[0] > 0.1 > forest[2] - forest[0]  # airplanes are bluer than deer
