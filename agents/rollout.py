@@ -1,5 +1,6 @@
 """One episode, played to its end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,7 @@ def run_episode(
     *,
     rng: np.random.Generator,
     test: bool = False,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Episode:
     """Play one episode.
 
@@ -64,9 +66,10 @@ def run_episode(
         context: which episode.
         rng: the controller's.
         test: measure the finished child on the test split. For final reports only.
+        on_step: called after every slice.
     """
-    hits_before = env.cache.hits if env.cache else 0
     observation, start = env.reset(options={"context": context})
+    hits_before = env.cache.hits if env.cache else 0
     observations, masks, actions, rewards, infos = [], [], [], [], []
     done = False
     while not done:
@@ -78,6 +81,7 @@ def run_episode(
         observation, reward, terminated, truncated, info = env.step(action)
         rewards.append(reward)
         infos.append(info)
+        on_step()
         done = terminated or truncated
     return Episode(
         context,

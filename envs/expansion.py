@@ -157,9 +157,10 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         reward = info["utility"] - worth_before - ILLEGAL_PENALTY * illegal
         terminated = process.complete
         truncated = process.timed_out and not terminated
+        where = "" if target is None else f"{target.stage}.{target.block}"
         self._line = (
-            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:18} "
-            f"skill {info['skill']:.4f}  {info['flops'] / 1e6:.3f} MFLOPs"
+            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:17} {where:5} "
+            f"skill {info['skill']:.4f}  {info['flops'] / 1e6:8.3f} MFLOPs"
         )
         return self._observation(), reward, terminated, truncated, info
 

@@ -203,7 +203,7 @@ class TrainConfig:
 
     env: ExpansionConfig = field(default_factory=ExpansionConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 960
+    episodes: int = 720
     """Episodes to learn from; rounded up to whole updates."""
     workers: int = 2
     """Processes that run episodes, each with one thread."""
@@ -224,3 +224,72 @@ class TrainConfig:
     def updates(self) -> int:
         """Updates of the policy."""
         return -(-self.episodes // self.ppo.episodes_per_update)
+
+
+@dataclass(frozen=True)
+class ApplyConfig:
+    """Growing one child by a rule or a learned policy."""
+
+    controller: str
+    """A rule (wait, random, threshold, widen), a run folder, or a policy bundle."""
+    task: str
+    """The dataset to grow a child on."""
+    out: Path | None = None
+    """Where the child is kept; runs/TIME if not given."""
+    seed: int = 0
+    """Seed of first weights, order of data and all else that is drawn."""
+    flops_budget: int | None = None
+    """Most FLOPs per forward pass of one sample; 8 times those of the first child if not given."""
+    epochs: float = 5.0
+    """Passes over the training split; a slice is a share of them."""
+    slice_steps: int | None = None
+    """Training steps in a slice, instead of what epochs asks for."""
+    family: str = "cnn"
+    """cnn or mlp."""
+    slices: int = 10
+    """Decisions; the child trains for one slice after each."""
+    batch_size: int = 64
+    """Samples in a training step."""
+    target_skill: float | None = None
+    """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
+    time_limit_seconds: float | None = None
+    """End after the slice in which this time runs out."""
+    memory_budget: int | None = None
+    """Most bytes that training a child may take (estimated); no bound if not given."""
+    init: Path | None = None
+    """Folder of a child grown before, to start from."""
+    device: str = "cpu"
+    """Where the child is trained: cpu, cuda, cuda:1, ..."""
+    data: TaskConfig = field(default_factory=TaskConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, f"epochs must be positive, got {self.epochs}")
+        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
+        self.expansion(training_samples=1)
+
+    def expansion(self, training_samples: int) -> ExpansionConfig:
+        """Return the environment of the one episode, on a task with so many training samples."""
+        steps = round(self.epochs * training_samples / (self.batch_size * max(1, self.slices)))
+        growth = GrowthConfig(
+            family=self.family,
+            slices=self.slices,
+            slice_steps=max(1, steps) if self.slice_steps is None else self.slice_steps,
+            batch_size=self.batch_size,
+            target_skill=self.target_skill,
+            time_limit_seconds=self.time_limit_seconds,
+            memory_budget=self.memory_budget,
+        )
+        return ExpansionConfig(
+            task=(self.task,),
+            data=self.data,
+            growth=growth,
+            optimizer=self.optimizer,
+            space=self.space,
+            budget=BudgetConfig(flops_budget=self.flops_budget),
+            reward=self.reward,
+            device=self.device,
+            cache_mb=0,
+        )

@@ -68,7 +68,17 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
         )
     )
     augmentation = _augmentation(raw, config, train)
-    return Task(name, raw.kind, len(numbers), train, validation, test, augmentation)
+    return Task(
+        name,
+        raw.kind,
+        len(numbers),
+        train,
+        validation,
+        test,
+        augmentation,
+        mean=tuple(mean.flatten().tolist()),
+        deviation=tuple(deviation.flatten().tolist()),
+    )
 
 
 def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:

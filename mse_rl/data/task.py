@@ -1,6 +1,6 @@
 """A task: one dataset, split three ways and resident in memory as tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ class Task:
         classes: number of classes K; labels are 0..K-1.
         train, validation, test: the three splits.
         augmentation: what may be done to a training batch.
+        mean, deviation: per channel or feature, what the raw inputs were normalised by.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Task:
     validation: Split
     test: Split
     augmentation: Augmentation = Augmentation()
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -64,4 +67,4 @@ class Task:
             Split(split.x.to(device), split.y.to(device))
             for split in (self.train, self.validation, self.test)
         )
-        return Task(self.name, self.kind, self.classes, train, validation, test, self.augmentation)
+        return replace(self, train=train, validation=validation, test=test)

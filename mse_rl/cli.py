@@ -1,0 +1,64 @@
+"""The commands: wiring only. What a command needs is imported when it runs, so that --help is quick."""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, subcommand
+
+from mse_rl.config import ApplyConfig, TrainConfig
+from mse_rl.errors import MseRlError
+
+Train = Annotated[
+    TrainConfig,
+    subcommand("train", description="Train a controller, and compare it with the rules on held-out seeds."),
+]
+
+
+@dataclass(frozen=True)
+class _ApplyArguments(ApplyConfig):
+    """The same, with the controller named first and without a flag."""
+
+    controller: Positional[str]
+    """A rule (wait, random, threshold, widen), a run folder, or a policy bundle."""
+
+
+Apply = Annotated[
+    _ApplyArguments,
+    subcommand("apply", description="Grow a network on a dataset, by a learned policy or a rule."),
+]
+DESCRIPTION = "Neural networks that grow while they train, and a controller that learns how to grow them."
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
+    try:
+        config: TrainConfig | ApplyConfig = tyro.cli(
+            Train | Apply,
+            prog="mse-rl",
+            description=DESCRIPTION,
+            args=arguments,
+            config=(OmitArgPrefixes,),
+        )
+        _run(config)
+    except MseRlError as error:
+        print(f"mse-rl: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("mse-rl: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(config: TrainConfig | ApplyConfig) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if isinstance(config, TrainConfig):
+        from mse_rl.runs.train import train
+
+        train(config, console)
+    else:
+        from mse_rl.runs.apply import apply
+
+        apply(config, console)

@@ -1,0 +1,1 @@
+"""The front of the house: training runs, policy bundles, grown children, reports."""

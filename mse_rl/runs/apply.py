@@ -1,0 +1,103 @@
+"""Growing one child by a rule or a learned policy, and keeping it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from mse_rl.agents.controller import Controller
+from mse_rl.agents.learned import Learned
+from mse_rl.agents.rollout import Episode, run_episode
+from mse_rl.agents.rules import RULES, make_rule
+from mse_rl.config import ApplyConfig
+from mse_rl.data import Task
+from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.runs.child_files import load_child, save_child
+from mse_rl.runs.device import check_device
+from mse_rl.runs.directory import begin, new_directory
+from mse_rl.runs.policy_bundle import load_policy
+from mse_rl.runs.report import save_report
+from mse_rl.runs.tasks import load_tasks
+
+DEFAULT_BUDGET_MULTIPLE = 8.0
+"""FLOPs budget, over those of the first child, where none is given."""
+
+
+def load_controller(name: str) -> Controller:
+    """Return the rule of that name, or the policy in that folder.
+
+    Raises:
+        InvalidController: if it is neither.
+    """
+    if name in RULES:
+        return make_rule(name)
+    if Path(name).is_dir():
+        return Learned(load_policy(name))
+    raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
+
+
+def apply(config: ApplyConfig, console: Console) -> Path:
+    """Grow a child, print each decision, and keep the child with the record of its growth.
+
+    Returns:
+        The folder with child.safetensors, architecture.json, growth.json and report.png.
+
+    Raises:
+        MseRlError: for anything that is wrong with the settings, before the folder is made.
+    """
+    folder = new_directory(config.out)
+    controller = load_controller(config.controller)
+    check_device(config.device)
+    init = load_child(config.init) if config.init else None
+    (task,) = load_tasks((config.task,), config.data, console)
+    env = ExpansionEnv(
+        config.expansion(len(task.train)),
+        tasks=(task,),
+        init=init.to(config.device) if init else None,
+        render_mode="ansi",
+    )
+    episode = run_episode(
+        env,
+        controller,
+        Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
+        rng=np.random.default_rng(config.seed),
+        test=True,
+        on_step=lambda: console.print(env.render(), highlight=False, soft_wrap=True),
+    )
+    timeline = [episode.start, *episode.infos]
+    begin(folder, config)
+    save_child(folder, env.process.child, _record(task, episode, timeline))
+    title = f"{config.controller} on {task.name}: test accuracy {100 * (episode.test_accuracy or 0):.2f}%"
+    save_report(folder / "report.png", title, timeline)
+    _show(folder, episode, console)
+    return folder
+
+
+def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``growth.json`` holds."""
+    return {
+        "task": task.name,
+        "input": {"shape": task.input_shape, "mean": task.mean, "deviation": task.deviation},
+        "seed": episode.context.seed,
+        "test_accuracy": episode.test_accuracy,
+        "utility": episode.final["utility"],
+        "timeline": timeline,
+    }
+
+
+def _show(folder: Path, episode: Episode, console: Console) -> None:
+    final = episode.final
+    console.print(
+        f"test accuracy {100 * (episode.test_accuracy or 0):.2f}%  "
+        f"{final['flops'] / 1e6:.3f} MFLOPs per sample  "
+        f"{final['training_flops'] / 1e12:.3f} TFLOPs of training",
+        highlight=False,
+    )
+    console.print(
+        f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.\n"
+        f"To use it in Python: mse_rl.load_child({str(folder)!r})",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,44 @@
+"""A grown child on disk: child.safetensors, architecture.json, growth.json."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from mse_rl.architecture import Architecture
+from mse_rl.errors import InvalidRun
+from mse_rl.networks import Child
+from mse_rl.runs.directory import write_json
+from mse_rl.runs.safe_tensors import load_weights
+
+
+def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
+    """Write a child and the record of its growth into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in child.state_dict().items()}
+    save_file(tensors, folder / "child.safetensors")
+    (folder / "architecture.json").write_text(child.architecture.to_json() + "\n")
+    write_json(folder / "growth.json", growth)
+
+
+def load_child(folder: str | Path) -> Child:
+    """Return the network that ``mse-rl apply`` left in ``folder``, in eval mode, on the CPU.
+
+    It maps samples (n, *input_shape), normalised with the mean and deviation in growth.json, to
+    logits (n, classes). Nothing is unpickled.
+
+    Raises:
+        InvalidRun: if a file is missing or does not fit.
+        InvalidArchitecture: if architecture.json describes no child.
+    """
+    folder = Path(folder)
+    path = folder / "architecture.json"
+    if not path.is_file():
+        raise InvalidRun(f"expected a grown child in {folder}, but there is no architecture.json")
+    architecture = Architecture.from_json(path.read_text())
+    with torch.device("meta"):
+        child = Child(architecture)
+    child.to_empty(device="cpu")
+    load_weights(child, folder / "child.safetensors")
+    return child.eval()

@@ -1,0 +1,18 @@
+"""Whether the device that was asked for is there."""
+
+import torch
+
+from mse_rl.errors import InvalidConfig
+
+
+def check_device(name: str) -> None:
+    """Raise if children cannot be trained on ``name``.
+
+    Raises:
+        InvalidConfig: if there is no such device.
+    """
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidConfig(f"device {name!r} cannot be used here: {reason}; try --device cpu") from error

@@ -1,0 +1,49 @@
+"""The folder of a run: settings, command, versions, episodes."""
+
+import json
+import shlex
+import sys
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mse_rl.errors import InvalidRun
+
+RECORDED_PACKAGES = ("mse-rl", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
+
+
+def new_directory(path: Path | None) -> Path:
+    """Say where a run is to be kept: ``path``, or runs/ and the time. Makes nothing yet.
+
+    Raises:
+        InvalidRun: if something is there already.
+    """
+    path = path or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InvalidRun(f"expected a new folder, but {path} exists already: name another one or remove it")
+    return path
+
+
+def begin(path: Path, config: object) -> None:
+    """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(path / "config.json", config)
+    (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+    versions = {"python": sys.version.split()[0]} | {name: version(name) for name in RECORDED_PACKAGES}
+    write_json(path / "versions.json", versions)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write dataclasses, paths and plain data as JSON, whole or not at all."""
+    plain = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(plain, indent=1, default=_plain) + "\n")
+    part.replace(path)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"expected plain data, got {value!r}")

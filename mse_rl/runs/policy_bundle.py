@@ -1,0 +1,83 @@
+"""A learned policy on disk: policy.safetensors, policy.json, and a card, README.md."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from mse_rl.agents.network import BlockNetwork
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+from mse_rl.errors import InvalidController, InvalidRun
+from mse_rl.runs.directory import write_json
+from mse_rl.runs.safe_tensors import load_weights
+
+FORMAT = 1
+LAYOUT = {
+    "globals": list(GLOBAL_FEATURES),
+    "blocks": list(BLOCK_FEATURES),
+    "child_operations": list(CHILD_OPERATIONS),
+    "block_operations": list(BLOCK_OPERATIONS),
+}
+"""What a policy reads and what it decides, in order."""
+
+
+def save_policy(folder: Path, network: BlockNetwork, record: dict[str, Any], table: str) -> None:
+    """Write a policy into ``folder``.
+
+    Args:
+        folder: made if it is not there.
+        network: the policy.
+        record: how it was trained, and what came of it.
+        table: the comparison with the rules, in Markdown, for the card.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: t.contiguous() for name, t in network.state_dict().items()}, folder / "policy.safetensors"
+    )
+    write_json(folder / "policy.json", {"format": FORMAT, "layout": LAYOUT, "training": record})
+    (folder / "README.md").write_text(
+        "# A policy that grows neural networks\n\n"
+        f"Trained by `mse-rl train` on {', '.join(record['config']['env']['task'])} for "
+        f"{record['episodes']} episodes. Use it with `mse-rl apply FOLDER --task TASK`.\n\n"
+        f"On held-out seeds, against the rules at the same budgets:\n\n{table}\n"
+    )
+
+
+def load_policy(path: str | Path) -> BlockNetwork:
+    """Return the policy of a run folder or a policy bundle. Nothing is unpickled.
+
+    Raises:
+        InvalidController: if there is none, or it reads or decides other things than this version.
+    """
+    folder = Path(path)
+    folder = folder if (folder / "policy.json").is_file() else folder / "policy"
+    try:
+        data = json.loads((folder / "policy.json").read_text())
+        layout = data["layout"]
+    except OSError as error:
+        raise InvalidController(
+            f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidController(f"expected a policy in {folder / 'policy.json'}, got: {error!r}") from error
+    if data.get("format") != FORMAT or layout != LAYOUT:
+        raise InvalidController(
+            f"{path} does not fit this version: {_difference(layout)}; train a new policy"
+        )
+    network = BlockNetwork()
+    try:
+        load_weights(network, folder / "policy.safetensors")
+    except InvalidRun as error:
+        raise InvalidController(str(error)) from error
+    return network
+
+
+def _difference(layout: Any) -> str:
+    """Say where a policy's layout first differs from this version's."""
+    for key, expected in LAYOUT.items():
+        got = layout.get(key) if isinstance(layout, dict) else None
+        if got != expected:
+            return f"its {key} are {got}, expected {expected}"
+    return f"its format is not {FORMAT}"

@@ -1,0 +1,79 @@
+"""What grew when, as a picture."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "deepen": "#d1495b",
+    "widen_inner": "#edae49",
+    "widen_stream": "#00798c",
+    "stop": "#30323d",
+}
+"""By the beginning of a transformation's name; others are grey."""
+OTHER = "#8d96a3"
+
+
+def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
+    """Draw validation skill and FLOPs over a child's training, with a mark at every transformation.
+
+    Args:
+        title: printed above.
+        timeline: one entry per slice, the first before any training: ``slice``, ``skill``, ``flops``,
+            ``flops_budget``, and, but for the first, ``transformation`` and ``target``, applied at
+            the beginning of the slice.
+    """
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    skill_axes, flops_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    slices = [entry["slice"] for entry in timeline]
+    skill_axes.plot(slices, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
+    skill_axes.set_ylabel("validation skill")
+    skill_axes.set_title(title, loc="left")
+    flops = [entry["flops"] / 1e6 for entry in timeline]
+    flops_axes.step(slices, [*flops[1:], flops[-1]], where="post", color="#30323d")
+    flops_axes.axhline(timeline[0]["flops_budget"] / 1e6, color=OTHER, ls=":", label="budget")
+    flops_axes.set_ylabel("MFLOPs per sample")
+    flops_axes.set_xlabel("slice of the schedule")
+    flops_axes.set_ylim(bottom=0)
+    _mark(skill_axes, flops_axes, timeline)
+    for axes in (skill_axes, flops_axes):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = skill_axes.get_legend_handles_labels()
+    more_handles, more_labels = flops_axes.get_legend_handles_labels()
+    flops_axes.legend(handles + more_handles, labels + more_labels, loc="upper left", fontsize=8, ncols=5)
+    return figure
+
+
+def _mark(skill_axes: Axes, flops_axes: Axes, timeline: Sequence[dict[str, Any]]) -> None:
+    """Mark each transformation where it was applied: between two slices."""
+    named: set[str] = set()
+    for before, entry in pairwise(timeline):
+        name = entry["transformation"]
+        if name == "wait":
+            continue
+        kind = name.split("_x")[0]
+        label = None if kind in named else kind
+        named.add(kind)
+        colour = COLOURS.get(kind, OTHER)
+        skill_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8, label=label)
+        flops_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8)
+        where = "" if entry["target"] is None else f" {entry['target'][0]}.{entry['target'][1]}"
+        skill_axes.annotate(
+            name + where,
+            (before["slice"], 0.02),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            fontsize=7,
+            ha="right",
+            color=colour,
+        )
+
+
+def save_report(path: Path, title: str, timeline: Sequence[dict[str, Any]]) -> None:
+    """Write the picture as a PNG file."""
+    growth_figure(title, timeline).savefig(path, dpi=130)

@@ -1,0 +1,20 @@
+"""The datasets of a run, loaded with their notes shown."""
+
+from rich.console import Console
+
+from mse_rl.config import TaskConfig
+from mse_rl.data import Task, load_task
+
+
+def load_tasks(names: tuple[str, ...], config: TaskConfig, console: Console) -> tuple[Task, ...]:
+    """Load datasets; what a user should know about them is printed.
+
+    Raises:
+        InvalidTask: if one is unknown, missing or broken.
+    """
+    return tuple(
+        load_task(
+            name, config, log=lambda line: console.print(f"note: {line}", highlight=False, soft_wrap=True)
+        )
+        for name in names
+    )

@@ -1,0 +1,198 @@
+"""A training run: a controller learns, is compared with the rules, and is kept."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, configure
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from mse_rl.agents.callbacks import EpisodeWriter
+from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
+from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
+from mse_rl.agents.rollout import Episode
+from mse_rl.config import TrainConfig
+from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.runs.device import check_device
+from mse_rl.runs.directory import begin, new_directory, write_json
+from mse_rl.runs.policy_bundle import save_policy
+from mse_rl.runs.progress import count_bar, episode_bar
+from mse_rl.runs.report import growth_figure
+from mse_rl.runs.table import COLUMNS, comparison_rows, markdown
+from mse_rl.runs.tasks import load_tasks
+
+
+def train(config: TrainConfig, console: Console) -> Path:
+    """Train a controller, compare it with the rules on held-out seeds, and keep everything.
+
+    Args:
+        config: of the whole run.
+        console: where progress and the final table are shown.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        MseRlError: for anything that is wrong with the settings, before the folder is made.
+    """
+    folder = new_directory(config.run_dir)
+    check_device(config.env.device)
+    tasks = load_tasks(config.env.task, config.env.data, console)
+    env = ExpansionEnv(config.env, tasks=tasks)
+    _try_first_children(env)
+    torch.set_num_threads(1)  # the workers have the cores; the policy is small
+    begin(folder, config)
+    logger = configure(str(folder / "tb"), ["tensorboard"])
+    writer = _writer_of(logger)
+    writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
+    with WorkerPool(config.env, config.workers) as pool:
+        learned = _learn(config, env, pool, logger, folder, console)
+        episodes = _compare(config, env, pool, learned, console)
+    summary = summarise(episodes)
+    _keep(folder, config, summary, learned, writer, episodes["learned"])
+    _show(summary, folder, console)
+    return folder
+
+
+def _try_first_children(env: ExpansionEnv) -> None:
+    """Begin an episode on every task, so that what cannot work is said before anything is written."""
+    for index in range(len(env.tasks)):
+        env.reset(options={"context": Context(index, 0, env.config.budget.budget_low)})
+
+
+def _writer_of(logger: Logger) -> SummaryWriter:
+    """Return Stable-Baselines3's own writer: TensorBoard reads a second file in a folder late."""
+    output = logger.output_formats[0]
+    assert isinstance(output, TensorBoardOutputFormat)
+    assert output.writer is not None
+    return output.writer
+
+
+def _learn(
+    config: TrainConfig,
+    env: ExpansionEnv,
+    pool: WorkerPool,
+    logger: Logger,
+    folder: Path,
+    console: Console,
+) -> BlockPolicy:
+    total = config.updates * config.ppo.episodes_per_update
+    scalars = EpisodeWriter(_writer_of(logger))
+    with episode_bar(console, total) as bar, (folder / "episodes.jsonl").open("w", buffering=1) as lines:
+
+        def on_episode(episode: Episode) -> None:
+            scalars.write(episode)
+            lines.write(json.dumps(_line(episode)) + "\n")
+            bar.advance(episode)
+
+        ppo = GroupedPPO(env, pool, config.ppo, seed=config.seed, on_episode=on_episode)
+        ppo.set_logger(logger)
+        ppo.learn(total * config.env.growth.slices, log_interval=1)
+        logger.dump(ppo.num_timesteps)
+    assert isinstance(ppo.policy, BlockPolicy)
+    return ppo.policy
+
+
+def _line(episode: Episode) -> dict[str, Any]:
+    """Return what ``episodes.jsonl`` keeps of an episode."""
+    final = episode.final
+    kept = ("task", "utility", "skill", "flops", "flops_budget", "training_flops", "diverged")
+    return {
+        "return": episode.total_return,
+        **{key: final[key] for key in kept},
+        "cached_slices": episode.cached_slices,
+        "seed": episode.context.seed,
+        "decisions": [[info["transformation"], info["target"]] for info in episode.infos],
+    }
+
+
+def _compare(
+    config: TrainConfig, env: ExpansionEnv, pool: WorkerPool, policy: BlockPolicy, console: Console
+) -> dict[str, list[Episode]]:
+    learned = PolicyWeights.of(policy.network, draws=False)
+    with count_bar(console, "comparing on held-out seeds", config.held_out) as bar:
+        return compare(
+            pool,
+            rules_and(learned),
+            held_out_contexts(env, config.seed, config.held_out),
+            seed=config.seed,
+            on_context=lambda: bar.advance(bar.task_ids[0]),
+        )
+
+
+def _keep(
+    folder: Path,
+    config: TrainConfig,
+    summary: dict[str, Any],
+    policy: BlockPolicy,
+    writer: SummaryWriter,
+    learned: list[Episode],
+) -> None:
+    """Write summary, policy, and TensorBoard's closing entries."""
+    table = markdown(summary)
+    record = {
+        "config": asdict(config),
+        "episodes": config.updates * config.ppo.episodes_per_update,
+        "paired": summary["paired"],
+    }
+    save_policy(folder / "policy", policy.network, record, table)
+    write_json(folder / "summary.json", summary)
+    writer.add_text("comparison", table)
+    best = max(learned, key=lambda episode: float(episode.final["utility"]))
+    title = f"best held-out episode: utility {best.final['utility']:.4f}"
+    writer.add_figure("growth/best_episode", growth_figure(title, [best.start, *best.infos]))
+    _write_hparams(writer, config, summary)
+    writer.flush()
+
+
+def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str, Any]) -> None:
+    """Write settings with their metrics, into the run itself instead of a run below it."""
+    settings = {
+        "task": ",".join(config.env.task),
+        "family": config.env.growth.family,
+        "slices": config.env.growth.slices,
+        "slice_steps": config.env.growth.slice_steps,
+        "reward": config.env.reward.reward,
+        "flops_weight": config.env.reward.flops_weight,
+        "training_weight": config.env.reward.training_weight,
+        "episodes": config.episodes,
+        "seed": config.seed,
+        **asdict(config.ppo),
+    }
+    metrics: dict[str, float] = {
+        f"held_out/learned_minus_{name}": paired["mean"] for name, paired in summary["paired"].items()
+    }
+    utilities = summary["controllers"]["learned"]["utility"]
+    metrics["held_out/utility"] = sum(utilities) / len(utilities)
+    for entry in hparams(settings, metrics):  # type: ignore[no-untyped-call]
+        assert writer.file_writer is not None
+        writer.file_writer.add_summary(entry)
+    for name, value in metrics.items():
+        writer.add_scalar(name, value)
+
+
+def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for index, column in enumerate(COLUMNS):
+        table.add_column(
+            column.replace(" ", "\n", 1), justify="left" if index == 0 else "right", no_wrap=True
+        )
+    for row in comparison_rows(summary):
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"Kept in {folder}. What to type next:", highlight=False)
+    for what, line in _NEXT.items():
+        console.print(f"  {what}:\n    {line.format(folder=folder)}", highlight=False, soft_wrap=True)
+
+
+_NEXT: dict[str, str] = {
+    "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
+    "look at the reward curves": "tensorboard --logdir {folder}",
+}
