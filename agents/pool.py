@@ -4,6 +4,7 @@ An episode is a function of controller, context and the controller's seed, so it
 which worker plays it, or when: a run with one worker is the run with eight.
 """
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ _env: ExpansionEnv | None = None
 
 def _begin(config: ExpansionConfig) -> None:
     global _env
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     torch.set_num_threads(1)
     _env = ExpansionEnv(config)
 

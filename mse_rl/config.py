@@ -44,6 +44,7 @@ class TaskConfig:
             0 < self.validation_fraction < 1,
             f"validation-fraction must lie between 0 and 1, got {self.validation_fraction}",
         )
+        _require(self.split_seed >= 0, f"split-seed must not be negative, got {self.split_seed}")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,6 @@ def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     "unknown task 'digit': did you mean 'digits'? Known: digits, mnist"
     """
     names = sorted(known)
-    near = get_close_matches(got, names, n=3, cutoff=0.5)
+    near = get_close_matches(got.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"unknown {what} {got!r}: {hint}Known: {', '.join(names)}"

@@ -38,7 +38,7 @@ def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
     flops_axes.axhline(timeline[0]["flops_budget"] / 1e6, color=OTHER, ls=":", label="budget")
     flops_axes.set_ylabel("MFLOPs per sample")
     flops_axes.set_xlabel("slice of the schedule")
-    flops_axes.set_ylim(bottom=0)
+    flops_axes.set_ylim(0, 1.3 * max(timeline[0]["flops_budget"] / 1e6, *flops))
     _mark(skill_axes, flops_axes, timeline)
     for axes in (skill_axes, flops_axes):
         axes.grid(alpha=0.25)

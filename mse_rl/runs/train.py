@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, configure
@@ -25,7 +24,7 @@ from mse_rl.runs.directory import begin, new_directory, write_json
 from mse_rl.runs.policy_bundle import save_policy
 from mse_rl.runs.progress import count_bar, episode_bar
 from mse_rl.runs.report import growth_figure
-from mse_rl.runs.table import COLUMNS, comparison_rows, markdown
+from mse_rl.runs.table import comparison_rows, markdown
 from mse_rl.runs.tasks import load_tasks
 
 
@@ -179,11 +178,9 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
 
 
 def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for index, column in enumerate(COLUMNS):
-        table.add_column(
-            column.replace(" ", "\n", 1), justify="left" if index == 0 else "right", no_wrap=True
-        )
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="left" if heading == _HEADINGS[0] else "right", no_wrap=True)
     for row in comparison_rows(summary):
         table.add_row(*row)
     console.print(table)
@@ -192,6 +189,16 @@ def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
         console.print(f"  {what}:\n    {line.format(folder=folder)}", highlight=False, soft_wrap=True)
 
 
+_HEADINGS = (
+    "\ncontroller",
+    "\nutility",
+    "valid.\nskill",
+    "test\naccuracy",
+    "\nMFLOPs",
+    "training\nGFLOPs",
+    "learned minus\nthis [95%]",
+)
+"""The columns of the comparison, for a terminal of 80 characters."""
 _NEXT: dict[str, str] = {
     "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
     "look at the reward curves": "tensorboard --logdir {folder}",

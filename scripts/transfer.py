@@ -1,0 +1,77 @@
+"""Let a policy that was trained on one dataset grow children on another, against every rule.
+
+    python scripts/transfer.py policies/digits --task fashion_mnist --max-train 10000
+
+Every controller gets the same seeds, orders of data, schedule and FLOPs budget. Prints a table in
+Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from tyro.conf import OmitArgPrefixes, Positional
+
+from mse_rl.agents.evaluation import compare, rules_and, summarise
+from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.config import ExpansionConfig, GrowthConfig, TaskConfig
+from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.runs.directory import write_json
+from mse_rl.runs.policy_bundle import load_policy
+from mse_rl.runs.progress import count_bar
+from mse_rl.runs.table import markdown
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The comparison."""
+
+    policy: Positional[Path]
+    """A run folder or a policy bundle."""
+    task: str = "fashion_mnist"
+    """The dataset to grow on."""
+    seeds: int = 5
+    """Children per controller; their seeds are 0, 1, 2, ..."""
+    budget_multiple: float = 8.0
+    """FLOPs budget, over those of the first child."""
+    epochs: float = 5.0
+    """Passes over the training split."""
+    workers: int = 2
+    """Processes, each with one thread."""
+    out: Path | None = None
+    """Where summary.json goes; nowhere if not given."""
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(max_train=10_000))
+
+
+def main(arguments: Arguments) -> None:
+    """Run the comparison."""
+    network = load_policy(arguments.policy)
+    batch_size, slices = 64, 10
+    task = ExpansionEnv(ExpansionConfig(task=(arguments.task,), data=arguments.data)).tasks[0]
+    config = ExpansionConfig(
+        task=(arguments.task,),
+        data=arguments.data,
+        growth=GrowthConfig(
+            slices=slices,
+            slice_steps=round(arguments.epochs * len(task.train) / (batch_size * slices)),
+            batch_size=batch_size,
+        ),
+    )
+    contexts = [Context(0, seed, arguments.budget_multiple) for seed in range(arguments.seeds)]
+    controllers = rules_and(PolicyWeights.of(network, draws=False))
+    with (
+        WorkerPool(config, arguments.workers) as pool,
+        count_bar(Console(stderr=True), "seeds", arguments.seeds) as bar,
+    ):
+        episodes = compare(
+            pool, controllers, contexts, seed=0, on_context=lambda: bar.advance(bar.task_ids[0])
+        )
+    summary = summarise(episodes)
+    print(markdown(summary))
+    if arguments.out:
+        write_json(arguments.out, summary)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, config=(OmitArgPrefixes,)))
