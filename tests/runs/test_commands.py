@@ -1,0 +1,224 @@
+"""The commands, as a user types them: what they leave, and what they say of a mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import mse_rl
+from mse_rl.cli import main
+
+TINY_GROWTH = ["--slices", "2", "--slice-steps", "2"]
+TINY_RUN = [*TINY_GROWTH, "--episodes", "8", "--groups", "2", "--rollouts", "4", "--held-out", "2"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny training run of both families' smallest common ground: digits."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    main(["train", "--workers", "2", "--run-dir", str(folder), *TINY_RUN])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grown(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A child that the run's policy has grown."""
+    folder = tmp_path_factory.mktemp("apply") / "grown"
+    main(["apply", str(run), "--task", "digits", "--out", str(folder), *TINY_GROWTH])
+    return folder
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must fail; return its one line."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_run_leaves_what_the_design_promises(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        "config.json",
+        "command.txt",
+        "versions.json",
+        "episodes.jsonl",
+        "tb",
+        "policy",
+        "summary.json",
+    }
+    assert {path.name for path in (run / "policy").iterdir()} == {
+        "policy.safetensors",
+        "policy.json",
+        "README.md",
+    }
+    assert len((run / "episodes.jsonl").read_text().splitlines()) == 8
+
+
+def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["controllers"]) == {"learned", "wait", "random", "threshold", "widen"}
+    for figures in summary["controllers"].values():
+        assert set(figures) == {"utility", "validation_skill", "test_accuracy", "flops", "training_flops"}
+        assert all(len(values) == 2 for values in figures.values())
+    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen"}
+    own = np.array(summary["controllers"]["learned"]["utility"])
+    for name, paired in summary["paired"].items():
+        difference = own - np.array(summary["controllers"][name]["utility"])
+        assert paired["mean"] == pytest.approx(difference.mean())
+        assert paired["low"] <= paired["mean"] <= paired["high"]
+
+
+def test_tensorboard_has_every_episode_and_the_closing_entries(run: Path) -> None:
+    events = EventAccumulator(str(run / "tb"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("episode/return")] == list(range(1, 9))
+    tags = set(events.Tags()["scalars"])
+    assert tags >= {"episode/validation_skill", "episode/flops", "episode/training_flops", "episode/length"}
+    assert tags >= {"reward/skill", "reward/flops", "chosen/wait", "legal/deepen", "train/entropy_loss"}
+    assert "growth/best_episode" in events.Tags()["images"]
+    assert {"config/text_summary", "comparison/text_summary"} <= set(events.Tags()["tensors"])
+
+
+def test_the_same_seed_gives_the_same_run_whatever_the_number_of_workers(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    main(["train", "--workers", "1", "--run-dir", str(again), *TINY_RUN])
+    assert (again / "episodes.jsonl").read_text() == (run / "episodes.jsonl").read_text()
+    assert (again / "summary.json").read_text() == (run / "summary.json").read_text()
+    first = load_file(run / "policy" / "policy.safetensors")
+    second = load_file(again / "policy" / "policy.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_grown_child_comes_back_bit_for_bit(grown: Path) -> None:
+    child = mse_rl.load_child(grown)
+    growth = json.loads((grown / "growth.json").read_text())
+    task = mse_rl.load_task("digits", mse_rl.TaskConfig())
+    with torch.inference_mode():
+        right = (child(task.test.x).argmax(dim=1) == task.test.y).double().mean().item()
+    assert right == pytest.approx(growth["test_accuracy"])
+    assert len(growth["timeline"]) == 3
+    assert (grown / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((grown / "architecture.json").read_text())["family"] == "cnn"
+
+
+def test_apply_goes_on_from_a_child_grown_before(grown: Path, tmp_path: Path) -> None:
+    out = tmp_path / "more"
+    main(["apply", "wait", "--task", "digits", "--init", str(grown), "--out", str(out), *TINY_GROWTH])
+    before, after = (json.loads((folder / "growth.json").read_text()) for folder in (grown, out))
+    assert after["timeline"][0]["skill"] == pytest.approx(before["timeline"][-1]["skill"])
+
+
+def test_each_decision_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(
+        [
+            "apply",
+            "threshold",
+            "--task",
+            "digits",
+            "--family",
+            "mlp",
+            "--out",
+            str(tmp_path / "o"),
+            *TINY_GROWTH,
+        ]
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("slice")]
+    assert len(lines) == 2
+    assert all("deepen" in line and "skill" in line and "MFLOPs" in line for line in lines)
+
+
+def test_two_tasks_share_a_run(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 6, 6)), np.arange(300) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    task = f"npz:{tmp_path / 'd.npz'}"
+    wide = [*TINY_GROWTH, "--groups", "6", "--rollouts", "2", "--episodes", "12", "--held-out", "2"]
+    main(["train", "--task", "digits", task, "--workers", "1", "--run-dir", str(tmp_path / "r"), *wide])
+    episodes = map(json.loads, (tmp_path / "r" / "episodes.jsonl").read_text().splitlines())
+    assert {episode["task"] for episode in episodes} == {"digits", task}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--task", "digts"], "did you mean 'digits'"),
+        (["train", "--family", "cn"], "did you mean 'cnn'"),
+        (["train", "--reward", "mnass"], "did you mean 'mnas'"),
+        (["train", "--flops-budget", "10"], "the FLOPs budget must be at least"),
+        (["train", "--batch-size", "2000"], "lower --batch-size"),
+        (["train", "--slices", "0"], "slices must be at least 1, got 0"),
+        (["train", "--rollouts", "1"], "rollouts must be at least 2"),
+        (["train", "--device", "cuda:99"], "try --device cpu"),
+        (["apply", "threshhold", "--task", "digits"], "did you mean 'threshold'"),
+        (["apply", "wait", "--task", "digits", "--flops-budget", "10"], "raise --flops-budget"),
+        (["apply", "wait", "--task", "digits", "--init", "nowhere"], "no architecture.json"),
+        (["apply", "wait", "--task", "npz:nowhere.npz"], "nowhere.npz"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in complaint(arguments, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_that_exists_is_kept(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in run.iterdir())
+    assert "exists already" in complaint(["train", "--run-dir", str(run), *TINY_RUN], capsys)
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
+def test_a_policy_of_another_layout_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    data = json.loads((run / "policy" / "policy.json").read_text())
+    data["layout"]["block_operations"].append("shrink")
+    (bundle / "policy.json").write_text(json.dumps(data))
+    line = complaint(["apply", str(bundle), "--task", "digits"], capsys)
+    assert "does not fit this version" in line
+    assert "shrink" in line
+
+
+def test_policy_weights_of_another_shape_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "policy.json").write_text((run / "policy" / "policy.json").read_text())
+    tensors = load_file(run / "policy" / "policy.safetensors")
+    tensors["value.weight"] = torch.zeros(1, 3)
+    save_file(tensors, bundle / "policy.safetensors")
+    assert "value.weight" in complaint(["apply", str(bundle), "--task", "digits"], capsys)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\x80\x04."])
+def test_a_child_that_is_no_child_is_refused(grown: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "architecture.json").write_text((grown / "architecture.json").read_text())
+    (tmp_path / "child.safetensors").write_bytes(content)
+    with pytest.raises(mse_rl.MseRlError, match="safetensors"):
+        mse_rl.load_child(tmp_path)
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys\nfrom mse_rl.cli import main\n"
+        "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules or 'gymnasium' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
