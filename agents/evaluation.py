@@ -67,12 +67,11 @@ def paired_interval(differences: NDArray[np.float64], *, seed: int = 0) -> dict[
     return {"mean": float(differences.mean()), "low": float(low), "high": float(high)}
 
 
-def summarise(episodes: dict[str, list[Episode]], against: str = "learned") -> dict[str, Any]:
+def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
     """Return what ``summary.json`` holds: figures of every controller, and paired differences.
 
     Args:
-        episodes: from ``compare``.
-        against: the controller that the others are taken from.
+        episodes: from ``compare``, of ``"learned"`` and others.
     """
     controllers = {
         name: {
@@ -84,10 +83,10 @@ def summarise(episodes: dict[str, list[Episode]], against: str = "learned") -> d
         }
         for name, played in episodes.items()
     }
-    own = np.array(controllers[against]["utility"])
+    own = np.array(controllers["learned"]["utility"])
     paired = {
         name: paired_interval(own - np.array(figures["utility"]))
         for name, figures in controllers.items()
-        if name != against
+        if name != "learned"
     }
     return {"controllers": controllers, "paired": paired}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mse_rl.agents.rollout import Episode
 from mse_rl.envs.expansion import Context, ExpansionEnv
 
-TRAINING, HELD_OUT = range(2)
-"""Streams of contexts that never meet."""
+TRAINING, HELD_OUT = 1, 2
+"""Streams of contexts, drawn apart."""
 
 
 def context_of(env: ExpansionEnv, seed: int, stream: int, number: int) -> Context:

@@ -37,5 +37,5 @@ class Learned:
     @torch.no_grad()
     def _logits(self, observation: Observation) -> NDArray[np.float64]:
         batch = {key: torch.from_numpy(value).unsqueeze(0) for key, value in observation.items()}
-        logits, _ = self.network(batch["globals"], batch["blocks"])
-        return logits[0].double().numpy()  # type: ignore[no-any-return]
+        logits: torch.Tensor = self.network(batch["globals"], batch["blocks"])
+        return logits[0].double().numpy()

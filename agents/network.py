@@ -14,8 +14,9 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 class BlockNetwork(nn.Module):
     """Deep Sets over the rows of blocks (Zaheer et al., 2017, https://arxiv.org/abs/1703.06114).
 
-    h_i = φ(block_i),  g = ρ(globals, mean_i h_i, max_i h_i); one linear map of g gives the logits of
-    the operations on the child, another, of (h_i, g), those on block i, a third the value.
+    h_i = φ(block_i),  g = ρ(globals, mean_i h_i, max_i h_i); a linear map of g gives the logits of the
+    operations on the child, another, of (h_i, g), those on block i. There is no critic: the others of
+    an episode's group are its baseline.
 
     Args:
         hidden: units of each layer.
@@ -28,7 +29,6 @@ class BlockNetwork(nn.Module):
         self.join = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh())
         self.block_logits = nn.Linear(hidden, len(BLOCK_OPERATIONS))
         self.child_logits = nn.Linear(hidden, len(CHILD_OPERATIONS))
-        self.value = nn.Linear(hidden, 1)
 
     @torch.no_grad()
     def birth_(self, generator: torch.Generator) -> None:
@@ -40,13 +40,14 @@ class BlockNetwork(nn.Module):
                 last = name.startswith(("block_logits", "child_logits"))
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
 
-    def forward(self, globals_: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (n, actions), in the order of the action table, and values (n,).
+    def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
+        """Return logits (n, actions), in the order of the action table.
 
         Args:
-            globals_: (n, 19).
-            blocks: (n, rows, 17); rows whose ``present`` is zero are ignored.
+            globals_: (n, global features).
+            blocks: (n, rows · block features); rows whose ``present`` is zero are ignored.
         """
+        blocks = blocks.reshape(len(blocks), -1, len(BLOCK_FEATURES))
         present = blocks[..., :1]  # (n, rows, 1)
         encoded = self.encode_block(blocks) * present
         mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
@@ -54,6 +55,4 @@ class BlockNetwork(nn.Module):
         child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
         spread = child.unsqueeze(1).expand(-1, blocks.shape[1], -1)
         joined = self.join(torch.cat([encoded, spread], dim=2))
-        logits = torch.cat([self.child_logits(child), self.block_logits(joined).flatten(1)], dim=1)
-        # The value learns from what the policy sees, but does not bend it.
-        return logits, self.value(child.detach()).squeeze(1)
+        return torch.cat([self.child_logits(child), self.block_logits(joined).flatten(1)], dim=1)

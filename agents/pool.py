@@ -4,18 +4,19 @@ An episode is a function of controller, context and the controller's seed, so it
 which worker plays it, or when: a run with one worker is the run with eight.
 """
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from types import TracebackType
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mse_rl.agents.controller import Controller
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.rollout import Episode, run_episode
@@ -72,20 +73,28 @@ _env: ExpansionEnv | None = None
 def _begin(config: ExpansionConfig) -> None:
     global _env
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _env = ExpansionEnv(config)
 
 
+def _end_with_parent() -> None:
+    """End this process when the main one is gone, however it went."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _play(job: Job) -> list[Episode]:
     assert _env is not None
-    made: dict[int, Controller] = {}
-    episodes = []
-    for spec, seed in zip(job.controllers, job.seeds, strict=True):
-        if id(spec) not in made:
-            made[id(spec)] = make_rule(spec) if isinstance(spec, str) else spec.controller()
-        rng = np.random.default_rng(seed)
-        episodes.append(run_episode(_env, made[id(spec)], job.context, rng=rng, test=job.test))
-    return episodes
+    controllers = [
+        make_rule(spec) if isinstance(spec, str) else spec.controller() for spec in job.controllers
+    ]
+    return [
+        run_episode(_env, controller, job.context, rng=np.random.default_rng(seed), test=job.test)
+        for controller, seed in zip(controllers, job.seeds, strict=True)
+    ]
 
 
 class WorkerPool:

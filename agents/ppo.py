@@ -26,44 +26,41 @@ Observations = dict[str, Tensor]
 
 
 class BlockPolicy(MaskableMultiInputActorCriticPolicy):
-    """The policy network, as Stable-Baselines3 asks for it."""
+    """The policy network, as Stable-Baselines3 asks for it. There is no critic."""
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         self.network = BlockNetwork()
         self.network.birth_(torch.Generator().manual_seed(torch.initial_seed()))
         self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
 
-    def _distribution(self, obs: Observations, action_masks: Any) -> tuple[MaskableDistribution, Tensor]:
-        logits, values = self.network(obs["globals"], obs["blocks"])
+    def get_distribution(  # type: ignore[override]
+        self, obs: Observations, action_masks: Any = None
+    ) -> MaskableDistribution:
+        """Return the distribution over actions."""
+        logits = self.network(obs["globals"], obs["blocks"])
         distribution = self.action_dist.proba_distribution(action_logits=logits)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
-        return distribution, values
+        return distribution
 
     def forward(  # type: ignore[override]
         self, obs: Observations, deterministic: bool = False, action_masks: Any = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions, values and log-probabilities, (n,) each."""
-        distribution, values = self._distribution(obs, action_masks)
+        distribution = self.get_distribution(obs, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
-        return actions, values, distribution.log_prob(actions)
+        return actions, self.predict_values(obs), distribution.log_prob(actions)
 
     def evaluate_actions(  # type: ignore[override]
         self, obs: Observations, actions: Tensor, action_masks: Any = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return values, log-probabilities and entropy, (n,) each."""
-        distribution, values = self._distribution(obs, action_masks)
-        return values, distribution.log_prob(actions), distribution.entropy()
-
-    def get_distribution(  # type: ignore[override]
-        self, obs: Observations, action_masks: Any = None
-    ) -> MaskableDistribution:
-        """Return the distribution over actions."""
-        return self._distribution(obs, action_masks)[0]
+        distribution = self.get_distribution(obs, action_masks)
+        return self.predict_values(obs), distribution.log_prob(actions), distribution.entropy()
 
     def predict_values(self, obs: Observations) -> Tensor:  # type: ignore[override]
-        """Return values (n,)."""
-        return self._distribution(obs, None)[1]
+        """Return values (n,): zero, for there is no critic."""
+        return torch.zeros(len(obs["globals"]))
 
 
 class GroupRolloutBuffer(MaskableDictRolloutBuffer):
@@ -108,7 +105,7 @@ class GroupRolloutBuffer(MaskableDictRolloutBuffer):
                 setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
         order = np.random.permutation(self.rows)  # noqa: NPY002 - Stable-Baselines3 seeds this one
-        parts = max(1, round(self.rows / (batch_size or self.rows)))
+        parts = max(1, self.rows // (batch_size or self.rows))
         for indices in np.array_split(order, parts):
             yield self._get_samples(indices)
 
@@ -149,6 +146,7 @@ class GroupedPPO(MaskablePPO):
             gae_lambda=1.0,
             clip_range=config.clip_range,
             ent_coef=config.entropy_weight,
+            vf_coef=0.0,
             normalize_advantage=False,
             rollout_buffer_class=GroupRolloutBuffer,
             seed=seed,

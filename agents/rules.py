@@ -1,7 +1,5 @@
 """Growth by hand-written rules."""
 
-from itertools import cycle
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,13 +96,11 @@ class Widen:
         rng: np.random.Generator,
     ) -> int:
         """Take the next widening of the cycle that is legal, or wait."""
-        widenings = [name for name in BLOCK_OPERATIONS if name.startswith("widen")]
+        widenings = [name for name in reversed(BLOCK_OPERATIONS) if name.startswith("widen")]
         turn = env.process.state.slice_index
-        order = cycle(widenings[::-1])
-        for offset in range(turn + len(widenings)):
-            name = next(order)
-            legal = _actions_of(env, mask, name)
-            if offset >= turn and legal:
+        for offset in range(len(widenings)):
+            legal = _actions_of(env, mask, widenings[(turn + offset) % len(widenings)])
+            if legal:
                 return legal[turn // len(widenings) % len(legal)]
         return WAIT
 

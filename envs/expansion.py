@@ -13,7 +13,8 @@ from mse_rl.cost import cost
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.observation import Observation, observation_space, observe
-from mse_rl.growth import CacheEntry, GrowthProcess
+from mse_rl.growth import GrowthProcess
+from mse_rl.growth_state import CacheEntry
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
 from mse_rl.search_space import starting_architecture
@@ -51,9 +52,10 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     |---|---|
     | 0 | wait |
     | 1 | stop: only ``wait`` is legal from then on; training goes on |
-    | 2 + 5·row | deepen: a new block after the block of that row |
-    | 3 + 5·row, 4 + 5·row | widen_inner of that block, ×1.5 and ×2 |
-    | 5 + 5·row, 6 + 5·row | widen_stream of the stage that the block is first of, ×1.5 and ×2 |
+    | 2, 3, ... | row by row, at the block of that row, those of ``BLOCK_OPERATIONS`` |
+
+    On a block: deepen (a new block after it), widen_inner ×1.5 and ×2, widen_stream ×1.5 and ×2 (of the
+    stage that it is first of).
 
     ``action_masks()`` says which are legal: those that keep the child within the search space, the
     FLOPs budget and the memory budget. An illegal action is a ``wait`` that costs 0.01.
@@ -62,17 +64,18 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
 
     | key | shape | values |
     |---|---|---|
-    | globals | (19,) | see ``GLOBAL_FEATURES``: time and budget left, losses, skill, their changes, ... |
-    | blocks | (rows, 17) | one row per block, see ``BLOCK_FEATURES``; rows without a block are zero |
+    | globals | (features,) | ``GLOBAL_FEATURES``: time and budget left, losses, skill, their changes, ... |
+    | blocks | (rows · features,) | row by row, ``BLOCK_FEATURES`` of a block; zero where there is none |
 
     **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.reward``).
 
     **End**: terminated after the schedule's last slice, at the target skill, or when the child
     diverges, whose skill counts as 0; truncated at the time limit.
 
-    **Info**: ``task``, ``slice``, ``skill``, ``flops``, ``flops_budget``, ``training_flops``,
-    ``utility`` (Φ), ``terms`` (of Φ), ``transformation``, ``target``, ``illegal``, ``diverged``
-    and ``receipt``. Nothing in it differs between two runs of the same episode.
+    **Info**: ``task``, ``slice``, ``skill``, ``training_loss``, ``validation_loss``, ``accuracy``,
+    ``macro_f1``, ``flops``, ``flops_budget``, ``training_flops``, ``utility`` (Φ), ``terms`` (of Φ),
+    ``diverged`` and ``receipt``; after a step also ``transformation``, ``target`` and ``illegal``.
+    Nothing in it differs between two runs of the same episode.
 
     **Reset**: ``options={"context": Context(...)}`` says which episode it shall be; without it
     the context is drawn from the environment's own random numbers.
@@ -132,6 +135,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode; see the class for ``options``."""
         super().reset(seed=seed)
+        self._line = ""
         context = (options or {}).get("context") or self.draw_context(self.np_random)
         self._process = GrowthProcess(
             self.tasks[context.task],
@@ -161,6 +165,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         self._line = (
             f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:17} {where:5} "
             f"skill {info['skill']:.4f}  {info['flops'] / 1e6:8.3f} MFLOPs"
+            f"{'  diverged' if info['diverged'] else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
 
@@ -206,6 +211,10 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "task": process.task.name,
             "slice": state.slice_index,
             "skill": state.validation.skill,
+            "training_loss": state.training_loss,
+            "validation_loss": state.validation.loss,
+            "accuracy": state.validation.accuracy,
+            "macro_f1": state.validation.macro_f1,
             "flops": state.flops,
             "flops_budget": process.flops_budget,
             "training_flops": state.training_flops,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mse_rl.architecture import Position
 from mse_rl.cost import BLOCK_COSTS, FRAME_COSTS, block_cost
-from mse_rl.growth import GrowthProcess, GrowthState
+from mse_rl.growth import GrowthProcess
+from mse_rl.growth_state import GrowthState
 from mse_rl.reward import RewardConfig
 
 UNSEEN = -2.0
@@ -59,23 +60,27 @@ Observation = dict[str, NDArray[np.float32]]
 
 
 def observation_space(rows: int) -> spaces.Space[Observation]:
-    """Return the space of observations of children of at most ``rows`` blocks."""
+    """Return the space of observations of children of at most ``rows`` blocks.
+
+    The table of blocks is flat, row after row: Stable-Baselines3 takes a Box of two dimensions for
+    an image gone wrong.
+    """
     boxes: dict[str, spaces.Space[NDArray[np.float32]]] = {
         "globals": spaces.Box(UNSEEN, HIGH, (len(GLOBAL_FEATURES),), np.float32),
-        "blocks": spaces.Box(UNSEEN, HIGH, (rows, len(BLOCK_FEATURES)), np.float32),
+        "blocks": spaces.Box(UNSEEN, HIGH, (rows * len(BLOCK_FEATURES),), np.float32),
     }
     # Gymnasium types a Dict by its subspaces, not by what is sampled from it.
     return cast("spaces.Space[Observation]", spaces.Dict(boxes))
 
 
 def observe(process: GrowthProcess, reward: RewardConfig, rows: int) -> Observation:
-    """Return ``globals`` (19,) and ``blocks`` (rows, 17), one row per block, the rest zero."""
+    """Return ``globals`` and ``blocks``, as in the space: one row per block, the rest zero."""
     features = _globals(process, reward)
     blocks = np.zeros((rows, len(BLOCK_FEATURES)), np.float32)
     for row, (position, _) in enumerate(process.state.architecture):
         block = _block(process, position, row)
         blocks[row] = _clipped([block[name] for name in BLOCK_FEATURES])
-    return {"globals": _clipped([features[name] for name in GLOBAL_FEATURES]), "blocks": blocks}
+    return {"globals": _clipped([features[name] for name in GLOBAL_FEATURES]), "blocks": blocks.flatten()}
 
 
 def _clipped(values: list[float | None]) -> NDArray[np.float32]:

@@ -100,6 +100,11 @@ class Architecture:
         return sum(len(stage.blocks) for stage in self.stages)
 
     @property
+    def widest(self) -> int:
+        """The widest stream, or the most units inside a block."""
+        return max(*(stage.width for stage in self.stages), *(block.inner for _, block in self))
+
+    @property
     def input_size(self) -> int:
         """Number of values in one sample."""
         return prod(self.input_shape)
@@ -140,7 +145,7 @@ class Architecture:
             )
             shape = tuple(_integer(size) for size in data.pop("input_shape"))
             return Architecture(
-                family=str(data.pop("family")),
+                family=_text(data.pop("family")),
                 input_shape=shape,
                 classes=_integer(data.pop("classes")),
                 stages=stages,
@@ -156,7 +161,13 @@ def _integer(value: object) -> int:
     return value
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a name, got {value!r}")
+    return value
+
+
 def _block(data: dict[str, Any]) -> Block:
     return Block(
-        str(data["kind"]), _integer(data["inner"]), _integer(data["kernel"]), str(data["activation"])
+        _text(data["kind"]), _integer(data["inner"]), _integer(data["kernel"]), _text(data["activation"])
     )

@@ -1,6 +1,7 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -8,10 +9,25 @@ from mse_rl.errors import InvalidConfig
 from mse_rl.reward import RewardConfig
 from mse_rl.search_space import SearchSpace
 
+MOST = 10**18
+"""More than any count can be."""
+MOST_SEED = 2**32 - 1
+"""NumPy's bound, which Stable-Baselines3 shares."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise InvalidConfig(message)
+
+
+def _require_within(config: object, low: float, high: float, *names: str) -> None:
+    """Raise unless each of these fields, where given, lies in [low, high]. NaN does not."""
+    for name in names:
+        value = getattr(config, name)
+        _require(
+            value is None or low <= value <= high,
+            f"{name.replace('_', '-')} must lie between {low:g} and {high:g}, got {value}",
+        )
 
 
 @dataclass(frozen=True)
@@ -32,19 +48,13 @@ class TaskConfig:
     """Random changes of training images; auto: what is right for the dataset."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.resolution is None or self.resolution >= 4,
-            f"resolution must be at least 4 pixels, got {self.resolution}",
-        )
-        _require(
-            self.max_train is None or self.max_train > 0,
-            f"max-train must be positive, got {self.max_train}",
-        )
+        _require_within(self, 4, 1024, "resolution")
+        _require_within(self, 1, MOST, "max_train")
         _require(
             0 < self.validation_fraction < 1,
             f"validation-fraction must lie between 0 and 1, got {self.validation_fraction}",
         )
-        _require(self.split_seed >= 0, f"split-seed must not be negative, got {self.split_seed}")
+        _require_within(self, 0, MOST_SEED, "split_seed")
 
 
 @dataclass(frozen=True)
@@ -62,14 +72,10 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.learning_rate is None or self.learning_rate > 0,
+            self.learning_rate is None or 0 < self.learning_rate < inf,
             f"learning-rate must be positive, got {self.learning_rate}",
         )
-        _require(
-            0 <= self.learning_rate_floor <= 1,
-            f"learning-rate-floor is a share of the learning rate, 0 to 1, got {self.learning_rate_floor}",
-        )
-        _require(self.weight_decay >= 0, f"weight-decay must not be negative, got {self.weight_decay}")
+        _require_within(self, 0, 1, "learning_rate_floor", "weight_decay")
 
     @property
     def peak_learning_rate(self) -> float:
@@ -97,15 +103,14 @@ class GrowthConfig:
     """Most bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
-        for name in ("slices", "slice_steps", "batch_size"):
-            value = getattr(self, name)
-            _require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
+        _require_within(self, 1, MOST, "slices", "slice_steps", "memory_budget")
+        _require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
         _require(
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"target-skill must lie between 0 and 1, got {self.target_skill}",
         )
         _require(
-            self.time_limit_seconds is None or self.time_limit_seconds > 0,
+            self.time_limit_seconds is None or 0 < self.time_limit_seconds < inf,
             f"time-limit-seconds must be positive, got {self.time_limit_seconds}",
         )
 
@@ -132,12 +137,9 @@ class BudgetConfig:
     """... to this many times."""
 
     def __post_init__(self) -> None:
+        _require_within(self, 1, MOST, "flops_budget")
         _require(
-            self.flops_budget is None or self.flops_budget > 0,
-            f"flops-budget must be positive, got {self.flops_budget}",
-        )
-        _require(
-            1 <= self.budget_low <= self.budget_high,
+            1 <= self.budget_low <= self.budget_high < inf,
             "budgets are drawn from 1 <= budget-low <= budget-high, "
             f"got {self.budget_low} and {self.budget_high}",
         )
@@ -157,12 +159,12 @@ class ExpansionConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     device: str = "cpu"
     """Where children are trained: cpu, cuda, cuda:1, ..."""
-    cache_mb: int = 128
+    cache_mb: int = 32
     """Memory of the trajectory cache of each worker, in MiB; 0 trains everything anew."""
 
     def __post_init__(self) -> None:
         _require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
-        _require(self.cache_mb >= 0, f"cache-mb must not be negative, got {self.cache_mb}")
+        _require_within(self, 0, MOST, "cache_mb")
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,10 @@ class PPOConfig:
     """How far an update may move the probability of an action, as a share."""
 
     def __post_init__(self) -> None:
-        _require(self.groups >= 1, f"groups must be at least 1, got {self.groups}")
-        _require(
-            self.rollouts >= 2,
-            f"rollouts must be at least 2, since they are compared with each other, got {self.rollouts}",
-        )
-        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+        _require_within(self, 1, MOST, "groups", "epochs")
+        _require_within(self, 2, MOST, "rollouts")  # they are compared with each other
+        _require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
+        _require(0 < self.clip_range < 1, f"clip-range must lie between 0 and 1, got {self.clip_range}")
 
     @property
     def episodes_per_update(self) -> int:
@@ -216,10 +216,8 @@ class TrainConfig:
     """Where the run is kept; runs/TIME if not given."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "workers", "held_out"):
-            value = getattr(self, name)
-            _require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
-        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
+        _require_within(self, 1, MOST, "episodes", "workers", "held_out")
+        _require_within(self, 0, MOST_SEED, "seed")
 
     @property
     def updates(self) -> int:
@@ -247,8 +245,8 @@ class ApplyConfig:
     """Training steps in a slice, instead of what epochs asks for."""
     family: str = "cnn"
     """cnn or mlp."""
-    slices: int = 10
-    """Decisions; the child trains for one slice after each."""
+    slices: int | None = None
+    """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
     batch_size: int = 64
     """Samples in a training step."""
     target_skill: float | None = None
@@ -264,19 +262,27 @@ class ApplyConfig:
     data: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     space: SearchSpace = field(default_factory=SearchSpace)
-    reward: RewardConfig = field(default_factory=RewardConfig)
 
     def __post_init__(self) -> None:
-        _require(self.epochs > 0, f"epochs must be positive, got {self.epochs}")
-        _require(self.seed >= 0, f"seed must not be negative, got {self.seed}")
-        self.expansion(training_samples=1)
+        _require_within(self, 1e-6, 1e6, "epochs")
+        _require_within(self, 0, MOST_SEED, "seed")
+        _require_within(self, 1, MOST, "slices")
+        _require_within(self, 2, MOST, "batch_size")
+        self.expansion(1, slices=10, reward=RewardConfig())  # so that it complains now
 
-    def expansion(self, training_samples: int) -> ExpansionConfig:
-        """Return the environment of the one episode, on a task with so many training samples."""
-        steps = round(self.epochs * training_samples / (self.batch_size * max(1, self.slices)))
+    def expansion(self, training_samples: int, *, slices: int, reward: RewardConfig) -> ExpansionConfig:
+        """Return the environment of the one episode.
+
+        Args:
+            training_samples: of the task.
+            slices: of the schedule, where this configuration names none.
+            reward: what the controller was trained for.
+        """
+        slices = self.slices or slices
+        steps = round(self.epochs * training_samples / (self.batch_size * slices))
         growth = GrowthConfig(
             family=self.family,
-            slices=self.slices,
+            slices=slices,
             slice_steps=max(1, steps) if self.slice_steps is None else self.slice_steps,
             batch_size=self.batch_size,
             target_skill=self.target_skill,
@@ -290,7 +296,7 @@ class ApplyConfig:
             optimizer=self.optimizer,
             space=self.space,
             budget=BudgetConfig(flops_budget=self.flops_budget),
-            reward=self.reward,
+            reward=reward,
             device=self.device,
             cache_mb=0,
         )

@@ -6,7 +6,8 @@
     ├── InvalidTransformation   a transformation or target that does not exist or is not legal here
     ├── InvalidTask             a dataset that is unknown, missing, broken or too small
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
-    └── InvalidRun              a run folder that exists already, or holds something else
+    ├── InvalidRun              a run folder that exists already, or holds something else
+    └── Diverged                a child that no longer gives finite numbers
 
 Every message says what was expected, what came, and what to do. The command line prints it as one
 line and exits with code 2.
@@ -44,6 +45,10 @@ class InvalidRun(MseRlError):
     """A run folder that exists already, or holds something else."""
 
 
+class Diverged(MseRlError):
+    """A child that no longer gives finite numbers, where one was to be kept."""
+
+
 def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     """Say that a name is unknown, what is near to it, and what there is.
 
@@ -51,6 +56,7 @@ def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     "unknown task 'digit': did you mean 'digits'? Known: digits, mnist"
     """
     names = sorted(known)
-    near = get_close_matches(got.lower(), names, n=3, cutoff=0.5)
+    words = {name.partition(":")[0]: name for name in names}
+    near = [words[word] for word in get_close_matches(got.lower(), words, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"unknown {what} {got!r}: {hint}Known: {', '.join(names)}"

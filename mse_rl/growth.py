@@ -5,7 +5,8 @@
         seed=0, flops_budget=1_000_000,
     )
     while not process.finished:
-        process.advance("widen_inner_x2", Position(0, 0))
+        name, target = next(process.choices())
+        process.advance(name, target)
     process.child, process.state.validation.skill
 
 Nothing here knows of Gymnasium or of controllers.
@@ -13,7 +14,7 @@ Nothing here knows of Gymnasium or of controllers.
 
 import time
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import isfinite
 
 from torch.optim import Optimizer
@@ -23,11 +24,11 @@ from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import TRAINING_PASSES, cost, training_bytes, training_flops
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
+from mse_rl.growth_state import CacheEntry, GrowthState
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import (
     BatchOrder,
-    BlockStatistics,
     Measurement,
     Snapshot,
     TrajectoryCache,
@@ -40,59 +41,10 @@ from mse_rl.training import (
     train_slice_,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import TRANSFORMATIONS, Receipt, apply
+from mse_rl.transformations import TRANSFORMATIONS, apply
 
 PROBE_SAMPLES = 64
 """Training samples on which deviations and dead units are measured."""
-
-
-@dataclass(frozen=True)
-class GrowthState:
-    """What is known when a decision is due; the child's own numbers are in its snapshot.
-
-    Args:
-        slice_index: slices trained so far.
-        architecture: of the child.
-        validation: quality on the validation split.
-        training_loss: mean over the last slice; None before the first.
-        training_flops: FLOPs spent on training so far.
-        stopped: whether the architecture is frozen.
-        diverged: whether the child no longer gives finite numbers.
-        ages: for each block, the slices since it was born.
-        blocks: what each block did in the last slice; empty before the first.
-        receipt: of the last transformation; None before the first.
-        previous: the state one slice ago, without its own previous one.
-    """
-
-    slice_index: int
-    architecture: Architecture
-    validation: Measurement
-    training_loss: float | None = None
-    training_flops: int = 0
-    stopped: bool = False
-    diverged: bool = False
-    ages: dict[Position, int] = field(default_factory=dict)
-    blocks: dict[Position, BlockStatistics] = field(default_factory=dict)
-    receipt: Receipt | None = None
-    previous: "GrowthState | None" = None
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of a forward pass of one sample."""
-        return cost(self.architecture).flops
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """A state, and the child that belongs to it."""
-
-    state: GrowthState
-    snapshot: Snapshot
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that it takes, but for the few numbers of the state."""
-        return self.snapshot.size_bytes
 
 
 class GrowthProcess:
@@ -109,8 +61,8 @@ class GrowthProcess:
         cache: trajectories of this and other processes.
 
     Raises:
-        InvalidConfig: if the budget is below the FLOPs of the first child, a batch is larger than
-            the training split, or ``init`` does not read this task.
+        InvalidConfig: if the first child is beyond the budgets or the search space, a batch is larger
+            than the training split, or ``init`` does not read this task.
     """
 
     def __init__(
@@ -138,12 +90,9 @@ class GrowthProcess:
         self._probe = task.train.x[:PROBE_SAMPLES]
         self._started_seconds = time.monotonic()
         architecture = self._first_architecture()
+        self._require_room(architecture)
         self.first_flops = cost(architecture).flops
-        if self.first_flops > flops_budget:
-            raise InvalidConfig(
-                f"the FLOPs budget must be at least {self.first_flops:,}, those of the first "
-                f"{config.family} child on {task.name}, got {flops_budget:,}: raise --flops-budget"
-            )
+        self._timed_out = False
         self._path: tuple[tuple[str, Position | None], ...] = ()
         self._live: tuple[Child, Optimizer] | None = None
         self._snapshot: Snapshot | None = None
@@ -151,11 +100,36 @@ class GrowthProcess:
         if not self._recall():
             self._begin(architecture)
 
+    def _require_room(self, first: Architecture) -> None:
+        """Raise unless the first child lies within the search space and the budgets."""
+        if not self.space.allows(first):
+            raise InvalidConfig(
+                f"the first child has {first.depth} blocks and widths up to {first.widest}, but the search "
+                f"space ends at {self.space.max_blocks} and {self.space.max_width}: "
+                "raise --max-blocks or --max-width"
+            )
+        if cost(first).flops > self.flops_budget:
+            raise InvalidConfig(
+                f"the FLOPs budget must be at least {cost(first).flops:,}, those of the first "
+                f"{first.family} child on {self.task.name}, got {self.flops_budget:,}: raise --flops-budget"
+            )
+        memory, needed = self.config.memory_budget, training_bytes(first, self.config.batch_size)
+        if memory is not None and needed > memory:
+            raise InvalidConfig(
+                f"the memory budget must be at least {needed:,} bytes, those of the first {first.family} "
+                f"child on {self.task.name}, got {memory:,}: raise --memory-budget or lower --batch-size"
+            )
+
     def _first_architecture(self) -> Architecture:
         shape, classes = self.task.input_shape, self.task.classes
         if self._init is None:
             return starting_architecture(self.config.family, shape, classes, self.space)
         architecture = self._init.architecture
+        if architecture.family != self.config.family:
+            raise InvalidConfig(
+                f"the child to start from is of family {architecture.family}, but {self.config.family} was "
+                f"asked for: say --family {architecture.family}"
+            )
         if (architecture.input_shape, architecture.classes) != (shape, classes):
             raise InvalidConfig(
                 f"{self.task.name} has inputs {shape} and {classes} classes, but the child to start from "
@@ -178,9 +152,8 @@ class GrowthProcess:
 
     @property
     def timed_out(self) -> bool:
-        """Whether the time limit has run out."""
-        limit = self.config.time_limit_seconds
-        return limit is not None and time.monotonic() - self._started_seconds > limit
+        """Whether the time limit had run out at the end of the last slice."""
+        return self._timed_out
 
     @property
     def finished(self) -> bool:
@@ -205,7 +178,13 @@ class GrowthProcess:
         return learning_rate(step, self.config.total_steps, self._optimizer_config)
 
     def legal(self, name: str, target: Position | None) -> bool:
-        """Say whether a transformation may be applied now: known from the pure edit."""
+        """Say whether a transformation may be applied now: known from the pure edit.
+
+        Raises:
+            InvalidTransformation: if there is none of that name.
+        """
+        if name not in TRANSFORMATIONS:
+            raise InvalidTransformation(unknown_name("transformation", name, TRANSFORMATIONS))
         if name == "wait":
             return target is None
         transformation = TRANSFORMATIONS[name]
@@ -233,9 +212,7 @@ class GrowthProcess:
         Raises:
             InvalidTransformation: if the transformation is unknown or not legal now.
         """
-        if name not in TRANSFORMATIONS:
-            raise InvalidTransformation(unknown_name("transformation", name, TRANSFORMATIONS))
-        if self.finished or not self.legal(name, target):
+        if not self.legal(name, target) or self.finished:
             raise InvalidTransformation(
                 f"{name} at {target} is not legal at slice {self.state.slice_index} of "
                 f"{self.config.slices} under a budget of {self.flops_budget:,} FLOPs: see choices()"
@@ -243,6 +220,8 @@ class GrowthProcess:
         self._path += ((name, target),)
         if not self._recall():
             self._grow(name, target)
+        limit = self.config.time_limit_seconds
+        self._timed_out = limit is not None and time.monotonic() - self._started_seconds > limit
         return self.state
 
     def test(self) -> Measurement:

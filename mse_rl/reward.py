@@ -6,7 +6,7 @@ episode's return is what the finished child is worth less what the first one was
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log2
+from math import inf, log2
 
 from mse_rl.errors import InvalidConfig, unknown_name
 
@@ -38,16 +38,26 @@ class RewardConfig:
     reward: str = "potential"
     """potential, mnas or tunas."""
     flops_weight: float = 0.002
-    """λ of potential: skill that one doubling of FLOPs must bring. Exponent -w of mnas, -β of tunas."""
+    """λ of potential: skill that one doubling of FLOPs must bring."""
     training_weight: float = 0.01
     """μ of potential: skill that filling the budget from the first slice on must bring."""
+    mnas_exponent: float = -0.07
+    """w of mnas."""
+    tunas_weight: float = -0.07
+    """β of tunas."""
 
     def __post_init__(self) -> None:
         if self.reward not in REWARDS:
             raise InvalidConfig(unknown_name("reward", self.reward, REWARDS))
-        if min(self.flops_weight, self.training_weight) < 0:
+        if not (0 <= self.flops_weight < inf and 0 <= self.training_weight < inf):
             raise InvalidConfig(
-                f"reward weights must not be negative, got {self.flops_weight} and {self.training_weight}"
+                "flops-weight and training-weight must be numbers that are not negative, "
+                f"got {self.flops_weight} and {self.training_weight}"
+            )
+        if not (-inf < self.mnas_exponent <= 0 and -inf < self.tunas_weight <= 0):
+            raise InvalidConfig(
+                "mnas-exponent and tunas-weight must be numbers that are not positive, "
+                f"got {self.mnas_exponent} and {self.tunas_weight}"
             )
 
 
@@ -67,15 +77,15 @@ def potential(worth: Worth, config: RewardConfig) -> dict[str, float]:
 
 
 def mnas(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Φ = skill·(flops / flops_budget)^w with w = -λ (MnasNet, https://arxiv.org/abs/1807.11626)."""
-    return {"skill": worth.skill * (worth.flops / worth.flops_budget) ** -config.flops_weight}
+    """Φ = skill·(flops / flops_budget)^w (MnasNet, https://arxiv.org/abs/1807.11626)."""
+    return {"skill": worth.skill * (worth.flops / worth.flops_budget) ** config.mnas_exponent}
 
 
 def tunas(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Φ = skill + β·|flops / flops_budget - 1| with β = -λ (TuNAS, https://arxiv.org/abs/2008.06120)."""
+    """Φ = skill + β·|flops / flops_budget - 1| (TuNAS, https://arxiv.org/abs/2008.06120)."""
     return {
         "skill": worth.skill,
-        "flops": -config.flops_weight * abs(worth.flops / worth.flops_budget - 1),
+        "flops": config.tunas_weight * abs(worth.flops / worth.flops_budget - 1),
     }
 
 
@@ -88,10 +98,5 @@ REWARDS: dict[str, Callable[[Worth, RewardConfig], dict[str, float]]] = {
 
 
 def terms(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Return the terms of the configured potential Φ."""
+    """Return the terms of the configured potential; their sum Φ is what a child is worth: its utility."""
     return REWARDS[config.reward](worth, config)
-
-
-def utility(worth: Worth, config: RewardConfig) -> float:
-    """Return the configured potential Φ: what a child is worth."""
-    return sum(terms(worth, config).values())

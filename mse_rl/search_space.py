@@ -21,7 +21,7 @@ class SearchSpace:
 
     max_blocks: int = 12
     max_width: int = 512
-    quantum: int = 4
+    quantum: int = 2
     start_width: int = 4
 
     def __post_init__(self) -> None:
@@ -30,14 +30,12 @@ class SearchSpace:
 
     def widened(self, width: int, factor: float) -> int:
         """Return ``width`` times ``factor``, rounded to the quantum, and larger than ``width``."""
-        quanta = max(round(width * factor / self.quantum), width // self.quantum + 1)
+        quanta = max(int(width * factor / self.quantum + 0.5), width // self.quantum + 1)
         return quanta * self.quantum
 
     def allows(self, architecture: Architecture) -> bool:
         """Say whether an architecture lies within the bounds."""
-        widths = [stage.width for stage in architecture.stages]
-        inners = [block.inner for _, block in architecture]
-        return architecture.depth <= self.max_blocks and max(widths + inners) <= self.max_width
+        return architecture.depth <= self.max_blocks and architecture.widest <= self.max_width
 
 
 def _cnn_start(input_shape: tuple[int, ...], classes: int, space: SearchSpace) -> Architecture:

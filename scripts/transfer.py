@@ -1,6 +1,6 @@
 """Let a policy that was trained on one dataset grow children on another, against every rule.
 
-    python scripts/transfer.py policies/digits --task fashion_mnist --max-train 10000
+    python scripts/transfer.py scripts/policies/digits --task fashion_mnist --max-train 10000
 
 Every controller gets the same seeds, orders of data, schedule and FLOPs budget. Prints a table in
 Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
@@ -46,20 +46,21 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Run the comparison."""
-    network = load_policy(arguments.policy)
-    batch_size, slices = 64, 10
+    policy = load_policy(arguments.policy)
+    batch_size = 64
     task = ExpansionEnv(ExpansionConfig(task=(arguments.task,), data=arguments.data)).tasks[0]
     config = ExpansionConfig(
         task=(arguments.task,),
         data=arguments.data,
         growth=GrowthConfig(
-            slices=slices,
-            slice_steps=round(arguments.epochs * len(task.train) / (batch_size * slices)),
+            slices=policy.slices,
+            slice_steps=round(arguments.epochs * len(task.train) / (batch_size * policy.slices)),
             batch_size=batch_size,
         ),
+        reward=policy.reward,
     )
     contexts = [Context(0, seed, arguments.budget_multiple) for seed in range(arguments.seeds)]
-    controllers = rules_and(PolicyWeights.of(network, draws=False))
+    controllers = rules_and(PolicyWeights.of(policy.network, draws=False))
     with (
         WorkerPool(config, arguments.workers) as pool,
         count_bar(Console(stderr=True), "seeds", arguments.seeds) as bar,

@@ -46,9 +46,9 @@ def check_config(raw: RawData, config: TaskConfig) -> None:
 def _check_inputs(key: str, x: Array, kind: str) -> None:
     axes = _AXES[kind]
     if x.ndim != len(axes):
-        raise InvalidTask(f"expected {key} of shape ({', '.join(axes)}), got {x.shape}")
+        raise InvalidTask(f"expected {key} of shape ({', '.join(axes)}), got {x.shape}: reshape it")
     if x.size == 0:
-        raise InvalidTask(f"expected samples in {key}, got none (shape {x.shape})")
+        raise InvalidTask(f"expected samples in {key}, got none (shape {x.shape}): check how it was made")
     if x.dtype.kind not in "biuf":
         raise InvalidTask(f"expected numbers in {key}, got dtype {x.dtype}: convert them to uint8 or float32")
     bad = x.size - np.count_nonzero(np.isfinite(x)) if x.dtype.kind == "f" else 0
@@ -61,7 +61,9 @@ def _check_inputs(key: str, x: Array, kind: str) -> None:
 
 def _check_labels(key: str, y: Array) -> None:
     if y.ndim != 1:
-        raise InvalidTask(f"expected {key} of shape (n,), one class number per sample, got {y.shape}")
+        raise InvalidTask(
+            f"expected {key} of shape (n,), one class number per sample, got {y.shape}: reshape it"
+        )
     if y.dtype.kind not in "biuf":
         raise InvalidTask(f"expected whole numbers in {key}, got dtype {y.dtype}: number the classes 0..K-1")
     wrong = y[~np.isfinite(y) | (y != np.floor(y))] if y.dtype.kind == "f" else y[:0]

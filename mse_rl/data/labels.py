@@ -17,7 +17,9 @@ def class_numbers(raw: RawData) -> NDArray[np.int64]:
     """
     numbers, counts = np.unique(raw.y_train.astype(np.int64), return_counts=True)
     if len(numbers) < 2:
-        raise InvalidTask(f"expected at least 2 classes in y_train, got only class {numbers[0]}")
+        raise InvalidTask(
+            f"expected at least 2 classes in y_train, got only class {numbers[0]}: add samples of others"
+        )
     if (counts < 2).any():
         raise InvalidTask(
             "expected at least 2 training samples of each class, one to train and one to validate on, "

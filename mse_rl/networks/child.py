@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Position
+from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.networks.cnn import CNN
 from mse_rl.networks.family import Family
 from mse_rl.networks.mlp import MLP
@@ -17,12 +18,20 @@ class Child(nn.Module):
     """The network that an architecture describes.
 
     Its modules are ``stem``, ``transitions.S`` into stage S + 1, ``stages.S.B`` for block B of
-    stage S, and ``head``. Weights are undefined until ``birth_`` or ``load_state_dict``.
+    stage S, and ``head``.
+
+    Raises:
+        InvalidArchitecture: if there is no such family, kind of block or activation.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        if architecture.family not in FAMILIES:
+            raise InvalidArchitecture(unknown_name("family", architecture.family, FAMILIES))
         family = FAMILIES[architecture.family]
+        for _, block in architecture:
+            if block.kind not in family.blocks:
+                raise InvalidArchitecture(unknown_name("kind of block", block.kind, family.blocks))
         widths = [stage.width for stage in architecture.stages]
         self.architecture = architecture
         self.stem = family.stem(architecture)
@@ -62,6 +71,16 @@ class Child(nn.Module):
         return logits
 
 
+def empty_child(architecture: Architecture) -> Child:
+    """Return a child without memory for its weights, on torch's meta device.
+
+    To be filled by ``load_state_dict(..., assign=True)``. Made on a real device, torch would draw
+    weights of its own, from its global generator.
+    """
+    with torch.device("meta"):
+        return Child(architecture)
+
+
 def build_child(
     architecture: Architecture,
     *,
@@ -77,8 +96,7 @@ def build_child(
         device: where the child lives.
         dtype: of its parameters.
     """
-    with torch.device("meta"):  # torch would draw weights of its own, from its global generator
-        child = Child(architecture)
+    child = empty_child(architecture)
     child.to_empty(device=device).to(dtype)
     child.to(memory_format=torch.channels_last)  # convolutions follow their weights: 1.3x at 28x28
     with torch.no_grad():

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.networks.family import ACTIVATIONS, Family, he_
+from mse_rl.errors import InvalidArchitecture
+from mse_rl.networks.family import Family, activation, he_
 
 
 class Conv(nn.Conv2d):
@@ -31,7 +32,7 @@ class ConvBlock(nn.Module):
         self.conv1 = nn.Conv2d(width, block.inner, block.kernel, padding=block.kernel // 2, bias=False)
         self.norm2 = nn.BatchNorm2d(block.inner)
         self.conv2 = nn.Conv2d(block.inner, width, block.kernel, padding=block.kernel // 2)
-        self.activation = ACTIVATIONS[block.activation]
+        self.activation = activation(block.activation)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw the first convolution; the second is zero."""
@@ -72,6 +73,8 @@ class ConvHead(nn.Module):
 
 
 def _stem(architecture: Architecture) -> Conv:
+    if len(architecture.input_shape) != 3:
+        raise InvalidArchitecture(f"a cnn child reads images (C, H, W), got {architecture.input_shape}")
     return Conv(architecture.input_shape[0], architecture.stages[0].width, stride=architecture.stem_stride)
 
 

@@ -2,27 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Block
-
-
-class Part(Protocol):
-    """A module that can draw its own first weights."""
-
-    def birth_(self, generator: torch.Generator) -> None:
-        """Fill every parameter and buffer with the values of a new part."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return what the part makes of ``x``."""
+from mse_rl.errors import InvalidArchitecture, unknown_name
 
 
 @dataclass(frozen=True)
 class Family:
-    """The parts of one family.
+    """The parts of one family; each has ``birth_(generator)``, which draws its first weights.
 
     Args:
         stem: (architecture) -> module, from a sample to the first stream.
@@ -52,3 +43,14 @@ def he_(weight: Tensor, generator: torch.Generator) -> None:
     He et al., 2015, https://arxiv.org/abs/1502.01852.
     """
     nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the non-linearity of that name.
+
+    Raises:
+        InvalidArchitecture: if there is none.
+    """
+    if name not in ACTIVATIONS:
+        raise InvalidArchitecture(unknown_name("activation", name, ACTIVATIONS))
+    return ACTIVATIONS[name]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.networks.family import ACTIVATIONS, Family, he_
+from mse_rl.networks.family import Family, activation, he_
 
 EPS = 1e-5
 
@@ -68,7 +68,7 @@ class LinearBlock(nn.Module):
         self.norm = RMSNorm(width)
         self.linear1 = Linear(width, block.inner)
         self.linear2 = Linear(block.inner, width)
-        self.activation = ACTIVATIONS[block.activation]
+        self.activation = activation(block.activation)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw the first map; the second is zero."""

@@ -13,8 +13,10 @@ from mse_rl.agents.rules import RULES, make_rule
 from mse_rl.config import ApplyConfig
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.reward import RewardConfig
 from mse_rl.runs.child_files import load_child, save_child
+from mse_rl.runs.console import say
 from mse_rl.runs.device import check_device
 from mse_rl.runs.directory import begin, new_directory
 from mse_rl.runs.policy_bundle import load_policy
@@ -25,16 +27,21 @@ DEFAULT_BUDGET_MULTIPLE = 8.0
 """FLOPs budget, over those of the first child, where none is given."""
 
 
-def load_controller(name: str) -> Controller:
-    """Return the rule of that name, or the policy in that folder.
+RULE_SLICES = 10
+"""Decisions of an episode of a rule, where none are given."""
+
+
+def load_controller(name: str) -> tuple[Controller, int, RewardConfig]:
+    """Return the rule of that name, or the policy in that folder; its slices; and its reward.
 
     Raises:
         InvalidController: if it is neither.
     """
     if name in RULES:
-        return make_rule(name)
+        return make_rule(name), RULE_SLICES, RewardConfig()
     if Path(name).is_dir():
-        return Learned(load_policy(name))
+        policy = load_policy(name)
+        return Learned(policy.network), policy.slices, policy.reward
     raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
 
 
@@ -45,15 +52,16 @@ def apply(config: ApplyConfig, console: Console) -> Path:
         The folder with child.safetensors, architecture.json, growth.json and report.png.
 
     Raises:
-        MseRlError: for anything that is wrong with the settings, before the folder is made.
+        MseRlError: for anything that is wrong with the settings, or if the child diverges; then no
+            folder is made.
     """
     folder = new_directory(config.out)
-    controller = load_controller(config.controller)
+    controller, slices, reward = load_controller(config.controller)
     check_device(config.device)
     init = load_child(config.init) if config.init else None
     (task,) = load_tasks((config.task,), config.data, console)
     env = ExpansionEnv(
-        config.expansion(len(task.train)),
+        config.expansion(len(task.train), slices=slices, reward=reward),
         tasks=(task,),
         init=init.to(config.device) if init else None,
         render_mode="ansi",
@@ -64,8 +72,13 @@ def apply(config: ApplyConfig, console: Console) -> Path:
         Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
         rng=np.random.default_rng(config.seed),
         test=True,
-        on_step=lambda: console.print(env.render(), highlight=False, soft_wrap=True),
+        on_step=lambda: say(console, str(env.render())),
     )
+    if episode.final["diverged"]:
+        raise Diverged(
+            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
+            f"lower --learning-rate, here {config.optimizer.peak_learning_rate:g}"
+        )
     timeline = [episode.start, *episode.infos]
     begin(folder, config)
     save_child(folder, env.process.child, _record(task, episode, timeline))
@@ -89,15 +102,10 @@ def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dic
 
 def _show(folder: Path, episode: Episode, console: Console) -> None:
     final = episode.final
-    console.print(
-        f"test accuracy {100 * (episode.test_accuracy or 0):.2f}%  "
-        f"{final['flops'] / 1e6:.3f} MFLOPs per sample  "
-        f"{final['training_flops'] / 1e12:.3f} TFLOPs of training",
-        highlight=False,
+    accuracy = 100 * (episode.test_accuracy or 0)
+    flops, training_flops = final["flops"] / 1e6, final["training_flops"] / 1e12
+    say(
+        console, f"test accuracy {accuracy:.2f}%  {flops:.3f} MFLOPs  {training_flops:.3f} TFLOPs of training"
     )
-    console.print(
-        f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.\n"
-        f"To use it in Python: mse_rl.load_child({str(folder)!r})",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
+    say(console, f"To use it in Python: mse_rl.load_child({str(folder)!r})")

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from mse_rl.architecture import Architecture
 from mse_rl.errors import InvalidRun
-from mse_rl.networks import Child
+from mse_rl.networks import Child, empty_child
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.safe_tensors import load_weights
 
@@ -36,9 +36,6 @@ def load_child(folder: str | Path) -> Child:
     path = folder / "architecture.json"
     if not path.is_file():
         raise InvalidRun(f"expected a grown child in {folder}, but there is no architecture.json")
-    architecture = Architecture.from_json(path.read_text())
-    with torch.device("meta"):
-        child = Child(architecture)
-    child.to_empty(device="cpu")
+    child = empty_child(Architecture.from_json(path.read_text(errors="replace")))
     load_weights(child, folder / "child.safetensors")
-    return child.eval()
+    return child.to(memory_format=torch.channels_last).eval()

@@ -4,6 +4,8 @@ import torch
 
 from mse_rl.errors import InvalidConfig
 
+KINDS = ("cpu", "cuda")
+
 
 def check_device(name: str) -> None:
     """Raise if children cannot be trained on ``name``.
@@ -12,6 +14,8 @@ def check_device(name: str) -> None:
         InvalidConfig: if there is no such device.
     """
     try:
+        if torch.device(name).type not in KINDS:
+            raise RuntimeError(f"it is none of {', '.join(KINDS)}")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

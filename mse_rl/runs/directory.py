@@ -1,11 +1,12 @@
 """The folder of a run: settings, command, versions, episodes."""
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ def new_directory(path: Path | None) -> Path:
     """Say where a run is to be kept: ``path``, or runs/ and the time. Makes nothing yet.
 
     Raises:
-        InvalidRun: if something is there already.
+        InvalidRun: if something is there already, or nothing can be written there.
     """
     path = path or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InvalidRun(f"expected a new folder, but {path} exists already: name another one or remove it")
+    home = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (home.is_dir() and os.access(home, os.W_OK)):
+        raise InvalidRun(f"expected a folder to write {path} into, but {home} is none: name another one")
     return path
 
 
@@ -31,8 +35,16 @@ def begin(path: Path, config: object) -> None:
     path.mkdir(parents=True, exist_ok=True)
     write_json(path / "config.json", config)
     (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
-    versions = {"python": sys.version.split()[0]} | {name: version(name) for name in RECORDED_PACKAGES}
-    write_json(path / "versions.json", versions)
+    versions = {name: _version(name) for name in RECORDED_PACKAGES}
+    write_json(path / "versions.json", {"python": sys.version.split()[0]} | versions)
+
+
+def _version(package: str) -> str | None:
+    """Return the version of a package; None for what runs from a checkout, not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -1,6 +1,7 @@
 """A learned policy on disk: policy.safetensors, policy.json, and a card, README.md."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mse_rl.agents.network import BlockNetwork
 from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidController, InvalidRun
+from mse_rl.reward import RewardConfig
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.safe_tensors import load_weights
 
@@ -45,7 +47,22 @@ def save_policy(folder: Path, network: BlockNetwork, record: dict[str, Any], tab
     )
 
 
-def load_policy(path: str | Path) -> BlockNetwork:
+@dataclass(frozen=True)
+class Policy:
+    """A policy, and what it was trained for.
+
+    Args:
+        network: decides.
+        slices: decisions of its episodes.
+        reward: what its episodes were worth.
+    """
+
+    network: BlockNetwork
+    slices: int
+    reward: RewardConfig
+
+
+def load_policy(path: str | Path) -> Policy:
     """Return the policy of a run folder or a policy bundle. Nothing is unpickled.
 
     Raises:
@@ -54,8 +71,9 @@ def load_policy(path: str | Path) -> BlockNetwork:
     folder = Path(path)
     folder = folder if (folder / "policy.json").is_file() else folder / "policy"
     try:
-        data = json.loads((folder / "policy.json").read_text())
-        layout = data["layout"]
+        data = json.loads((folder / "policy.json").read_text(errors="replace"))
+        layout, env = data["layout"], data["training"]["config"]["env"]
+        slices, reward = int(env["growth"]["slices"]), RewardConfig(**env["reward"])
     except OSError as error:
         raise InvalidController(
             f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
@@ -71,7 +89,7 @@ def load_policy(path: str | Path) -> BlockNetwork:
         load_weights(network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
-    return network
+    return Policy(network, slices, reward)
 
 
 def _difference(layout: Any) -> str:

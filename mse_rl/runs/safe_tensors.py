@@ -10,7 +10,7 @@ from mse_rl.errors import InvalidRun
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load the tensors in ``path`` into ``module``, in place. Nothing is unpickled.
+    """Give ``module``, which may be on the meta device, the tensors in ``path``. Nothing is unpickled.
 
     Raises:
         InvalidRun: if there is no such file, it holds no tensors, or they do not fit.
@@ -29,4 +29,4 @@ def load_weights(module: nn.Module, path: Path) -> None:
             f"{path} does not fit what it should hold: {len(wrong)} tensors differ, the first is {wrong[0]} "
             f"(expected {expected.get(wrong[0])}, got {got.get(wrong[0])})"
         )
-    module.load_state_dict(tensors)
+    module.load_state_dict(tensors, assign=True)

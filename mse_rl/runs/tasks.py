@@ -4,6 +4,7 @@ from rich.console import Console
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import Task, load_task
+from mse_rl.runs.console import say
 
 
 def load_tasks(names: tuple[str, ...], config: TaskConfig, console: Console) -> tuple[Task, ...]:
@@ -12,9 +13,4 @@ def load_tasks(names: tuple[str, ...], config: TaskConfig, console: Console) -> 
     Raises:
         InvalidTask: if one is unknown, missing or broken.
     """
-    return tuple(
-        load_task(
-            name, config, log=lambda line: console.print(f"note: {line}", highlight=False, soft_wrap=True)
-        )
-        for name in names
-    )
+    return tuple(load_task(name, config, log=lambda line: say(console, f"note: {line}")) for name in names)

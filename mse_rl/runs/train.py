@@ -1,6 +1,7 @@
 """A training run: a controller learns, is compared with the rules, and is kept."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, con
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from mse_rl.agents.callbacks import EpisodeWriter
 from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
 from mse_rl.agents.rollout import Episode
+from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.runs.console import say
 from mse_rl.runs.device import check_device
 from mse_rl.runs.directory import begin, new_directory, write_json
 from mse_rl.runs.policy_bundle import save_policy
@@ -184,9 +186,9 @@ def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     for row in comparison_rows(summary):
         table.add_row(*row)
     console.print(table)
-    console.print(f"Kept in {folder}. What to type next:", highlight=False)
+    say(console, f"Kept in {folder}. What to type next:")
     for what, line in _NEXT.items():
-        console.print(f"  {what}:\n    {line.format(folder=folder)}", highlight=False, soft_wrap=True)
+        say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")
 
 
 _HEADINGS = (

@@ -97,7 +97,7 @@ def block_statistics(child: Child, probe: Tensor) -> dict[Position, BlockStatist
 
 
 def _norm(tensors: list[Tensor]) -> float:
-    return torch.stack(torch._foreach_norm(tensors)).norm().item() if tensors else 0.0
+    return torch.nn.utils.get_total_norm(tensors).item()
 
 
 def _dead_fractions(child: Child, probe: Tensor) -> dict[Position, float]:

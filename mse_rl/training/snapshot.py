@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from mse_rl.architecture import Architecture
 from mse_rl.config import OptimizerConfig
-from mse_rl.networks import Child
+from mse_rl.networks import Child, empty_child
 from mse_rl.training.optimizer import make_optimizer
 
 
@@ -50,12 +50,9 @@ def restore(
     snapshot: Snapshot, config: OptimizerConfig, device: torch.device | str
 ) -> tuple[Child, Optimizer]:
     """Build the child and the optimizer that ``snapshot`` was captured from."""
-    with torch.device("meta"):
-        child = Child(snapshot.architecture)
+    child = empty_child(snapshot.architecture)
     weights = {name: tensor.to(device, copy=True) for name, tensor in snapshot.weights.items()}
     child.load_state_dict(weights, assign=True)
-    for parameter in child.parameters():
-        parameter.requires_grad_()
     optimizer = make_optimizer(child, config)
     parameters = dict(child.named_parameters())
     for name, state in snapshot.moments.items():

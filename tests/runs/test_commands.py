@@ -155,9 +155,19 @@ def test_two_tasks_share_a_run(tmp_path: Path) -> None:
         (["train", "--reward", "mnass"], "did you mean 'mnas'"),
         (["train", "--flops-budget", "10"], "the FLOPs budget must be at least"),
         (["train", "--batch-size", "2000"], "lower --batch-size"),
-        (["train", "--slices", "0"], "slices must be at least 1, got 0"),
-        (["train", "--rollouts", "1"], "rollouts must be at least 2"),
+        (["train", "--slices", "0"], "slices must lie between 1 and"),
+        (["train", "--rollouts", "1"], "rollouts must lie between 2 and"),
+        (["train", "--seed", "4294967296"], "seed must lie between 0 and"),
+        (["train", "--policy-learning-rate", "-1"], "policy-learning-rate must lie between 0 and 1"),
+        (["train", "--flops-weight", "nan"], "flops-weight and training-weight must be numbers"),
         (["train", "--device", "cuda:99"], "try --device cpu"),
+        (["train", "--device", "meta"], "try --device cpu"),
+        (["apply", "wait", "--task", "digits", "--epochs", "inf"], "epochs must lie between"),
+        (["apply", "wait", "--task", "digits", "--batch-size", "0"], "batch-size must lie between"),
+        (["apply", "wait", "--task", "digits", "--max-blocks", "1"], "raise --max-blocks"),
+        (["apply", "wait", "--task", "digits", "--start-width", "2000"], "raise --max-blocks or --max-width"),
+        (["apply", "wait", "--task", "digits", "--memory-budget", "5"], "raise --memory-budget"),
+        (["apply", "wait", "--task", "digits", "--out", __file__ + "/sub"], "name another one"),
         (["apply", "threshhold", "--task", "digits"], "did you mean 'threshold'"),
         (["apply", "wait", "--task", "digits", "--flops-budget", "10"], "raise --flops-budget"),
         (["apply", "wait", "--task", "digits", "--init", "nowhere"], "no architecture.json"),
@@ -202,9 +212,80 @@ def test_policy_weights_of_another_shape_are_refused(
     bundle.mkdir()
     (bundle / "policy.json").write_text((run / "policy" / "policy.json").read_text())
     tensors = load_file(run / "policy" / "policy.safetensors")
-    tensors["value.weight"] = torch.zeros(1, 3)
+    tensors["join.0.weight"] = torch.zeros(1, 3)
     save_file(tensors, bundle / "policy.safetensors")
-    assert "value.weight" in complaint(["apply", str(bundle), "--task", "digits"], capsys)
+    assert "join.0.weight" in complaint(["apply", str(bundle), "--task", "digits"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("family", "cn", "did you mean 'cnn'"),
+        ("input_shape", [8], "reads images"),
+        ("input_shape", [], "input shape"),
+        ("classes", "ten", "whole number"),
+        (
+            "stages",
+            [{"width": 10**9, "blocks": [{"kind": "conv", "inner": 4, "kernel": 3, "activation": "relu"}]}],
+            "fit",
+        ),
+        (
+            "stages",
+            [{"width": 4, "blocks": [{"kind": "con", "inner": 4, "kernel": 3, "activation": "relu"}]}],
+            "'conv'",
+        ),
+        (
+            "stages",
+            [{"width": 4, "blocks": [{"kind": "conv", "inner": 4, "kernel": 3, "activation": "rel"}]}],
+            "'relu'",
+        ),
+        (
+            "stages",
+            [{"width": 4, "blocks": [{"kind": "conv", "inner": 4, "kernel": 2, "activation": "relu"}]}],
+            "odd",
+        ),
+    ],
+    ids=str,
+)
+def test_an_architecture_that_no_child_has_is_refused(
+    grown: Path, tmp_path: Path, field: str, value: object, said: str
+) -> None:
+    data = json.loads((grown / "architecture.json").read_text())
+    (tmp_path / "architecture.json").write_text(json.dumps(data | {field: value}))
+    (tmp_path / "child.safetensors").write_bytes((grown / "child.safetensors").read_bytes())
+    with pytest.raises(mse_rl.MseRlError, match=said):
+        mse_rl.load_child(tmp_path)
+
+
+def test_an_architecture_in_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "architecture.json").write_bytes(b"\x80\x04\xff")
+    with pytest.raises(mse_rl.MseRlError, match="expected an architecture in JSON"):
+        mse_rl.load_child(tmp_path)
+
+
+def test_a_child_that_diverges_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["apply", "wait", "--task", "digits", "--learning-rate", "1e9", "--out", str(out)]
+    assert "lower --learning-rate" in complaint([*arguments, *TINY_GROWTH], capsys)
+    assert not out.exists()
+
+
+def test_a_time_limit_ends_after_the_slice_in_which_it_runs_out(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    limit = ["--time-limit-seconds", "0.000001"]
+    main(["apply", "wait", "--task", "digits", "--out", str(out), *TINY_GROWTH, *limit])
+    assert len(json.loads((out / "growth.json").read_text())["timeline"]) == 2
+
+
+def test_apply_takes_schedule_and_reward_from_the_policy(run: Path, tmp_path: Path) -> None:
+    main(["apply", str(run), "--task", "digits", "--slice-steps", "2", "--out", str(tmp_path / "o")])
+    assert len(json.loads((tmp_path / "o" / "growth.json").read_text())["timeline"]) == 3
+
+
+def test_names_with_brackets_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a [b] [/c]"
+    main(["apply", "wait", "--task", "digits", "--out", str(out), *TINY_GROWTH])
+    assert str(out) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x80\x04."])

@@ -1,0 +1,314 @@
+"""The contract of ``mse_rl/Expansion-v0``, which importing ``mse_rl.envs`` registers."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+
+from mse_rl.config import BudgetConfig, OptimizerConfig, TaskConfig
+from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv
+from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
+from mse_rl.errors import MseRlError
+from mse_rl.reward import REWARDS, RewardConfig
+from mse_rl.search_space import SearchSpace
+
+CONTEXT = Context(task=0, seed=7, budget_multiple=4.0)
+
+
+@pytest.fixture
+def longer(tiny):
+    """Return the tiny environment's settings with 6 slices."""
+    return replace(tiny, growth=replace(tiny.growth, slices=6))
+
+
+def play(env, seed=0, *, context=CONTEXT, legal=True):
+    """Play an episode of random actions; return [(action, observation, reward, ..., info)] with the reset."""
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(options={"context": context})
+    steps = [(None, observation, 0.0, False, False, info)]
+    while not (steps[-1][3] or steps[-1][4]):
+        mask = env.action_masks() if legal else np.ones(env.action_space.n, bool)
+        action = int(rng.choice(np.flatnonzero(mask)))
+        steps.append((action, *env.step(action)))
+    return steps
+
+
+def equal(first, second):
+    """Compare nested results bit for bit."""
+    if isinstance(first, np.ndarray):
+        return first.dtype == second.dtype and np.array_equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(equal(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(equal, first, second))
+    return type(first) is type(second) and first == second
+
+
+def test_gymnasiums_checker_has_nothing_to_say(tiny):
+    env = gymnasium.make("mse_rl/Expansion-v0", config=tiny, render_mode="ansi")
+    check_env(env.unwrapped)
+    env.close()
+
+
+def test_stable_baselines_checker_has_nothing_to_say(tiny):
+    sb3_check_env(ExpansionEnv(tiny), warn=True)
+
+
+def test_it_can_be_made_by_name_and_renders_the_last_decision(tiny):
+    env = gymnasium.make("mse_rl/Expansion-v0", config=tiny, render_mode="ansi")
+    env.reset(seed=0)
+    env.step(env.unwrapped.actions.encode("deepen", (0, 0), env.unwrapped.process.state.architecture))
+    assert "deepen" in env.render()
+    assert "1/2" in env.render()
+
+
+def test_before_the_first_reset_it_says_so(tiny):
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        ExpansionEnv(tiny).step(0)
+
+
+@pytest.mark.parametrize("family", ["cnn", "mlp"])
+@pytest.mark.parametrize("seed", range(3))
+def test_observations_are_in_their_space_and_rows_without_a_block_are_zero(longer, family, seed):
+    env = ExpansionEnv(replace(longer, growth=replace(longer.growth, family=family)))
+    for _, observation, *_, info in play(env, seed):
+        assert env.observation_space.contains(observation)
+        assert all(np.isfinite(values).all() for values in observation.values())
+        rows = observation["blocks"].reshape(-1, len(BLOCK_FEATURES))
+        present = rows[:, 0]
+        depth = int(present.sum())
+        assert (present[:depth] == 1).all()
+        assert not rows[depth:].any()
+        shares = rows[:depth, BLOCK_FEATURES.index("flops_share")]
+        assert 0 < shares.sum() < 1
+        slices = env.config.growth.slices
+        assert observation["globals"][0] == np.float32(1 - info["slice"] / slices)
+    assert depth == env.process.state.architecture.depth
+
+
+def test_what_was_not_seen_yet_is_the_sentinel_and_what_was_seen_is_not(tiny):
+    env = ExpansionEnv(tiny)
+    observation, _ = env.reset(options={"context": CONTEXT})
+
+    def unseen(values, names):
+        return {name for name, value in zip(names, values, strict=True) if value == UNSEEN}
+
+    changes = {"training_loss_change", "validation_loss_change", "skill_change"}
+    assert unseen(observation["globals"], GLOBAL_FEATURES) == {
+        "training_loss",
+        "generalisation_gap",
+        *changes,
+    }
+    assert unseen(observation["blocks"][: len(BLOCK_FEATURES)], BLOCK_FEATURES) == {
+        "gradient_norm",
+        "growth_score",
+        "dead_fraction",
+    }
+    observation, *_ = env.step(0)
+    assert unseen(observation["globals"], GLOBAL_FEATURES) == {"training_loss_change"}
+    observation, *_ = env.step(0)
+    assert not unseen(observation["globals"], GLOBAL_FEATURES)
+    assert (observation["blocks"] > UNSEEN).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", REWARDS)
+def test_the_return_is_what_the_last_child_is_worth_less_what_the_first_one_was(longer, name, seed):
+    env = ExpansionEnv(replace(longer, reward=RewardConfig(name, 0.03, 0.1, -0.2, -0.2)))
+    steps = play(env, seed)
+    first, last = steps[0][-1], steps[-1][-1]
+    assert sum(step[2] for step in steps) == pytest.approx(last["utility"] - first["utility"])
+    assert all(step[-1]["utility"] == pytest.approx(sum(step[-1]["terms"].values())) for step in steps)
+    assert last["flops"] > first["flops"]
+
+
+def test_an_illegal_action_is_a_wait_with_a_penalty(tiny):
+    def last(action, budget=4.0):
+        env = ExpansionEnv(tiny)
+        env.reset(options={"context": replace(CONTEXT, budget_multiple=budget)})
+        env.step(1)  # stop
+        if action:
+            assert not env.action_masks()[action]
+        return env.step(action)
+
+    observation, reward, terminated, truncated, info = last(0)
+    for action in (1, 2, ExpansionEnv(tiny).action_space.n - 1):
+        found = last(action)
+        assert equal(found[0], observation)
+        assert found[1] == pytest.approx(reward - ILLEGAL_PENALTY)
+        assert found[2:4] == (terminated, truncated)
+        assert found[4]["illegal"] is True
+        assert equal(found[4] | {"illegal": False}, info)
+
+
+def test_no_action_ever_raises(longer):
+    steps = play(ExpansionEnv(longer), 3, legal=False)
+    assert any(step[-1]["illegal"] for step in steps[1:])
+    assert len(steps) == 7
+
+
+def test_the_budget_is_kept_and_known_before_any_weight_moves(longer):
+    env = ExpansionEnv(longer)
+    budget = replace(CONTEXT, budget_multiple=1.5)
+    for step in play(env, 1, context=budget):
+        assert step[-1]["flops"] <= step[-1]["flops_budget"] == int(1.5 * env.process.first_flops)
+
+
+def test_info_is_the_same_in_two_runs_and_is_not_shared_between_steps(longer):
+    first, second = (play(ExpansionEnv(longer), 5) for _ in range(2))
+    assert equal(first, second)
+    assert not any("second" in key or "time" in key for key in first[-1][-1])
+    kept = json.dumps(first[1][-1])
+    for step in first[2:]:
+        step[-1]["terms"].clear()
+        step[1]["blocks"].fill(9)
+    assert json.dumps(first[1][-1]) == kept
+    keys = {"task", "slice", "skill", "flops", "flops_budget", "training_flops", "utility", "terms"}
+    assert keys < set(first[0][-1])
+    assert first[-1][-1]["receipt"]["deviation"] < 1e-4
+
+
+@pytest.mark.parametrize("cache_mb", [0, 16])
+def test_a_shared_prefix_from_the_cache_changes_nothing(longer, cache_mb):
+    env = ExpansionEnv(replace(longer, cache_mb=cache_mb))
+    assert equal(play(env, 5), play(env, 5))
+    assert (env.cache.hits if env.cache else 0) == (7 if cache_mb else 0)
+    assert equal(play(env, 5), play(ExpansionEnv(replace(longer, cache_mb=0)), 5))
+
+
+def test_the_context_says_which_episode_it_is(tiny):
+    env = ExpansionEnv(replace(tiny, task=("digits", "digits")))
+    _, info = env.reset(options={"context": CONTEXT})
+    assert info["flops_budget"] == 4 * env.process.first_flops
+    assert env.process.seed == 7
+    first = info["skill"], info["utility"]
+    _, other = env.reset(options={"context": replace(CONTEXT, seed=8)})
+    assert (other["skill"], other["utility"]) != first
+    _, again = env.reset(seed=3, options={"context": CONTEXT})
+    assert equal(again, info)
+    assert env.process.task is env.tasks[0]
+    env.reset(options={"context": replace(CONTEXT, task=1)})
+    assert env.process.task is env.tasks[1]
+
+
+def test_contexts_are_drawn_within_the_range_of_budgets_and_by_the_seed(tiny):
+    env = ExpansionEnv(replace(tiny, task=("digits", "digits")))
+    rng = np.random.default_rng(0)
+    drawn = [env.draw_context(rng) for _ in range(2000)]
+    multiples = np.array([context.budget_multiple for context in drawn])
+    assert ((multiples >= 2) & (multiples <= 8)).all()
+    assert 0.45 < (multiples < 4).mean() < 0.55  # log-uniform: half of them below the geometric mean
+    assert {context.task for context in drawn} == {0, 1}
+    assert len({context.seed for context in drawn}) == 2000
+    infos = [env.reset(seed=seed)[1] for seed in (1, 1, 2)]
+    assert equal(infos[0], infos[1])
+    assert infos[0]["flops_budget"] != infos[2]["flops_budget"]
+    assert env.reset()[1]["flops_budget"] not in {info["flops_budget"] for info in infos}
+
+
+def test_a_given_budget_is_the_budget(tiny):
+    env = ExpansionEnv(replace(tiny, budget=BudgetConfig(flops_budget=123_456)))
+    assert env.reset(seed=0)[1]["flops_budget"] == 123_456
+
+
+def rollout(vec):
+    """Play two episodes in each environment, past the automatic reset; return all that came back."""
+    vec.seed(11)
+    torch.manual_seed(0)  # a controller may set it; children must not care
+    results = [vec.reset()]
+    for step, action in enumerate((0, 3, 2, 0)):
+        torch.rand(step + 1)
+        observations, rewards, dones, infos = vec.step(np.full(vec.num_envs, action))
+        # SubprocVecEnv leaves rewards in float64
+        results.append((observations, rewards.astype(np.float32), dones, list(infos)))
+    vec.close()
+    return results
+
+
+def test_the_same_seed_is_the_same_episode_in_this_process_and_in_others(tiny):
+    makers = [partial(ExpansionEnv, tiny)] * 2
+    here, again = rollout(DummyVecEnv(makers)), rollout(DummyVecEnv(makers))
+    there = rollout(SubprocVecEnv(makers, start_method="spawn"))
+    assert equal(here, again)
+    assert equal(here, there)
+    assert here[2][2].all()
+    assert not np.array_equal(*here[0]["globals"])  # two environments, two episodes
+
+
+def test_the_policys_sampler_is_left_alone(tiny):
+    env = ExpansionEnv(tiny)
+    torch.rand(3)  # where no seed would put it
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - the one that is watched
+    play(env)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("family", ["cnn", "mlp"])
+def test_a_child_that_diverges_terminates_the_episode_and_is_seen(longer, family):
+    growth = replace(longer.growth, family=family)
+    env = ExpansionEnv(replace(longer, growth=growth, optimizer=OptimizerConfig(learning_rate=1e30)))
+    steps = play(env)
+    _, observation, reward, terminated, truncated, info = steps[-1]
+    assert (terminated, truncated) == (True, False)
+    assert info["diverged"]
+    assert info["skill"] == 0
+    assert np.isfinite(reward)
+    assert sum(step[2] for step in steps) == pytest.approx(info["utility"] - steps[0][-1]["utility"])
+    assert env.observation_space.contains(observation)
+    assert observation["globals"][GLOBAL_FEATURES.index("validation_loss")] == HIGH
+
+
+def test_the_time_limit_truncates(tiny):
+    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, time_limit_seconds=1e-9)))
+    env.reset(seed=0)
+    *_, terminated, truncated, _ = env.step(0)
+    assert (terminated, truncated) == (False, True)
+
+
+def test_the_target_skill_terminates(longer):
+    growth = replace(longer.growth, slices=30, slice_steps=20, target_skill=0.3)
+    env = ExpansionEnv(replace(longer, growth=growth))
+    env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        *_, terminated, truncated, info = env.step(0)
+        assert not truncated
+    assert info["skill"] >= 0.3
+    assert info["slice"] < 30
+
+
+def test_a_space_with_fewer_rows_than_the_first_child_has_blocks_is_refused(tiny):
+    with pytest.raises(MseRlError):
+        ExpansionEnv(replace(tiny, space=SearchSpace(max_blocks=1))).reset(seed=0)
+
+
+def test_growth_may_begin_from_a_child(tiny):
+    donor = ExpansionEnv(tiny)
+    play(donor, 1)
+    env = ExpansionEnv(tiny, init=donor.process.child)
+    _, info = env.reset(options={"context": CONTEXT})
+    assert info["skill"] == donor.process.state.validation.skill
+    assert info["flops"] == donor.process.state.flops
+    assert info["flops_budget"] == 4 * info["flops"]
+
+
+def test_vectors_can_be_learned_by_an_mlp(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(80, 5)).astype(np.float32), np.arange(80) % 2
+    x += y[:, None]
+    path = tmp_path / "blobs.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    config = replace(
+        tiny, task=(f"npz:{path}",), data=TaskConfig(), growth=replace(tiny.growth, family="mlp")
+    )
+    steps = play(ExpansionEnv(config))
+    assert len(steps) == 3
+    assert steps[-1][-1]["skill"] > 0.3

@@ -1,0 +1,37 @@
+"""Episodes without an environment, for tests of what learns from them."""
+
+import numpy as np
+
+from mse_rl.agents.rollout import Episode
+from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.expansion import Context
+from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+
+CONTEXT = Context(task=0, seed=0, budget_multiple=2.0)
+ROWS = 6
+ACTIONS = len(ActionTable(ROWS))
+
+
+def observation(marker=0.0, blocks=3):
+    """Return an observation of a child of three different blocks; ``marker`` tells it from others."""
+    rng = np.random.default_rng(1)
+    globals_ = np.zeros(len(GLOBAL_FEATURES), np.float32)
+    globals_[0] = marker
+    table = np.zeros((ROWS, len(BLOCK_FEATURES)), np.float32)
+    table[:blocks] = rng.uniform(-1, 1, (blocks, len(BLOCK_FEATURES)))
+    table[:blocks, 0] = 1
+    return {"globals": globals_, "blocks": table.reshape(-1)}
+
+
+def episode(actions, rewards, *, markers=None, masks=None, context=CONTEXT):
+    """Return an episode of these decisions."""
+    return Episode(
+        context=context,
+        observations=[observation(marker) for marker in markers or [0.0] * len(actions)],
+        masks=masks or [np.ones(ACTIONS, bool)] * len(actions),
+        actions=list(actions),
+        rewards=list(rewards),
+        infos=[{}] * len(actions),
+        start={},
+        cached_slices=0,
+    )

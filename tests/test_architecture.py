@@ -1,0 +1,134 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from strategies import architectures
+
+from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.errors import InvalidArchitecture
+
+SMALL = Architecture(
+    "cnn",
+    (1, 8, 8),
+    10,
+    (Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5))), Stage(8, (Block("conv", 8),))),
+)
+
+
+def changed(edit):
+    """Return the JSON of SMALL after ``edit`` changed its data."""
+    data = json.loads(SMALL.to_json())
+    edit(data)
+    return json.dumps(data)
+
+
+def fields(data, path=()):
+    """Yield the path of every field of nested JSON objects and lists."""
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from fields(value, (*path, key))
+
+
+def at(data, path):
+    for key in path:
+        data = data[key]
+    return data
+
+
+PATHS = list(fields(json.loads(SMALL.to_json())))
+
+
+@given(architectures())
+def test_json_gives_back_what_it_was_given(architecture):
+    again = Architecture.from_json(architecture.to_json())
+    assert again == architecture
+    assert hash(again) == hash(architecture)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "3", '"cnn"', "{}", '{"format": 1}', "\x00"])
+def test_what_is_no_architecture_is_refused(text):
+    with pytest.raises(InvalidArchitecture):
+        Architecture.from_json(text)
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if isinstance(path[-1], str)], ids=str)
+def test_a_missing_field_is_refused(path):
+    text = changed(lambda data: at(data, path[:-1]).pop(path[-1]))
+    with pytest.raises(InvalidArchitecture):
+        Architecture.from_json(text)
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != ("format",)], ids=str)
+def test_a_field_of_the_wrong_type_is_refused(path):
+    right = at(json.loads(SMALL.to_json()), path)
+    accepted = []
+    for wrong in (None, True, 1.5, "7", {}, []):
+        if isinstance(right, str) and isinstance(wrong, str):
+            continue  # text where text belongs
+        try:
+            Architecture.from_json(
+                changed(lambda data, wrong=wrong: at(data, path[:-1]).__setitem__(path[-1], wrong))
+            )
+            accepted.append(wrong)
+        except InvalidArchitecture:
+            pass
+    assert accepted == []
+
+
+@pytest.mark.parametrize("number", [0, 2, "1"])
+def test_another_format_is_refused(number):
+    with pytest.raises(InvalidArchitecture, match="format"):
+        Architecture.from_json(changed(lambda data: data.update(format=number)))
+
+
+@pytest.mark.parametrize("part", [SMALL, SMALL.stages[0], SMALL.stages[0].blocks[0]])
+def test_every_part_is_frozen(part):
+    name = dataclasses.fields(part)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(part, name, getattr(part, name))
+
+
+def test_equal_architectures_are_one_key():
+    twin = dataclasses.replace(SMALL)
+    assert {SMALL: 1}[twin] == 1
+    assert SMALL.with_block(Position(0, 1), inner=7) not in {SMALL}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stages": ()},
+        {"stages": (Stage(4, ()),)},
+        {"stages": (Stage(0, (Block("conv", 4),)),)},
+        {"stages": (Stage(4, (Block("conv", 0),)),)},
+        {"stages": (Stage(4, (Block("conv", 4, 0),)),)},
+        {"stages": (Stage(4, (Block("conv", 4, 4),)),)},
+        {"input_shape": ()},
+        {"input_shape": (1, 0, 8)},
+        {"classes": 1},
+        {"stem_stride": 0},
+    ],
+    ids=str,
+)
+def test_a_size_that_no_child_can_have_is_refused(changes):
+    with pytest.raises(InvalidArchitecture):
+        dataclasses.replace(SMALL, **changes)
+
+
+def test_blocks_come_from_input_to_output():
+    assert [position for position, _ in SMALL] == [(0, 0), (0, 1), (1, 0)]
+    assert [block.inner for _, block in SMALL] == [4, 6, 8]
+    assert all(SMALL.block(position) is block for position, block in SMALL)
+    assert SMALL.depth == 3
+    assert SMALL.input_size == 64
+
+
+def test_an_edit_changes_one_place_of_a_copy():
+    before = SMALL.to_json()
+    wider = SMALL.with_block(Position(0, 1), inner=9)
+    assert [block.inner for _, block in wider] == [4, 9, 8]
+    assert wider.stages[1] == SMALL.stages[1]
+    assert [stage.width for stage in SMALL.with_stage(1, width=5).stages] == [4, 5]
+    assert SMALL.to_json() == before

@@ -1,0 +1,95 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+from torch import nn
+from torch.nn import functional as F
+
+from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.data import Split
+from mse_rl.networks import build_child
+from mse_rl.training import Measurement, block_statistics, evaluate
+
+
+class Echo(nn.Module):
+    """Stands in for a child: the inputs are the logits."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.architecture = SimpleNamespace(classes=classes)
+
+    def forward(self, x):
+        return x
+
+
+@given(
+    classes=st.integers(2, 6),
+    n=st.one_of(st.integers(1, 40), st.just(2500)),  # the last takes several batches
+    seed=st.integers(0, 99),
+    skew=st.floats(0, 3),
+)
+def test_a_measurement_is_what_scikit_learn_says(classes, n, seed, skew):
+    rng = np.random.default_rng(seed)
+    y = (classes * rng.random(n) ** (1 + skew)).astype(np.int64)  # some classes rare, or missing
+    logits = rng.normal(size=(n, classes)).astype(np.float32) + 2 * np.eye(classes, dtype=np.float32)[y]
+    found = evaluate(Echo(classes), Split(torch.from_numpy(logits), torch.from_numpy(y)))
+    guess, labels = logits.argmax(1), np.arange(classes)
+    accuracy = accuracy_score(y, guess)
+    assert found.accuracy == pytest.approx(accuracy)
+    assert found.macro_f1 == pytest.approx(
+        f1_score(y, guess, labels=labels, average="macro", zero_division=0)
+    )
+    probabilities = F.softmax(torch.from_numpy(logits).double(), 1).numpy()
+    assert found.loss == pytest.approx(log_loss(y, probabilities, labels=labels), rel=1e-5)
+    assert found.skill == pytest.approx((classes * accuracy - 1) / (classes - 1))
+
+
+def test_perfect_and_nothing():
+    y = torch.arange(4)
+    perfect = evaluate(Echo(4), Split(50 * F.one_hot(y).float(), y))
+    assert (perfect.accuracy, perfect.macro_f1, perfect.skill) == (1, 1, 1)
+    nothing = Measurement.of_nothing(4)
+    assert (nothing.accuracy, nothing.skill) == (0.25, 0)
+
+
+def test_numbers_that_are_not_finite_are_measured_without_an_error():
+    y = torch.arange(3)
+    logits = torch.full((3, 3), torch.nan)
+    assert not np.isfinite(evaluate(Echo(3), Split(logits, y)).loss)
+
+
+def test_evaluation_is_in_eval_mode_and_leaves_the_child_alone():
+    architecture = Architecture("cnn", (1, 8, 8), 3, (Stage(4, (Block("conv", 4, 3),)),))
+    child = build_child(architecture, generator=torch.Generator().manual_seed(0)).train()
+    x = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+    y = torch.arange(20) % 3
+    whole = evaluate(child, Split(x, y))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in child.state_dict().items())
+    alone = np.mean([evaluate(child, Split(x[i : i + 1], y[i : i + 1])).loss for i in range(20)])
+    assert whole.loss == pytest.approx(alone, rel=1e-5)  # no batch statistics
+
+
+def test_block_statistics_by_hand():
+    architecture = Architecture("mlp", (3,), 2, (Stage(4, (Block("linear", 4), Block("linear", 5))),))
+    child = build_child(architecture, generator=torch.Generator().manual_seed(0))
+    block = child.block(Position(0, 1))
+    with torch.no_grad():
+        block.linear1.bias[:2] = -1e6  # two of five units never fire
+        block.linear1.bias[2:] = 1e6
+    for parameter in child.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    block.linear2.bias.grad.fill_(3.0)
+    block.norm.weight.grad.fill_(4.0)
+    statistics = block_statistics(child, torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))
+    assert set(statistics) == {Position(0, 0), Position(0, 1)}
+    found = statistics[0, 1]
+    assert found.dead_fraction == pytest.approx(0.4)
+    assert found.gradient_norm == pytest.approx(10.0)  # sqrt(4·9 + 4·16)
+    weights = torch.cat([p.detach().flatten() for p in block.parameters()]).norm().item()
+    assert found.growth_score == pytest.approx(10.0 / weights, rel=1e-5)
+    assert statistics[0, 0].gradient_norm == statistics[0, 0].growth_score == 0

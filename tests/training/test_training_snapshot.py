@@ -1,0 +1,96 @@
+"""A child that is restored is the child that was captured, bit for bit, and goes on the same way."""
+
+import pytest
+import torch
+
+from mse_rl.config import OptimizerConfig
+from mse_rl.networks import build_child
+from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.training import BatchOrder, capture, learning_rate, make_optimizer, restore, train_slice_
+from mse_rl.training.randomness import generator
+
+FAMILIES = pytest.mark.parametrize("family", ["cnn", "mlp"])
+OPTIMIZERS = pytest.mark.parametrize("config", [OptimizerConfig("sgd"), OptimizerConfig("adamw")], ids=str)
+
+
+def train(task, child, optimizer, config, steps):
+    return train_slice_(
+        child,
+        optimizer,
+        task,
+        BatchOrder(len(task.train), 16, seed=0, device="cpu"),
+        steps=steps,
+        total_steps=20,
+        config=config,
+        seed=0,
+    )
+
+
+def begun(task, family, config):
+    first = starting_architecture(family, task.input_shape, task.classes, SearchSpace())
+    child = build_child(first, generator=generator("cpu", 0))
+    optimizer = make_optimizer(child, config)
+    train(task, child, optimizer, config, range(3))
+    return child, optimizer
+
+
+def numbers(child, optimizer):
+    """Return every number of a child and its optimizer, by name."""
+    found = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+    for name, parameter in child.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            found[f"{name} {key}"] = value.clone()
+    return found
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@FAMILIES
+@OPTIMIZERS
+def test_what_is_restored_is_what_was_captured_and_training_goes_on_the_same(task, family, config):
+    child, optimizer = begun(task, family, config)
+    captured, snapshot = numbers(child, optimizer), capture(child, optimizer)
+    loss = train(task, child, optimizer, config, range(3, 8))
+    for _ in range(2):  # the first continuation must not reach into the snapshot
+        again, again_optimizer = restore(snapshot, config, "cpu")
+        assert again.architecture == child.architecture
+        assert same(numbers(again, again_optimizer), captured)
+        assert train(task, again, again_optimizer, config, range(3, 8)) == loss
+        assert same(numbers(again, again_optimizer), numbers(child, optimizer))
+    assert not same(numbers(child, optimizer), captured)
+
+
+@FAMILIES
+@OPTIMIZERS
+def test_a_snapshot_knows_its_size(task, family, config):
+    snapshot = capture(*begun(task, family, config))
+    child = build_child(snapshot.architecture, generator=generator("cpu", 0))
+    parameters = sum(p.numel() for p in child.parameters())
+    copies = 1 + {"sgd": 1, "adamw": 2}[config.optimizer]
+    steps = len(list(child.parameters())) if config.optimizer == "adamw" else 0
+    buffers = sum(buffer.nbytes for buffer in child.buffers())
+    assert snapshot.size_bytes == 4 * copies * parameters + 4 * steps + buffers
+
+
+@FAMILIES
+def test_a_slice_learns_and_returns_the_mean_of_its_losses(task, family):
+    config = OptimizerConfig("adamw", learning_rate=0.01)
+    child, optimizer = begun(task, family, config)
+    whole = restore(capture(child, optimizer), config, "cpu")
+    parts = [train(task, child, optimizer, config, range(step, step + 1)) for step in range(3, 9)]
+    assert train(task, *whole, config, range(3, 9)) == pytest.approx(sum(parts) / 6)
+    assert train(task, child, optimizer, config, range(9, 20)) < parts[0]
+
+
+def test_the_learning_rate_of_every_step_is_that_of_the_schedule(task, monkeypatch):
+    config = OptimizerConfig(learning_rate=0.05)
+    child, optimizer = begun(task, "mlp", config)
+    seen = []
+    step = optimizer.step
+    monkeypatch.setattr(
+        optimizer, "step", lambda: (seen.append({g["lr"] for g in optimizer.param_groups}), step())
+    )
+    train(task, child, optimizer, config, range(3, 6))
+    assert seen == [{learning_rate(n, 20, config)} for n in range(3, 6)]
