@@ -204,7 +204,7 @@ class TrainConfig:
 
     env: ExpansionConfig = field(default_factory=ExpansionConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 720
+    episodes: int = 576
     """Episodes to learn from; rounded up to whole updates."""
     workers: int = 2
     """Processes that run episodes, each with one thread."""
