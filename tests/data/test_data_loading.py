@@ -5,9 +5,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import SOURCES, load_task
+from mse_rl.data.digits import digits
 from mse_rl.data.raw import RawData
 from mse_rl.errors import InvalidTask
 
@@ -42,6 +44,17 @@ def source(monkeypatch):
 
 def images(n, channels=1, side=8, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, channels, side, side), dtype=np.uint8)
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    bunch = load_digits()
+    raw = digits("", TaskConfig())
+    images = np.concatenate([raw.x_train, raw.x_test])[:, 0]
+    labels = np.concatenate([raw.y_train, raw.y_test])
+    expected = sorted(
+        (int(y), x.astype(np.uint8).tobytes()) for x, y in zip(bunch.images, bunch.target, strict=True)
+    )
+    assert sorted((int(y), x.tobytes()) for x, y in zip(images, labels, strict=True)) == expected
 
 
 def test_digits_come_in_three_normalised_splits():
