@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mse_rl.agents.controller import Turn
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.envs.observation import Observation
 
 
@@ -20,19 +20,12 @@ class Learned:
     def __init__(self, network: BlockNetwork, *, draws: bool = False) -> None:
         self.network, self.draws = network, draws
 
-    def decide(
-        self,
-        observation: Observation,
-        mask: NDArray[np.bool_],
-        env: ExpansionEnv,
-        *,
-        rng: np.random.Generator,
-    ) -> int:
+    def decide(self, turn: Turn) -> int:
         """Return the chosen action."""
-        logits = self._logits(observation)
+        logits = self._logits(turn.observation)
         if self.draws:
-            logits = logits + rng.gumbel(size=logits.shape)  # argmax(logits + Gumbel) ~ softmax(logits)
-        return int(np.where(mask, logits, -np.inf).argmax())
+            logits = logits + turn.rng.gumbel(size=logits.shape)  # argmax(logits + Gumbel) ~ softmax(logits)
+        return int(np.where(turn.mask, logits, -np.inf).argmax())
 
     @torch.no_grad()
     def _logits(self, observation: Observation) -> NDArray[np.float64]:

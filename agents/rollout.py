@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mse_rl.agents.controller import Controller
+from mse_rl.agents.controller import Controller, Turn
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import Observation
 
@@ -74,7 +74,7 @@ def run_episode(
     done = False
     while not done:
         mask = env.action_masks()
-        action = controller.decide(observation, mask, env, rng=rng)
+        action = controller.decide(Turn(observation, mask, env, rng))
         observations.append(observation)
         masks.append(mask)
         actions.append(action)

@@ -1,23 +1,20 @@
 """Growth by hand-written rules."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mse_rl.agents.controller import Controller
+from mse_rl.agents.controller import Controller, Turn
 from mse_rl.envs.actions import BLOCK_OPERATIONS
-from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.envs.observation import Observation
 from mse_rl.errors import InvalidController, unknown_name
 
 WAIT = 0
 """The action that is always legal."""
 
 
-def _actions_of(env: ExpansionEnv, mask: NDArray[np.bool_], operation: str) -> list[int]:
+def _actions_of(turn: Turn, operation: str) -> list[int]:
     """Return the legal actions of one transformation, from the input to the output."""
-    architecture = env.process.state.architecture
+    env, architecture = turn.env, turn.env.process.state.architecture
     decoded = (
-        (int(action), env.actions.decode(int(action), architecture)) for action in np.flatnonzero(mask)
+        (int(action), env.actions.decode(int(action), architecture)) for action in np.flatnonzero(turn.mask)
     )
     return [action for action, decision in decoded if decision is not None and decision[0] == operation]
 
@@ -25,14 +22,7 @@ def _actions_of(env: ExpansionEnv, mask: NDArray[np.bool_], operation: str) -> l
 class Wait:
     """Never grow: train the first child to the end."""
 
-    def decide(
-        self,
-        observation: Observation,
-        mask: NDArray[np.bool_],
-        env: ExpansionEnv,
-        *,
-        rng: np.random.Generator,
-    ) -> int:
+    def decide(self, turn: Turn) -> int:
         """Return ``wait``."""
         return WAIT
 
@@ -40,16 +30,9 @@ class Wait:
 class Random:
     """Any legal action, each as likely as the others."""
 
-    def decide(
-        self,
-        observation: Observation,
-        mask: NDArray[np.bool_],
-        env: ExpansionEnv,
-        *,
-        rng: np.random.Generator,
-    ) -> int:
+    def decide(self, turn: Turn) -> int:
         """Draw a legal action."""
-        return int(rng.choice(np.flatnonzero(mask)))
+        return int(turn.rng.choice(np.flatnonzero(turn.mask)))
 
 
 class Threshold:
@@ -61,19 +44,12 @@ class Threshold:
     def __init__(self, accuracy: float = 0.95) -> None:
         self.accuracy = accuracy
 
-    def decide(
-        self,
-        observation: Observation,
-        mask: NDArray[np.bool_],
-        env: ExpansionEnv,
-        *,
-        rng: np.random.Generator,
-    ) -> int:
+    def decide(self, turn: Turn) -> int:
         """Deepen the shallowest stage that may be, or wait."""
-        legal = _actions_of(env, mask, "deepen")
-        if not legal or env.process.state.validation.accuracy >= self.accuracy:
+        legal = _actions_of(turn, "deepen")
+        if not legal or turn.env.process.state.validation.accuracy >= self.accuracy:
             return WAIT
-        architecture = env.process.state.architecture
+        env, architecture = turn.env, turn.env.process.state.architecture
 
         def blocks_of_stage(action: int) -> int:
             decision = env.actions.decode(action, architecture)
@@ -87,21 +63,14 @@ class Threshold:
 class Widen:
     """Cycle through all widenings, at all blocks, until the budget is full."""
 
-    def decide(
-        self,
-        observation: Observation,
-        mask: NDArray[np.bool_],
-        env: ExpansionEnv,
-        *,
-        rng: np.random.Generator,
-    ) -> int:
+    def decide(self, turn: Turn) -> int:
         """Take the next widening of the cycle that is legal, or wait."""
         widenings = [name for name in reversed(BLOCK_OPERATIONS) if name.startswith("widen")]
-        turn = env.process.state.slice_index
+        number = turn.env.process.state.slice_index
         for offset in range(len(widenings)):
-            legal = _actions_of(env, mask, widenings[(turn + offset) % len(widenings)])
+            legal = _actions_of(turn, widenings[(number + offset) % len(widenings)])
             if legal:
-                return legal[turn // len(widenings) % len(legal)]
+                return legal[number // len(widenings) % len(legal)]
         return WAIT
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from playing import ACTIONS, ROWS, episode, observation
 
+from mse_rl.agents.controller import Turn
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import GroupedPPO
@@ -43,7 +44,7 @@ class Bandit:
             group = []
             for weights, seed in zip(job.controllers, job.seeds, strict=True):
                 rng = np.random.default_rng(seed)
-                action = controllers[id(weights)].decide(observation(), MASK, None, rng=rng)
+                action = controllers[id(weights)].decide(Turn(observation(), MASK, None, rng))
                 reward = offset + (action == BEST)
                 group.append(episode([action], [reward], masks=[MASK], context=job.context))
             yield group

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mse_rl.agents.controller import Turn
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import RULES, Threshold, make_rule
@@ -56,7 +57,9 @@ def test_threshold_waits_above_it(long):
 def test_threshold_looks_at_validation_accuracy(long, margin):
     observation, _ = long.reset(options={"context": CONTEXT})
     accuracy = long.process.state.validation.accuracy + margin
-    action = Threshold(accuracy).decide(observation, long.action_masks(), long, rng=np.random.default_rng(0))
+    action = Threshold(accuracy).decide(
+        Turn(observation, long.action_masks(), long, np.random.default_rng(0))
+    )
     assert (action == 0) == (margin < 0)
 
 
@@ -79,7 +82,7 @@ def test_widen_fills_the_budget_and_then_waits(long):
 def test_random_draws_only_what_is_legal_and_all_of_it(long):
     observation, _ = long.reset(options={"context": CONTEXT})
     mask, rng = long.action_masks(), np.random.default_rng(0)
-    drawn = [make_rule("random").decide(observation, mask, long, rng=rng) for _ in range(400)]
+    drawn = [make_rule("random").decide(Turn(observation, mask, long, rng)) for _ in range(400)]
     assert set(drawn) == set(np.flatnonzero(mask))
     assert not any(info["illegal"] for info in play(long, make_rule("random")).infos)
 
@@ -107,13 +110,13 @@ def test_a_learned_policy_takes_its_best_legal_action():
     controller = Learned(fixed([0.0, 3.0, 1.0, 2.0]))
     for mask, best in (([1, 1, 1, 1], 1), ([1, 0, 1, 1], 3), ([1, 0, 0, 0], 0)):
         rng = np.random.default_rng(0)
-        assert controller.decide(OBSERVATION, np.array(mask, bool), None, rng=rng) == best
+        assert controller.decide(Turn(OBSERVATION, np.array(mask, bool), None, rng)) == best
 
 
 def test_a_learned_policy_that_draws_follows_its_probabilities():
     controller, rng = Learned(fixed([0.0, 5.0, 1.0, 2.0]), draws=True), np.random.default_rng(0)
     mask = np.array([1, 0, 1, 1], bool)
-    drawn = [controller.decide(OBSERVATION, mask, None, rng=rng) for _ in range(4000)]
+    drawn = [controller.decide(Turn(OBSERVATION, mask, None, rng)) for _ in range(4000)]
     expected = np.exp([0.0, -np.inf, 1.0, 2.0])
     found = np.bincount(drawn, minlength=4) / 4000
     assert np.abs(found - expected / expected.sum()).max() < 0.03
