@@ -1,6 +1,6 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,8 @@ MOST = 10**18
 """More than any count can be."""
 MOST_SEED = 2**32 - 1
 """NumPy's bound, which Stable-Baselines3 shares."""
+APPLY_LEARNING_RATES = {"sgd": 0.03, "adamw": 0.003}
+"""Highest learning rates of ``apply``, where none is given."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -270,6 +272,11 @@ class ApplyConfig:
         _require_within(self, 2, MOST, "batch_size")
         self.expansion(1, slices=10, reward=RewardConfig())  # so that it complains now
 
+    @property
+    def learning_rate(self) -> float:
+        """The highest learning rate. A schedule of thousands of steps asks for less than one of hundreds."""
+        return self.optimizer.learning_rate or APPLY_LEARNING_RATES[self.optimizer.optimizer]
+
     def expansion(self, training_samples: int, *, slices: int, reward: RewardConfig) -> ExpansionConfig:
         """Return the environment of the one episode.
 
@@ -293,7 +300,7 @@ class ApplyConfig:
             task=(self.task,),
             data=self.data,
             growth=growth,
-            optimizer=self.optimizer,
+            optimizer=replace(self.optimizer, learning_rate=self.learning_rate),
             space=self.space,
             budget=BudgetConfig(flops_budget=self.flops_budget),
             reward=reward,

@@ -2,8 +2,8 @@
 
     python scripts/transfer.py scripts/policies/digits --task fashion_mnist --max-train 10000
 
-Every controller gets the same seeds, orders of data, schedule and FLOPs budget. Prints a table in
-Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
+Every controller gets the same seeds, orders of data, schedule (that of ``mse-rl apply``) and FLOPs
+budget. Prints a table in Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,9 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from mse_rl.agents.evaluation import compare, rules_and, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
-from mse_rl.config import ExpansionConfig, GrowthConfig, TaskConfig
-from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.config import ApplyConfig, TaskConfig
+from mse_rl.data import load_task
+from mse_rl.envs.expansion import Context
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.policy_bundle import load_policy
 from mse_rl.runs.progress import count_bar
@@ -47,18 +48,10 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run the comparison."""
     policy = load_policy(arguments.policy)
-    batch_size = 64
-    task = ExpansionEnv(ExpansionConfig(task=(arguments.task,), data=arguments.data)).tasks[0]
-    config = ExpansionConfig(
-        task=(arguments.task,),
-        data=arguments.data,
-        growth=GrowthConfig(
-            slices=policy.slices,
-            slice_steps=round(arguments.epochs * len(task.train) / (batch_size * policy.slices)),
-            batch_size=batch_size,
-        ),
-        reward=policy.reward,
-    )
+    task = load_task(arguments.task, arguments.data)
+    config = ApplyConfig(
+        controller="", task=arguments.task, epochs=arguments.epochs, data=arguments.data
+    ).expansion(len(task.train), slices=policy.slices, reward=policy.reward)
     contexts = [Context(0, seed, arguments.budget_multiple) for seed in range(arguments.seeds)]
     controllers = rules_and(PolicyWeights.of(policy.network, draws=False))
     with (

@@ -77,7 +77,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     if episode.final["diverged"]:
         raise Diverged(
             f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower --learning-rate, here {config.optimizer.peak_learning_rate:g}"
+            f"lower --learning-rate, here {config.learning_rate:g}"
         )
     timeline = [episode.start, *episode.infos]
     begin(folder, config)
