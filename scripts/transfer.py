@@ -13,8 +13,9 @@ import tyro
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
-from mse_rl.agents.evaluation import compare, rules_and, summarise
+from mse_rl.agents.evaluation import compare, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.rules import RULES
 from mse_rl.config import ApplyConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import Context
@@ -32,6 +33,8 @@ class Arguments:
     """A run folder or a policy bundle."""
     task: str = "fashion_mnist"
     """The dataset to grow on."""
+    rules: tuple[str, ...] = tuple(RULES)
+    """The rules to compare with."""
     seeds: int = 5
     """Children per controller; their seeds are 0, 1, 2, ..."""
     budget_multiple: float = 8.0
@@ -53,7 +56,11 @@ def main(arguments: Arguments) -> None:
         controller="", task=arguments.task, epochs=arguments.epochs, data=arguments.data
     ).expansion(len(task.train), slices=policy.slices, reward=policy.reward)
     contexts = [Context(0, seed, arguments.budget_multiple) for seed in range(arguments.seeds)]
-    controllers = rules_and(PolicyWeights.of(policy.network, draws=False))
+    learned = PolicyWeights.of(policy.network, draws=False)
+    controllers: dict[str, str | PolicyWeights] = {
+        "learned": learned,
+        **{name: name for name in arguments.rules},
+    }
     with (
         WorkerPool(config, arguments.workers) as pool,
         count_bar(Console(stderr=True), "seeds", arguments.seeds) as bar,
