@@ -36,7 +36,9 @@ class Arguments:
     rules: tuple[str, ...] = tuple(RULES)
     """The rules to compare with."""
     seeds: int = 5
-    """Children per controller; their seeds are 0, 1, 2, ..."""
+    """Children per controller."""
+    first_seed: int = 0
+    """Their seeds are this one and those that follow."""
     budget_multiple: float = 8.0
     """FLOPs budget, over those of the first child."""
     epochs: float = 5.0
@@ -55,7 +57,8 @@ def main(arguments: Arguments) -> None:
     config = ApplyConfig(
         controller="", task=arguments.task, epochs=arguments.epochs, data=arguments.data
     ).expansion(len(task.train), slices=policy.slices, reward=policy.reward)
-    contexts = [Context(0, seed, arguments.budget_multiple) for seed in range(arguments.seeds)]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    contexts = [Context(0, seed, arguments.budget_multiple) for seed in seeds]
     learned = PolicyWeights.of(policy.network, draws=False)
     controllers: dict[str, str | PolicyWeights] = {
         "learned": learned,
