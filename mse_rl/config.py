@@ -13,6 +13,8 @@ MOST = 10**18
 """More than any count can be."""
 MOST_SEED = 2**32 - 1
 """NumPy's bound, which Stable-Baselines3 shares."""
+LEAST_STEPS = 500
+"""Training steps of ``apply``, however small the dataset: fewer teach a child little."""
 APPLY_LEARNING_RATES = {"sgd": 0.03, "adamw": 0.003}
 """Highest learning rates of ``apply``, where none is given."""
 
@@ -242,7 +244,7 @@ class ApplyConfig:
     flops_budget: int | None = None
     """Most FLOPs per forward pass of one sample; 8 times those of the first child if not given."""
     epochs: float = 5.0
-    """Passes over the training split; a slice is a share of them."""
+    """Passes over the training split, but no less than 500 steps; a slice is a share of them."""
     slice_steps: int | None = None
     """Training steps in a slice, instead of what epochs asks for."""
     family: str = "cnn"
@@ -286,7 +288,8 @@ class ApplyConfig:
             reward: what the controller was trained for.
         """
         slices = self.slices or slices
-        steps = round(self.epochs * training_samples / (self.batch_size * slices))
+        total = max(LEAST_STEPS, self.epochs * training_samples / self.batch_size)
+        steps = round(total / slices)
         growth = GrowthConfig(
             family=self.family,
             slices=slices,

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from mse_rl.config import (
+    ApplyConfig,
     BudgetConfig,
     ExpansionConfig,
     GrowthConfig,
@@ -12,6 +13,7 @@ from mse_rl.config import (
     TrainConfig,
 )
 from mse_rl.errors import InvalidConfig
+from mse_rl.reward import RewardConfig
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,9 @@ def test_derived_numbers():
     ppo = PPOConfig(groups=2, rollouts=3)
     assert ppo.episodes_per_update == 6
     assert [TrainConfig(ppo=ppo, episodes=n).updates for n in (1, 6, 7)] == [1, 1, 2]
+
+
+def test_apply_trains_by_passes_but_never_for_a_few_steps_only():
+    config = ApplyConfig("wait", "digits", epochs=5, batch_size=64)
+    small, large = (config.expansion(n, slices=10, reward=RewardConfig()).growth for n in (1_000, 64_000))
+    assert (small.total_steps, large.total_steps) == (500, 5_000)
