@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mse_rl.agents.grouping import HELD_OUT, context_of, rollout_seed
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.rollout import Episode
-from mse_rl.agents.rules import RULES
+from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.envs.expansion import Context, ExpansionEnv
 
 RESAMPLES = 10_000
@@ -52,8 +52,8 @@ def compare(
 
 
 def rules_and(learned: PolicyWeights) -> dict[str, str | PolicyWeights]:
-    """Return the learned policy and every rule, by name."""
-    return {"learned": learned, **{name: name for name in RULES}}
+    """Return the learned policy and every rule that grows children, by name."""
+    return {"learned": learned, **{name: name for name in GROWING_RULES}}
 
 
 def paired_interval(differences: NDArray[np.float64], *, seed: int = 0) -> dict[str, float]:

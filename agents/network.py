@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 
 
@@ -15,8 +15,8 @@ class BlockNetwork(nn.Module):
     """Deep Sets over the rows of blocks (Zaheer et al., 2017, https://arxiv.org/abs/1703.06114).
 
     h_i = φ(block_i),  g = ρ(globals, mean_i h_i, max_i h_i); a linear map of g gives the logits of the
-    operations on the child, another, of (h_i, g), those on block i. There is no critic: the others of
-    an episode's group are its baseline.
+    operations on the child, another, of (h_i, g), those on block i, a third, of (h_i, h_j, g), those on
+    the pair i < j. There is no critic: the others of an episode's group are its baseline.
 
     Args:
         hidden: units of each layer.
@@ -28,6 +28,8 @@ class BlockNetwork(nn.Module):
         self.encode_child = _mlp(len(GLOBAL_FEATURES) + 2 * hidden, hidden, hidden)
         self.join = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh())
         self.block_logits = nn.Linear(hidden, len(BLOCK_OPERATIONS))
+        self.join_pair = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.Tanh())
+        self.pair_logits = nn.Linear(hidden, len(PAIR_OPERATIONS))
         self.child_logits = nn.Linear(hidden, len(CHILD_OPERATIONS))
 
     @torch.no_grad()
@@ -37,7 +39,7 @@ class BlockNetwork(nn.Module):
             if parameter.dim() == 1:
                 nn.init.zeros_(parameter)
             else:
-                last = name.startswith(("block_logits", "child_logits"))
+                last = "logits" in name
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
 
     def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
@@ -55,4 +57,15 @@ class BlockNetwork(nn.Module):
         child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
         spread = child.unsqueeze(1).expand(-1, blocks.shape[1], -1)
         joined = self.join(torch.cat([encoded, spread], dim=2))
-        return torch.cat([self.child_logits(child), self.block_logits(joined).flatten(1)], dim=1)
+        first, second = torch.triu_indices(blocks.shape[1], blocks.shape[1], offset=1)
+        pairs = torch.cat(
+            [encoded[:, first], encoded[:, second], child.unsqueeze(1).expand(-1, len(first), -1)], dim=2
+        )
+        return torch.cat(
+            [
+                self.child_logits(child),
+                self.block_logits(joined).flatten(1),
+                self.pair_logits(self.join_pair(pairs)).flatten(1),
+            ],
+            dim=1,
+        )

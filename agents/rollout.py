@@ -56,6 +56,7 @@ def run_episode(
     *,
     rng: np.random.Generator,
     test: bool = False,
+    on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Episode:
     """Play one episode.
@@ -66,9 +67,11 @@ def run_episode(
         context: which episode.
         rng: the controller's.
         test: measure the finished child on the test split. For final reports only.
+        on_start: called before the first decision.
         on_step: called after every slice.
     """
     observation, start = env.reset(options={"context": context})
+    on_start()
     hits_before = env.cache.hits if env.cache else 0
     observations, masks, actions, rewards, infos = [], [], [], [], []
     done = False

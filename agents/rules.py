@@ -1,28 +1,38 @@
 """Growth by hand-written rules."""
 
+from abc import abstractmethod
+from math import log
+
 import numpy as np
 
 from mse_rl.agents.controller import Controller, Turn
-from mse_rl.envs.actions import BLOCK_OPERATIONS
+from mse_rl.cost import cost
 from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.growth import GrowthProcess
+from mse_rl.transformations import TRANSFORMATIONS, Target
 
-WAIT = 0
-"""The action that is always legal."""
-
-
-def _actions_of(turn: Turn, operation: str) -> list[int]:
-    """Return the legal actions of one transformation, from the input to the output."""
-    env, architecture = turn.env, turn.env.process.state.architecture
-    decoded = (
-        (int(action), env.actions.decode(int(action), architecture)) for action in np.flatnonzero(turn.mask)
-    )
-    return [action for action, decision in decoded if decision is not None and decision[0] == operation]
+Decision = tuple[str, Target]
+WAIT: Decision = ("wait", None)
 
 
-class Wait:
-    """Never grow: train the first child to the end."""
+class Rule(Controller):
+    """Decides by looking at the growth itself. A child that has to shrink is shrunk as ``Compress`` does."""
 
     def decide(self, turn: Turn) -> int:
+        """Return the action of the rule's decision."""
+        process = turn.env.process
+        name, target = self.choose(process) if process.fits else least_loss(process)
+        return turn.env.actions.encode(name, target, process.state.architecture)
+
+    @abstractmethod
+    def choose(self, process: GrowthProcess) -> Decision:
+        """Return a legal decision for a child that fits its budgets."""
+
+
+class Wait(Rule):
+    """Never grow: train the first child to the end."""
+
+    def choose(self, process: GrowthProcess) -> Decision:
         """Return ``wait``."""
         return WAIT
 
@@ -35,43 +45,80 @@ class Random:
         return int(turn.rng.choice(np.flatnonzero(turn.mask)))
 
 
-class Threshold:
+class Threshold(Rule):
     """Deepen while validation accuracy is below a threshold: the rule the method was first described with.
 
-    Stages take turns, so that depth is spread evenly.
+    Stages take turns, so that depth is spread evenly, and so do the kinds of block that a stage has.
     """
 
     def __init__(self, accuracy: float = 0.95) -> None:
         self.accuracy = accuracy
 
-    def decide(self, turn: Turn) -> int:
-        """Deepen the shallowest stage that may be, or wait."""
-        legal = _actions_of(turn, "deepen")
-        if not legal or turn.env.process.state.validation.accuracy >= self.accuracy:
+    def choose(self, process: GrowthProcess) -> Decision:
+        """Deepen the shallowest stage that may be, at its end, or wait."""
+        if process.state.validation.accuracy >= self.accuracy:
             return WAIT
-        env, architecture = turn.env, turn.env.process.state.architecture
-
-        def blocks_of_stage(action: int) -> int:
-            decision = env.actions.decode(action, architecture)
-            target = decision[1] if decision else None
-            assert target is not None
-            return len(architecture.stages[target.stage].blocks)
-
-        return min(legal, key=blocks_of_stage)
-
-
-class Widen:
-    """Cycle through all widenings, at all blocks, until the budget is full."""
-
-    def decide(self, turn: Turn) -> int:
-        """Take the next widening of the cycle that is legal, or wait."""
-        widenings = [name for name in reversed(BLOCK_OPERATIONS) if name.startswith("widen")]
-        number = turn.env.process.state.slice_index
-        for offset in range(len(widenings)):
-            legal = _actions_of(turn, widenings[(number + offset) % len(widenings)])
-            if legal:
-                return legal[number // len(widenings) % len(legal)]
+        stages = process.state.architecture.stages
+        for stage in sorted(range(len(stages)), key=lambda s: len(stages[s].blocks)):
+            kinds = [block.kind for block in stages[stage].blocks]
+            name = f"deepen_{kinds[-len(set(kinds))]}"
+            ends = [d for d in process.choices() if d[0] == name and _stage_of(d[1]) == stage]
+            if ends:
+                return ends[-1]
         return WAIT
+
+
+class Widen(Rule):
+    """Cycle through widenings of streams and units, at all blocks, until the budget is full."""
+
+    CYCLE = ("widen_stream_x2", "widen_stream_x1.5", "widen_inner_x2", "widen_inner_x1.5")
+
+    def choose(self, process: GrowthProcess) -> Decision:
+        """Take the next widening of the cycle that is legal, or wait."""
+        number = process.state.slice_index
+        for offset in range(len(self.CYCLE)):
+            name = self.CYCLE[(number + offset) % len(self.CYCLE)]
+            legal = [decision for decision in process.choices() if decision[0] == name]
+            if legal:
+                return legal[number // len(self.CYCLE) % len(legal)]
+        return WAIT
+
+
+class Compress(Rule):
+    """Shrink until the budget is met, then train on: what matters least for its FLOPs goes first."""
+
+    def choose(self, process: GrowthProcess) -> Decision:
+        """Return ``wait``."""
+        return WAIT
+
+
+def least_loss(process: GrowthProcess) -> Decision:
+    """Return the shrinking that loses least importance for the FLOPs that it saves.
+
+    It saves at least its share of what is to be saved by the middle of the schedule, if any does.
+    """
+    state = process.state
+    time_left = max(1, process.config.slices // 2 - state.slice_index)
+    share = log(state.flops / process.flops_budget) / time_left
+
+    def saved(decision: Decision) -> float:
+        name, target = decision
+        after = TRANSFORMATIONS[name].edit(state.architecture, target, process.space)
+        return log(state.flops / cost(after).flops)
+
+    def loss(decision: Decision) -> float:
+        name, target = decision
+        return TRANSFORMATIONS[name].lost(process.child, target, process.space, state.statistics)
+
+    choices = [decision for decision in process.choices() if decision != WAIT]
+    enough = [decision for decision in choices if saved(decision) >= share]
+    if enough:
+        return min(enough, key=lambda decision: (loss(decision) / saved(decision), -saved(decision)))
+    return max(choices, key=saved, default=WAIT)
+
+
+def _stage_of(target: Target) -> int | None:
+    return getattr(target, "stage", None)
 
 
 RULES: dict[str, type[Controller]] = {
@@ -79,7 +126,10 @@ RULES: dict[str, type[Controller]] = {
     "random": Random,
     "threshold": Threshold,
     "widen": Widen,
+    "compress": Compress,
 }
+GROWING_RULES = ("wait", "random", "threshold", "widen")
+"""The rules that a learned policy is compared with when it has been trained."""
 
 
 def make_rule(name: str) -> Controller:

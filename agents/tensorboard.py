@@ -4,7 +4,8 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.rollout import Episode
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.actions import ActionTable
+from mse_rl.transformations import TRANSFORMATIONS
 
 
 class EpisodeWriter:
@@ -12,10 +13,11 @@ class EpisodeWriter:
 
     Args:
         writer: where to.
+        actions: what the numbers of the episodes' actions stand for.
     """
 
-    def __init__(self, writer: SummaryWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: SummaryWriter, actions: ActionTable) -> None:
+        self._writer, self._actions = writer, actions
         self._episodes = 0
 
     def write(self, episode: Episode) -> None:
@@ -36,7 +38,7 @@ class EpisodeWriter:
                 for name, value in final["terms"].items()
             },
             **_chosen(episode),
-            **_legal(episode),
+            **_legal(episode, self._actions),
         }
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, self._episodes)
@@ -45,18 +47,10 @@ class EpisodeWriter:
 def _chosen(episode: Episode) -> dict[str, float]:
     """Return the share of decisions that each transformation was chosen at."""
     names = [info["transformation"] for info in episode.infos]
-    return {
-        f"chosen/{name}": names.count(name) / len(names) for name in (*CHILD_OPERATIONS, *BLOCK_OPERATIONS)
-    }
+    return {f"chosen/{name}": names.count(name) / len(names) for name in TRANSFORMATIONS}
 
 
-def _legal(episode: Episode) -> dict[str, float]:
-    """Return the share of decisions that each transformation was legal at, at some block."""
-    masks = np.array(episode.masks)  # (decisions, actions)
-    own, by_block = masks[:, : len(CHILD_OPERATIONS)], masks[:, len(CHILD_OPERATIONS) :]
-    anywhere = by_block.reshape(len(masks), -1, len(BLOCK_OPERATIONS)).any(axis=1)
-    shares = np.concatenate([own, anywhere], axis=1).mean(axis=0)
-    return {
-        f"legal/{name}": float(share)
-        for name, share in zip((*CHILD_OPERATIONS, *BLOCK_OPERATIONS), shares, strict=True)
-    }
+def _legal(episode: Episode, actions: ActionTable) -> dict[str, float]:
+    """Return the share of decisions that each transformation was legal at, at some target."""
+    legal = actions.legal_anywhere(np.array(episode.masks))
+    return {f"legal/{name}": float(at.mean()) for name, at in legal.items()}

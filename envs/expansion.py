@@ -8,17 +8,19 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from mse_rl.architecture import Link
 from mse_rl.config import ExpansionConfig
 from mse_rl.cost import cost
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.observation import Observation, observation_space, observe
+from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
-from mse_rl.search_space import starting_architecture
 from mse_rl.training import TrajectoryCache
+from mse_rl.transformations import Target
 
 ILLEGAL_PENALTY = 0.01
 """What an illegal action costs; it does nothing else."""
@@ -46,19 +48,23 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     Before each of its slices the controller picks a transformation of the child, or waits, or
     stops growth; then the child trains for a slice.
 
-    **Action**: ``Discrete``; first the operations on the child, then those on each block.
+    **Action**: ``Discrete``; first the operations on the child, then those on each block, then those on
+    each pair of blocks.
 
     | action | transformation |
     |---|---|
     | 0 | wait |
     | 1 | stop: only ``wait`` is legal from then on; training goes on |
     | 2, 3, ... | row by row, at the block of that row, those of ``BLOCK_OPERATIONS`` |
+    | ... | pair by pair, for the blocks of rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS`` |
 
-    On a block: deepen (a new block after it), widen_inner ×1.5 and ×2, widen_stream ×1.5 and ×2 (of the
-    stage that it is first of).
+    On a block: deepen (a new block of one kind after it), widen or narrow its units, or the stream of the
+    stage that it is first of, grow its kernel, change its activation, remove it. On a pair: link, unlink.
 
     ``action_masks()`` says which are legal: those that keep the child within the search space, the
-    FLOPs budget and the memory budget. An illegal action is a ``wait`` that costs 0.01.
+    FLOPs budget and the memory budget. A child that begins beyond its budgets has to shrink first; ``wait``
+    is not legal then. An illegal action is a ``wait`` that costs 0.01, or, where that is illegal itself, the
+    first that is legal.
 
     **Observation**: ``Dict`` of finite float32 boxes, in [-2, 8], where -2 means "not seen yet".
 
@@ -74,8 +80,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
 
     **Info**: ``task``, ``slice``, ``skill``, ``training_loss``, ``validation_loss``, ``accuracy``,
     ``macro_f1``, ``flops``, ``flops_budget``, ``training_flops``, ``utility`` (Φ), ``terms`` (of Φ),
-    ``diverged`` and ``receipt``; after a step also ``transformation``, ``target`` and ``illegal``.
-    Nothing in it differs between two runs of the same episode.
+    ``fits`` (the budgets), ``diverged`` and ``receipt``; after a step also ``transformation``,
+    ``target`` and ``illegal``. Nothing in it differs between two runs of the same episode.
 
     **Reset**: ``options={"context": Context(...)}`` says which episode it shall be; without it
     the context is drawn from the environment's own random numbers.
@@ -84,6 +90,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         config: tasks, children, schedule, budget and reward.
         tasks: the datasets, where they are loaded already.
         init: a child grown before, from which every episode starts.
+        input_origins: for each token or feature of the tasks, the one that it was for ``init``.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 
@@ -95,12 +102,13 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         *,
         tasks: tuple[Task, ...] | None = None,
         init: Child | None = None,
+        input_origins: tuple[int, ...] | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.config = config or ExpansionConfig()
         loaded = tasks or tuple(load_task(name, self.config.data) for name in self.config.task)
         self.tasks = tuple(task.to(self.config.device) for task in loaded)
-        self.init = init
+        self.init, self.input_origins = init, input_origins
         self.render_mode = render_mode
         self.actions = ActionTable(self.config.space.max_blocks)
         self.action_space = spaces.Discrete(len(self.actions))
@@ -145,6 +153,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             seed=context.seed,
             flops_budget=self._flops_budget(context),
             init=self.init,
+            input_origins=self.input_origins,
             cache=self.cache,
         )
         return self._observation(), self._info()
@@ -155,17 +164,16 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         worth_before = sum(self._terms().values())
         decision = self.actions.decode(int(action), process.state.architecture)
         illegal = decision is None or not process.legal(*decision)
-        name, target = ("wait", None) if decision is None or illegal else decision
+        name, target = process.choices()[0] if decision is None or illegal else decision
         process.advance(name, target)
         info = self._info() | {"transformation": name, "target": target, "illegal": illegal}
         reward = info["utility"] - worth_before - ILLEGAL_PENALTY * illegal
         terminated = process.complete
         truncated = process.timed_out and not terminated
-        where = "" if target is None else f"{target.stage}.{target.block}"
         self._line = (
-            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:17} {where:5} "
+            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
             f"skill {info['skill']:.4f}  {info['flops'] / 1e6:8.3f} MFLOPs"
-            f"{'  diverged' if info['diverged'] else ''}"
+            f"{'  diverged' if info['diverged'] else ''}{'  taken back' if process.state.rolled_back else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
 
@@ -180,14 +188,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     def _flops_budget(self, context: Context) -> int:
         if self.config.budget.flops_budget is not None:
             return self.config.budget.flops_budget
-        task = self.tasks[context.task]
-        first = (
-            self.init.architecture
-            if self.init
-            else starting_architecture(
-                self.config.growth.family, task.input_shape, task.classes, self.config.space
-            )
-        )
+        first = first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
         return int(cost(first).flops * context.budget_multiple)
 
     def _observation(self) -> Observation:
@@ -220,6 +221,15 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "training_flops": state.training_flops,
             "utility": sum(parts.values()),
             "terms": parts,
+            "fits": process.fits,
             "diverged": state.diverged,
             "receipt": None if state.receipt is None else asdict(state.receipt),
         }
+
+
+def place(target: Target) -> str:
+    """Write a target: ``0.1`` for block 1 of stage 0, ``0.1-1.0`` for a pair, nothing for the child."""
+    if target is None:
+        return ""
+    ends = target if isinstance(target, Link) else (target,)
+    return "-".join(f"{end.stage}.{end.block}" for end in ends)

@@ -1,6 +1,6 @@
 """What the controller sees: nothing in it is tied to one dataset, size or budget."""
 
-from math import log, log1p, log2, log10
+from math import inf, log, log1p, log2, log10
 from typing import cast
 
 import numpy as np
@@ -8,10 +8,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mse_rl.architecture import Position
-from mse_rl.cost import BLOCK_COSTS, FRAME_COSTS, block_cost
+from mse_rl.cost import block_cost
+from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import GrowthState
 from mse_rl.reward import RewardConfig
+from mse_rl.transformations import BlockStatistics
 
 UNSEEN = -2.0
 """Stands for what has not been seen yet; below everything that can be seen."""
@@ -21,7 +23,8 @@ HIGH = 8.0
 GLOBAL_FEATURES = (
     "time_left",
     "stopped",
-    "budget_left",  # doublings of FLOPs until the budget, over 8
+    "rolled_back",  # whether the last transformation was taken back
+    "budget_left",  # doublings of FLOPs until the budget, over 8; negative beyond it
     "growth",  # doublings of FLOPs since the start, over 8
     "training_share",
     "training_loss",  # over ln K: 1 at chance
@@ -41,8 +44,9 @@ GLOBAL_FEATURES = (
 )
 BLOCK_FEATURES = (
     "present",
-    *(f"family_{family}" for family in FRAME_COSTS),
-    *(f"kind_{kind}" for kind in BLOCK_COSTS),
+    *(f"family_{family}" for family in FAMILIES),
+    *(f"kind_{kind}" for kind in KINDS),
+    *(f"activation_{activation}" for activation in ACTIVATIONS),
     "log_width",
     "log_inner",
     "log_kernel",
@@ -53,6 +57,9 @@ BLOCK_FEATURES = (
     "gradient_norm",
     "growth_score",
     "dead_fraction",
+    "importance",  # over that of the most important block
+    "links_in",  # over 4
+    "links_out",  # over 4
     "age",  # slices, over the schedule
 )
 
@@ -100,6 +107,7 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
     return {
         "time_left": 1 - state.slice_index / config.slices,
         "stopped": float(state.stopped),
+        "rolled_back": float(state.rolled_back),
         "budget_left": log2(process.flops_budget / state.flops) / 8,
         "growth": log2(state.flops / process.first_flops) / 8,
         "training_share": process.training_share,
@@ -141,11 +149,12 @@ def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
 def _block(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
     state = process.state
     architecture = state.architecture
-    block, seen = architecture.block(position), state.blocks.get(position)
+    block, seen = architecture.block(position), state.statistics.blocks.get(position)
     return {
         "present": 1.0,
-        **{f"family_{family}": float(family == architecture.family) for family in FRAME_COSTS},
-        **{f"kind_{kind}": float(kind == block.kind) for kind in BLOCK_COSTS},
+        **{f"family_{family}": float(family == architecture.family) for family in FAMILIES},
+        **{f"kind_{kind}": float(kind == block.kind) for kind in KINDS},
+        **{f"activation_{name}": float(name == block.activation) for name in ACTIVATIONS},
         "log_width": log2(architecture.stages[position.stage].width) / 10,
         "log_inner": log2(block.inner) / 10,
         "log_kernel": log2(block.kernel) / 3,
@@ -156,5 +165,13 @@ def _block(process: GrowthProcess, position: Position, row: int) -> dict[str, fl
         "gradient_norm": None if seen is None else log1p(seen.gradient_norm),
         "growth_score": None if seen is None else log1p(100 * seen.growth_score) / 4,
         "dead_fraction": None if seen is None else seen.dead_fraction,
+        "importance": None if seen is None else _relative_importance(state, seen),
+        "links_in": sum(link.target == position for link in architecture.links) / 4,
+        "links_out": sum(link.source == position for link in architecture.links) / 4,
         "age": state.ages[position] / process.config.slices,
     }
+
+
+def _relative_importance(state: GrowthState, block: BlockStatistics) -> float:
+    highest = max(other.importance for other in state.statistics.blocks.values())
+    return block.importance / highest if 0 < highest < inf else 0.0

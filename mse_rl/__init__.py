@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mse_rl.architecture import Architecture, Position
+    from mse_rl.architecture import Architecture, Link, Position
     from mse_rl.config import (
         BudgetConfig,
         ExpansionConfig,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Architecture": "mse_rl.architecture",
+    "Link": "mse_rl.architecture",
     "Position": "mse_rl.architecture",
     "BudgetConfig": "mse_rl.config",
     "ExpansionConfig": "mse_rl.config",
@@ -45,6 +46,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - in the order of the houses above
     "Architecture",
+    "Link",
     "Position",
     "BudgetConfig",
     "ExpansionConfig",

@@ -1,7 +1,8 @@
 """The data that describes a child: frozen, hashable, JSON in and out. No torch here.
 
 A child is a residual stream (He et al., 2016, https://arxiv.org/abs/1603.05027): a stem writes to a
-stream of some width, stages of residual blocks read from it and add to it, a head reads it.
+stream of some width, stages of residual blocks read from it and add to it, a head reads it. Links
+add what the stream held behind one block to what it holds ahead of a later one.
 """
 
 import json
@@ -12,8 +13,10 @@ from typing import Any, NamedTuple
 
 from mse_rl.errors import InvalidArchitecture
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON layout."""
+PADDING, UNKNOWN = 0, 1
+"""Token ids that stand for no token, and for one that is not in the vocabulary."""
 
 
 class Position(NamedTuple):
@@ -21,6 +24,13 @@ class Position(NamedTuple):
 
     stage: int
     block: int
+
+
+class Link(NamedTuple):
+    """A connection: the stream behind ``source`` is projected and added to the stream ahead of ``target``."""
+
+    source: Position
+    target: Position
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,17 @@ class Block:
         kind: what f is made of, for example ``"conv"``.
         inner: number of units inside f.
         kernel: side of the convolution kernels in pixels, odd; 1 where there are none.
-        activation: name of the non-linearity.
+        activation: name of the non-linearity; ``"none"`` where the kind has its own.
+        head_width: units of an attention head, a divisor of ``inner``; 1 where there are none.
+        fading: non-linearity that ``activation`` is taking over from; None once it has.
     """
 
     kind: str
     inner: int
     kernel: int = 1
     activation: str = "relu"
+    head_width: int = 1
+    fading: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +72,16 @@ class Architecture:
     """Everything that is needed to build a child, and nothing else.
 
     Args:
-        family: ``"cnn"`` or ``"mlp"``.
-        input_shape: shape of one sample, for example (C, H, W).
+        family: a key of ``mse_rl.families.FAMILIES``.
+        input_shape: of one sample: image (C, H, W), sequence (T, F), vector (F,) or tokens (T,).
         classes: number of classes K.
         stages: at least one stage, from input to output.
-        stem_stride: pixels between two outputs of the stem.
+        stem_stride: pixels between two outputs of the stem; the side of a patch in a transformer.
+        vocabulary: number of token ids, padding and unknown among them; 0 where inputs are no tokens.
+        links: in ascending order, without repetition.
 
     Raises:
-        InvalidArchitecture: if a number is not positive or a part is missing.
+        InvalidArchitecture: if a number is not positive, a part is missing, or a link leads nowhere.
     """
 
     family: str
@@ -73,6 +89,8 @@ class Architecture:
     classes: int
     stages: tuple[Stage, ...]
     stem_stride: int = 1
+    vocabulary: int = 0
+    links: tuple[Link, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages or any(not stage.blocks for stage in self.stages):
@@ -82,11 +100,35 @@ class Architecture:
                 f"expected an input shape and at least 2 classes, got {self.input_shape} and {self.classes}"
             )
         sizes = [*self.input_shape, self.stem_stride, *(stage.width for stage in self.stages)]
-        sizes += [size for _, block in self for size in (block.inner, block.kernel)]
+        sizes += [size for _, block in self for size in (block.inner, block.kernel, block.head_width)]
         if min(sizes) < 1:
             raise InvalidArchitecture(f"every size must be at least 1, got {min(sizes)}")
-        if any(block.kernel % 2 == 0 for _, block in self):
-            raise InvalidArchitecture("kernels must be odd, so that a convolution keeps the resolution")
+        if self.vocabulary and (self.vocabulary <= UNKNOWN or len(self.input_shape) != 1):
+            raise InvalidArchitecture(
+                f"tokens need an input shape (T,) and a vocabulary of at least 2 ids, got {self.input_shape} "
+                f"and {self.vocabulary}"
+            )
+        self._check_blocks()
+        self._check_links()
+
+    def _check_blocks(self) -> None:
+        for position, block in self:
+            if block.kernel % 2 == 0:
+                raise InvalidArchitecture("kernels must be odd, so that a convolution keeps the resolution")
+            if block.inner % block.head_width:
+                raise InvalidArchitecture(
+                    f"expected whole heads of {block.head_width} units in block {tuple(position)}, "
+                    f"got {block.inner} units"
+                )
+
+    def _check_links(self) -> None:
+        if list(self.links) != sorted(set(self.links)):
+            raise InvalidArchitecture("links must be in ascending order, without repetition")
+        for link in self.links:
+            if not (self.has(link.source) and self.has(link.target) and link.source < link.target):
+                raise InvalidArchitecture(
+                    f"a link must lead from a block to a later one, got {tuple(map(tuple, link))}"
+                )
 
     def __iter__(self) -> Iterator[tuple[Position, Block]]:
         """Yield every block with its position, from input to output."""
@@ -109,20 +151,45 @@ class Architecture:
         """Number of values in one sample."""
         return prod(self.input_shape)
 
+    def has(self, position: Position) -> bool:
+        """Say whether there is a block at ``position``."""
+        return 0 <= position.stage < len(self.stages) and 0 <= position.block < len(
+            self.stages[position.stage].blocks
+        )
+
     def block(self, position: Position) -> Block:
         """Return the block at ``position``."""
         return self.stages[position.stage].blocks[position.block]
 
     def with_stage(self, index: int, **changes: Any) -> "Architecture":
         """Return a copy in which stage ``index`` has the given fields."""
-        stage = replace(self.stages[index], **changes)
-        return replace(self, stages=(*self.stages[:index], stage, *self.stages[index + 1 :]))
+        return replace(self, stages=self._stages_with(index, **changes))
 
     def with_block(self, position: Position, **changes: Any) -> "Architecture":
         """Return a copy in which the block at ``position`` has the given fields."""
         blocks = list(self.stages[position.stage].blocks)
         blocks[position.block] = replace(blocks[position.block], **changes)
         return self.with_stage(position.stage, blocks=tuple(blocks))
+
+    def inserting(self, position: Position, block: Block) -> "Architecture":
+        """Return a copy with a new block at ``position``; those behind it move on, with their links."""
+        blocks = self.stages[position.stage].blocks
+        blocks = (*blocks[: position.block], block, *blocks[position.block :])
+        links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
+        return replace(self, stages=self._stages_with(position.stage, blocks=blocks), links=links)
+
+    def removing(self, position: Position) -> "Architecture":
+        """Return a copy without the block at ``position`` and its links; those behind it move up."""
+        blocks = self.stages[position.stage].blocks
+        blocks = (*blocks[: position.block], *blocks[position.block + 1 :])
+        links = tuple(
+            Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
+        )
+        return replace(self, stages=self._stages_with(position.stage, blocks=blocks), links=links)
+
+    def _stages_with(self, index: int, **changes: Any) -> tuple[Stage, ...]:
+        stage = replace(self.stages[index], **changes)
+        return (*self.stages[:index], stage, *self.stages[index + 1 :])
 
     def to_json(self) -> str:
         """Return the architecture as JSON text."""
@@ -141,18 +208,31 @@ class Architecture:
                 raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
             stages = tuple(
                 Stage(_integer(stage["width"]), tuple(_block(block) for block in stage["blocks"]))
-                for stage in data.pop("stages")
+                for stage in data["stages"]
             )
-            shape = tuple(_integer(size) for size in data.pop("input_shape"))
             return Architecture(
-                family=_text(data.pop("family")),
-                input_shape=shape,
-                classes=_integer(data.pop("classes")),
+                family=_text(data["family"]),
+                input_shape=tuple(_integer(size) for size in data["input_shape"]),
+                classes=_integer(data["classes"]),
                 stages=stages,
-                stem_stride=_integer(data.pop("stem_stride")),
+                stem_stride=_integer(data["stem_stride"]),
+                vocabulary=_integer(data["vocabulary"]),
+                links=tuple(Link(*(_position(end) for end in link)) for link in _list(data["links"])),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidArchitecture(f"expected an architecture in JSON, got: {error!r}") from error
+
+
+def pushed(position: Position, inserted: Position) -> Position:
+    """Return where a block stands after one has been inserted at ``inserted``."""
+    moves = position.stage == inserted.stage and position.block >= inserted.block
+    return position._replace(block=position.block + moves)
+
+
+def pulled(position: Position, removed: Position) -> Position:
+    """Return where a block stands after the one at ``removed`` has gone."""
+    moves = position.stage == removed.stage and position.block > removed.block
+    return position._replace(block=position.block - moves)
 
 
 def _integer(value: object) -> int:
@@ -167,7 +247,24 @@ def _text(value: object) -> str:
     return value
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {value!r}")
+    return value
+
+
+def _position(value: Any) -> Position:
+    stage, block = value
+    return Position(_integer(stage), _integer(block))
+
+
 def _block(data: dict[str, Any]) -> Block:
+    fading = data["fading"]
     return Block(
-        _text(data["kind"]), _integer(data["inner"]), _integer(data["kernel"]), _text(data["activation"])
+        kind=_text(data["kind"]),
+        inner=_integer(data["inner"]),
+        kernel=_integer(data["kernel"]),
+        activation=_text(data["activation"]),
+        head_width=_integer(data["head_width"]),
+        fading=None if fading is None else _text(fading),
     )

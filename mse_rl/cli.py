@@ -21,7 +21,7 @@ class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag."""
 
     controller: Positional[str]
-    """A rule (wait, random, threshold, widen), a run folder, or a policy bundle."""
+    """A rule (wait, random, threshold, widen, compress), a run folder, or a policy bundle."""
 
 
 Apply = Annotated[

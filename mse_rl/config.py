@@ -1,6 +1,6 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,8 @@ MOST = 10**18
 """More than any count can be."""
 MOST_SEED = 2**32 - 1
 """NumPy's bound, which Stable-Baselines3 shares."""
+FIRST_FAMILY = "cnn"
+"""The family of children where none is named."""
 LEAST_STEPS = 500
 """Training steps of ``apply``, however small the dataset: fewer teach a child little."""
 APPLY_LEARNING_RATES = {"sgd": 0.03, "adamw": 0.003}
@@ -43,13 +45,15 @@ class TaskConfig:
     resolution: int | None = None
     """Resize images to this many pixels a side; as they are if not given."""
     max_train: int | None = None
-    """Use at most this many training images, drawn by class; all if not given."""
+    """Use at most this many training samples, drawn by class; all if not given."""
     validation_fraction: float = 0.2
     """Share of the training split that is held out to choose on (at most 5,000 samples)."""
     split_seed: int = 0
     """Seed of the validation split and of the draw of max-train."""
     augment: Literal["auto", "none", "crop", "flip", "crop-flip"] = "auto"
     """Random changes of training images; auto: what is right for the dataset."""
+    input: Literal["auto", "image", "vector", "sequence", "tokens"] = "auto"
+    """What the inputs of npz files are; auto: told by shape and dtype."""
 
     def __post_init__(self) -> None:
         _require_within(self, 4, 1024, "resolution")
@@ -65,10 +69,10 @@ class TaskConfig:
 class OptimizerConfig:
     """How a child is trained."""
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """sgd (Nesterov momentum 0.9) or adamw."""
+    optimizer: Literal["auto", "sgd", "adamw"] = "auto"
+    """sgd (Nesterov momentum 0.9) or adamw; auto: adamw for rnn and transformer, sgd for the others."""
     learning_rate: float | None = None
-    """Highest learning rate; 0.1 for sgd and 0.003 for adamw if not given."""
+    """Highest learning rate; 0.1 for sgd and 0.02 for adamw if not given."""
     learning_rate_floor: float = 0.1
     """The cosine falls to this share of it, so that late growth still learns."""
     weight_decay: float = 5e-4
@@ -81,24 +85,28 @@ class OptimizerConfig:
         )
         _require_within(self, 0, 1, "learning_rate_floor", "weight_decay")
 
+    def of(self, family: str) -> "OptimizerConfig":
+        """Return the same for children of one family: auto becomes what it stands for."""
+        if self.optimizer != "auto":
+            return self
+        return replace(self, optimizer="adamw" if family in ("rnn", "transformer") else "sgd")
+
     @property
     def peak_learning_rate(self) -> float:
         """The learning rate at its highest."""
-        return self.learning_rate or {"sgd": 0.1, "adamw": 0.003}[self.optimizer]
+        return self.learning_rate or (0.02 if self.optimizer == "adamw" else 0.1)
 
 
-@dataclass(frozen=True)
-class GrowthConfig:
-    """How one child grows: its family, its schedule, and what ends it."""
+@dataclass(frozen=True, kw_only=True)
+class GrowthRules:
+    """What may be done to a child, and what ends its growth."""
 
-    family: str = "cnn"
-    """cnn or mlp."""
-    slices: int = 10
-    """Decisions of an episode; the child trains for one slice after each."""
-    slice_steps: int = 15
-    """Training steps in a slice."""
-    batch_size: int = 32
-    """Samples in a training step."""
+    transformations: tuple[str, ...] | None = None
+    """Names of the transformations that may be used, beside wait; all if not given."""
+    new_units: Literal["he", "gradmax"] = "he"
+    """How new units get their incoming weights: drawn (He), or those with the largest gradient (GradMax)."""
+    skill_tolerance: float = 0.05
+    """What shrinks a child is taken back if validation skill is lower by more than this a slice later."""
     target_skill: float | None = None
     """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
     time_limit_seconds: float | None = None
@@ -107,8 +115,8 @@ class GrowthConfig:
     """Most bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
-        _require_within(self, 1, MOST, "slices", "slice_steps", "memory_budget")
-        _require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
+        _require_within(self, 1, MOST, "memory_budget")
+        _require_within(self, 0, 1, "skill_tolerance")
         _require(
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"target-skill must lie between 0 and 1, got {self.target_skill}",
@@ -117,6 +125,25 @@ class GrowthConfig:
             self.time_limit_seconds is None or 0 < self.time_limit_seconds < inf,
             f"time-limit-seconds must be positive, got {self.time_limit_seconds}",
         )
+
+
+@dataclass(frozen=True)
+class GrowthConfig(GrowthRules):
+    """How one child grows: its family, its schedule, and the rules."""
+
+    family: str = FIRST_FAMILY
+    """cnn, mlp, rnn or transformer."""
+    slices: int = 10
+    """Decisions of an episode; the child trains for one slice after each."""
+    slice_steps: int = 15
+    """Training steps in a slice."""
+    batch_size: int = 32
+    """Samples in a training step."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_within(self, 1, MOST, "slices", "slice_steps")
+        _require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
 
     @property
     def total_steps(self) -> int:
@@ -175,7 +202,7 @@ class ExpansionConfig:
 class PPOConfig:
     """How the controller learns."""
 
-    groups: int = 6
+    groups: int = 3
     """Contexts (task, budget, seed) in an update of the policy."""
     rollouts: int = 8
     """Episodes of a context; their returns are compared with each other."""
@@ -185,7 +212,7 @@ class PPOConfig:
     """Learning rate of the policy at the start; it falls linearly."""
     policy_learning_rate_end: float = 2e-4
     """Learning rate of the policy at the end."""
-    entropy_weight: float = 0.01
+    entropy_weight: float = 0.003
     """Weight of the policy's entropy in its loss."""
     clip_range: float = 0.2
     """How far an update may move the probability of an action, as a share."""
@@ -230,11 +257,11 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class ApplyConfig:
+class ApplyConfig(GrowthRules):
     """Growing one child by a rule or a learned policy."""
 
     controller: str
-    """A rule (wait, random, threshold, widen), a run folder, or a policy bundle."""
+    """A rule (wait, random, threshold, widen, compress), a run folder, or a policy bundle."""
     task: str
     """The dataset to grow a child on."""
     out: Path | None = None
@@ -247,20 +274,15 @@ class ApplyConfig:
     """Passes over the training split, but no less than 500 steps; a slice is a share of them."""
     slice_steps: int | None = None
     """Training steps in a slice, instead of what epochs asks for."""
-    family: str = "cnn"
-    """cnn or mlp."""
+    family: str | None = None
+    """cnn, mlp, rnn or transformer; that of the child to start from, or cnn, if not given."""
     slices: int | None = None
     """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
     batch_size: int = 64
     """Samples in a training step."""
-    target_skill: float | None = None
-    """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
-    time_limit_seconds: float | None = None
-    """End after the slice in which this time runs out."""
-    memory_budget: int | None = None
-    """Most bytes that training a child may take (estimated); no bound if not given."""
     init: Path | None = None
-    """Folder of a child grown before, to start from."""
+    """Folder of a child grown before, to start from: what does not fit the task is made new, and a child
+    beyond the FLOPs budget is shrunk until it fits."""
     device: str = "cpu"
     """Where the child is trained: cpu, cuda, cuda:1, ..."""
     data: TaskConfig = field(default_factory=TaskConfig)
@@ -268,6 +290,7 @@ class ApplyConfig:
     space: SearchSpace = field(default_factory=SearchSpace)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require_within(self, 1e-6, 1e6, "epochs")
         _require_within(self, 0, MOST_SEED, "seed")
         _require_within(self, 1, MOST, "slices")
@@ -277,7 +300,8 @@ class ApplyConfig:
     @property
     def learning_rate(self) -> float:
         """The highest learning rate. A schedule of thousands of steps asks for less than one of hundreds."""
-        return self.optimizer.learning_rate or APPLY_LEARNING_RATES[self.optimizer.optimizer]
+        optimizer = self.optimizer.of(self.family or FIRST_FAMILY)
+        return optimizer.learning_rate or APPLY_LEARNING_RATES[optimizer.optimizer]
 
     def expansion(self, training_samples: int, *, slices: int, reward: RewardConfig) -> ExpansionConfig:
         """Return the environment of the one episode.
@@ -291,13 +315,11 @@ class ApplyConfig:
         total = max(LEAST_STEPS, self.epochs * training_samples / self.batch_size)
         steps = round(total / slices)
         growth = GrowthConfig(
-            family=self.family,
+            family=self.family or FIRST_FAMILY,
             slices=slices,
             slice_steps=max(1, steps) if self.slice_steps is None else self.slice_steps,
             batch_size=self.batch_size,
-            target_skill=self.target_skill,
-            time_limit_seconds=self.time_limit_seconds,
-            memory_budget=self.memory_budget,
+            **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},
         )
         return ExpansionConfig(
             task=(self.task,),

@@ -13,26 +13,28 @@ Nothing here knows of Gymnasium or of controllers.
 """
 
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import replace
 from math import isfinite
 
 from torch.optim import Optimizer
 
-from mse_rl.architecture import Architecture, Position
+from mse_rl.architecture import Architecture
 from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.cost import TRAINING_PASSES, cost, training_bytes, training_flops
+from mse_rl.cost import TRAINING_PASSES, cost, training_flops
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
+from mse_rl.first_child import first_architecture, first_child, require_room
 from mse_rl.growth_state import CacheEntry, GrowthState
-from mse_rl.networks import Child, build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.legality import Bounds
+from mse_rl.networks import Child
+from mse_rl.search_space import SearchSpace
 from mse_rl.training import (
     BatchOrder,
     Measurement,
+    SliceResult,
     Snapshot,
     TrajectoryCache,
-    block_statistics,
     capture,
     evaluate,
     learning_rate,
@@ -41,14 +43,14 @@ from mse_rl.training import (
     train_slice_,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import TRANSFORMATIONS, apply
+from mse_rl.transformations import TRANSFORMATIONS, Probe, Receipt, Target, apply
 
 PROBE_SAMPLES = 64
-"""Training samples on which deviations and dead units are measured."""
+"""Training samples on which deviations are measured."""
 
 
 class GrowthProcess:
-    """One child, from small to finished.
+    """One child, from small to finished; or, under a budget that it does not fit, from large to small.
 
     Args:
         task: the dataset, on the device where the child is to live.
@@ -57,12 +59,15 @@ class GrowthProcess:
         space: the bounds of growth.
         seed: of first weights, order of data, augmentation and new weights.
         flops_budget: most FLOPs of a forward pass of one sample.
-        init: a child grown before, to start from; a new one if not given.
+        init: a child grown before, to start from; a new one if not given. What of it does not fit the
+            task is made new, and one beyond the budgets has to shrink until it fits.
+        input_origins: for each token or feature of the task, the one that it was for ``init``; -1 if new.
         cache: trajectories of this and other processes.
 
     Raises:
-        InvalidConfig: if the first child is beyond the budgets or the search space, a batch is larger
-            than the training split, or ``init`` does not read this task.
+        InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
+            a batch is larger than the training split, or ``init`` is of another family.
+        InvalidArchitecture: if the family cannot read the task.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class GrowthProcess:
         seed: int,
         flops_budget: int,
         init: Child | None = None,
+        input_origins: tuple[int, ...] | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
     ) -> None:
         if len(task.train) < config.batch_size:
@@ -82,61 +88,39 @@ class GrowthProcess:
                 f"a batch of {config.batch_size} needs as many training samples, got {len(task.train)} "
                 f"of {task.name}: lower --batch-size"
             )
+        if flops_budget < 1:
+            raise InvalidConfig(f"the FLOPs budget must be at least 1, got {flops_budget}: raise it")
         self.task, self.config, self.space, self.seed = task, config, space, seed
         self.flops_budget = flops_budget
-        self._optimizer_config, self._cache, self._init = optimizer, cache, init
+        self._bounds = Bounds(
+            space, flops_budget, config.memory_budget, config.batch_size, _vocabulary(config)
+        )
+        self._optimizer_config, self._cache = optimizer.of(config.family), cache
+        self._init, self._input_origins = init, input_origins
         self._device = task.train.x.device
         self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
-        self._probe = task.train.x[:PROBE_SAMPLES]
+        self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
         self._started_seconds = time.monotonic()
-        architecture = self._first_architecture()
-        self._require_room(architecture)
+        architecture = first_architecture(task, config, space, init)
+        require_room(architecture, self._bounds, task, may_shrink=init is not None)
         self.first_flops = cost(architecture).flops
         self._timed_out = False
-        self._path: tuple[tuple[str, Position | None], ...] = ()
+        self._path: tuple[tuple[str, Target], ...] = ()
         self._live: tuple[Child, Optimizer] | None = None
         self._snapshot: Snapshot | None = None
-        self.state: GrowthState
+        self._choices: tuple[tuple[str, Target], ...] = ()
+        self._state: GrowthState
         if not self._recall():
             self._begin(architecture)
 
-    def _require_room(self, first: Architecture) -> None:
-        """Raise unless the first child lies within the search space and the budgets."""
-        if not self.space.allows(first):
-            raise InvalidConfig(
-                f"the first child has {first.depth} blocks and widths up to {first.widest}, but the search "
-                f"space ends at {self.space.max_blocks} and {self.space.max_width}: "
-                "raise --max-blocks or --max-width"
-            )
-        if cost(first).flops > self.flops_budget:
-            raise InvalidConfig(
-                f"the FLOPs budget must be at least {cost(first).flops:,}, those of the first "
-                f"{first.family} child on {self.task.name}, got {self.flops_budget:,}: raise --flops-budget"
-            )
-        memory, needed = self.config.memory_budget, training_bytes(first, self.config.batch_size)
-        if memory is not None and needed > memory:
-            raise InvalidConfig(
-                f"the memory budget must be at least {needed:,} bytes, those of the first {first.family} "
-                f"child on {self.task.name}, got {memory:,}: raise --memory-budget or lower --batch-size"
-            )
+    @property
+    def state(self) -> GrowthState:
+        """What is known of the child now."""
+        return self._state
 
-    def _first_architecture(self) -> Architecture:
-        shape, classes = self.task.input_shape, self.task.classes
-        if self._init is None:
-            return starting_architecture(self.config.family, shape, classes, self.space)
-        architecture = self._init.architecture
-        if architecture.family != self.config.family:
-            raise InvalidConfig(
-                f"the child to start from is of family {architecture.family}, but {self.config.family} was "
-                f"asked for: say --family {architecture.family}"
-            )
-        if (architecture.input_shape, architecture.classes) != (shape, classes):
-            raise InvalidConfig(
-                f"{self.task.name} has inputs {shape} and {classes} classes, but the child to start from "
-                f"reads {architecture.input_shape} and tells {architecture.classes}: "
-                "give one that was grown on the same kind of task"
-            )
-        return architecture
+    def _enter(self, state: GrowthState) -> None:
+        self._state = state
+        self._choices = tuple(self._bounds.choices(state))
 
     @property
     def child(self) -> Child:
@@ -177,7 +161,12 @@ class GrowthProcess:
         step = min(self.state.slice_index * self.config.slice_steps, self.config.total_steps)
         return learning_rate(step, self.config.total_steps, self._optimizer_config)
 
-    def legal(self, name: str, target: Position | None) -> bool:
+    @property
+    def fits(self) -> bool:
+        """Whether the child is within its budgets; until it is, it may only shrink."""
+        return self._bounds.fit(self.state.architecture)
+
+    def legal(self, name: str, target: Target) -> bool:
         """Say whether a transformation may be applied now: known from the pure edit.
 
         Raises:
@@ -185,29 +174,18 @@ class GrowthProcess:
         """
         if name not in TRANSFORMATIONS:
             raise InvalidTransformation(unknown_name("transformation", name, TRANSFORMATIONS))
-        if name == "wait":
-            return target is None
-        transformation = TRANSFORMATIONS[name]
-        before = self.state.architecture
-        if self.state.stopped or target not in transformation.targets(before):
-            return False
-        after = transformation.edit(before, target, self.space)
-        memory = self.config.memory_budget
-        return (
-            self.space.allows(after)
-            and cost(after).flops <= self.flops_budget
-            and (memory is None or training_bytes(after, self.config.batch_size) <= memory)
-        )
+        return (name, target) in self._choices
 
-    def choices(self) -> Iterator[tuple[str, Position | None]]:
-        """Yield every legal (transformation, target)."""
-        for name, transformation in TRANSFORMATIONS.items():
-            for target in transformation.targets(self.state.architecture):
-                if self.legal(name, target):
-                    yield name, target
+    def choices(self) -> tuple[tuple[str, Target], ...]:
+        """Return every legal (transformation, target)."""
+        return self._choices
 
-    def advance(self, name: str, target: Position | None = None) -> GrowthState:
+    def advance(self, name: str, target: Target = None) -> GrowthState:
         """Transform the child, train it for a slice, evaluate it.
+
+        A transformation that does not preserve the function is taken back if validation skill is lower
+        by more than the tolerance afterwards, unless the child has to shrink: the child is what it was
+        before it, and the time has passed.
 
         Raises:
             InvalidTransformation: if the transformation is unknown or not legal now.
@@ -236,37 +214,57 @@ class GrowthProcess:
         return self._live
 
     def _begin(self, architecture: Architecture) -> None:
-        if self._init is None:
-            born = generator(self._device, self.seed, BIRTH)
-            child = build_child(architecture, generator=born, device=self._device)
-            self._live = child, make_optimizer(child, self._optimizer_config)
-        else:
-            weights = {name: tensor.clone() for name, tensor in self._init.state_dict().items()}
-            self._snapshot = Snapshot(architecture, weights, {})
-        self.state = GrowthState(
-            slice_index=0,
-            architecture=architecture,
-            validation=evaluate(self.child, self.task.validation),
-            ages={position: 0 for position, _ in architecture},
+        child, receipt = first_child(
+            architecture,
+            self.task,
+            self._init,
+            self._input_origins,
+            generator=generator(self._device, self.seed, BIRTH),
+        )
+        self._live = child, make_optimizer(child, self._optimizer_config)
+        self._enter(
+            GrowthState(
+                slice_index=0,
+                architecture=architecture,
+                validation=evaluate(child, self.task.validation),
+                ages={position: 0 for position, _ in architecture},
+                receipt=receipt,
+            )
         )
         self._remember()
 
-    def _grow(self, name: str, target: Position | None) -> None:
+    def _grow(self, name: str, target: Target) -> None:
         """Do what ``advance`` promises, without the cache."""
-        transformation, before = TRANSFORMATIONS[name], self.state
+        before, transformation = self.state, TRANSFORMATIONS[name]
+        may_fall = transformation.preserving or not self.fits
+        fallback = None if may_fall else capture(*self._materialised())
+        receipt, result = self._transform_and_train(name, target)
+        validation = evaluate(self.child, self.task.validation)
+        samples = self.config.slice_steps * self.config.batch_size
+        spent = training_flops(self.child.architecture, samples)
+        if fallback and not before.validation.skill - validation.skill <= self.config.skill_tolerance:
+            self._snapshot, self._live = fallback, None
+            self._enter(_rolled_back(before, receipt, spent))
+        else:
+            self._enter(self._grown(name, target, receipt, result, validation, spent))
+        self._remember()
+
+    def _transform_and_train(self, name: str, target: Target) -> tuple[Receipt, SliceResult]:
+        before, steps = self.state, self.config.slice_steps
         child, optimizer = self._materialised()
         child, receipt = apply(
-            transformation,
+            TRANSFORMATIONS[name],
             target,
             child,
             optimizer,
             space=self.space,
             probe=self._probe,
             generator=generator(self._device, self.seed, BIRTH, before.slice_index + 1),
+            statistics=before.statistics,
+            new_units=self.config.new_units,
         )
         self._live = child, optimizer
-        steps = self.config.slice_steps
-        loss = train_slice_(
+        result = train_slice_(
             child,
             optimizer,
             self.task,
@@ -276,39 +274,72 @@ class GrowthProcess:
             config=self._optimizer_config,
             seed=self.seed,
         )
-        validation = evaluate(child, self.task.validation)
-        diverged = not (isfinite(loss) and isfinite(validation.loss))
-        origins = transformation.origins(before.architecture, target)
-        self.state = GrowthState(
+        return receipt, result
+
+    def _grown(
+        self,
+        name: str,
+        target: Target,
+        receipt: Receipt,
+        result: SliceResult,
+        validation: Measurement,
+        spent: int,
+    ) -> GrowthState:
+        """Return the state after a slice that stands."""
+        before = self.state
+        diverged = not (isfinite(result.loss) and isfinite(validation.loss))
+        origins = TRANSFORMATIONS[name].origins(before.architecture, target)
+        return GrowthState(
             slice_index=before.slice_index + 1,
-            architecture=child.architecture,
+            architecture=self.child.architecture,
             validation=Measurement.of_nothing(self.task.classes) if diverged else validation,
-            training_loss=loss,
-            training_flops=before.training_flops
-            + training_flops(child.architecture, steps * self.config.batch_size),
+            training_loss=result.loss,
+            training_flops=before.training_flops + spent,
             stopped=before.stopped or name == "stop",
             diverged=diverged,
             ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
-            blocks=block_statistics(child, self._probe),
+            statistics=result.statistics,
             receipt=receipt,
             previous=replace(before, previous=None),
         )
-        self._remember()
 
     @property
     def _key(self) -> Hashable:
-        """Everything that determines the child's state. The budget only bounds what may be done."""
-        settings = (self.config, self._optimizer_config, self.space, self._init)
-        return (self.task, settings, self.seed, self._path)
+        """Everything that determines the child's state. The budget bounds what may be done, and no more,
+        but for a child that has to shrink.
+        """
+        settings = (self.config, self._optimizer_config, self.space, self._init, self._input_origins)
+        return (self.task, settings, self.flops_budget if self._init else None, self.seed, self._path)
 
     def _recall(self) -> bool:
         """Take state and child from the cache; say whether they were there."""
         entry = self._cache.get(self._key) if self._cache is not None else None
         if entry is None:
             return False
-        self.state, self._snapshot, self._live = entry.state, entry.snapshot, None
+        self._snapshot, self._live = entry.snapshot, None
+        self._enter(entry.state)
         return True
 
     def _remember(self) -> None:
         if self._cache is not None:
             self._cache.put(self._key, CacheEntry(self.state, capture(*self._materialised())))
+
+
+def _rolled_back(before: GrowthState, receipt: Receipt, spent: int) -> GrowthState:
+    """Return the state after a slice that was taken back: only time and FLOPs are gone."""
+    return replace(
+        before,
+        slice_index=before.slice_index + 1,
+        training_flops=before.training_flops + spent,
+        ages={position: 1 + age for position, age in before.ages.items()},
+        receipt=replace(receipt, rolled_back=True),
+        rejected=before.rejected | {(receipt.transformation, receipt.target)},
+        previous=replace(before, previous=None),
+    )
+
+
+def _vocabulary(config: GrowthConfig) -> frozenset[str]:
+    names = tuple(TRANSFORMATIONS) if config.transformations is None else config.transformations
+    if unknown := [name for name in names if name not in TRANSFORMATIONS]:
+        raise InvalidConfig(unknown_name("transformation", unknown[0], TRANSFORMATIONS))
+    return frozenset(names)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from mse_rl.architecture import Architecture, Position
 from mse_rl.cost import cost
-from mse_rl.training import BlockStatistics, Measurement, Snapshot
-from mse_rl.transformations import Receipt
+from mse_rl.training import Measurement, Snapshot
+from mse_rl.transformations import ChildStatistics, Receipt, Target
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class GrowthState:
         stopped: whether the architecture is frozen.
         diverged: whether the child no longer gives finite numbers.
         ages: for each block, the slices since it was born.
-        blocks: what each block did in the last slice; empty before the first.
-        receipt: of the last transformation; None before the first.
+        statistics: what the last slice has told about the blocks.
+        receipt: of the last transformation, or of the child that was taken over; None before them.
+        rejected: what was taken back just now, and is not legal again before something else was done.
         previous: the state one slice ago, without its own previous one.
     """
 
@@ -34,8 +35,9 @@ class GrowthState:
     stopped: bool = False
     diverged: bool = False
     ages: dict[Position, int] = field(default_factory=dict)
-    blocks: dict[Position, BlockStatistics] = field(default_factory=dict)
+    statistics: ChildStatistics = field(default_factory=ChildStatistics)
     receipt: Receipt | None = None
+    rejected: frozenset[tuple[str, Target]] = frozenset()
     previous: "GrowthState | None" = None
 
     @property
@@ -43,15 +45,20 @@ class GrowthState:
         """FLOPs of a forward pass of one sample."""
         return cost(self.architecture).flops
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether the last transformation was taken back."""
+        return self.receipt is not None and self.receipt.rolled_back
+
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A state, and the child that belongs to it."""
+    """What the trajectory cache keeps of a process."""
 
     state: GrowthState
     snapshot: Snapshot
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes, but for the few numbers of the state."""
+        """Memory that it takes: the tensors; the rest is small."""
         return self.snapshot.size_bytes

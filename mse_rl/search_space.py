@@ -1,11 +1,11 @@
 """Which architectures may be: bounds, quanta, and where growth starts. No torch here."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import log2
+from math import ceil, lcm
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import Architecture
 from mse_rl.errors import InvalidArchitecture, unknown_name
+from mse_rl.families import FAMILIES, Inputs, Widths
 
 
 @dataclass(frozen=True)
@@ -15,68 +15,71 @@ class SearchSpace:
     Args:
         max_blocks: most blocks of a child; also the rows of the observation.
         max_width: widest stream, and most units inside a block.
-        quantum: widths grow to multiples of this.
+        max_kernel: largest kernel, in pixels a side.
+        max_links: most links of a child.
+        quantum: widths grow to multiples of this; units of attention to whole heads.
         start_width: width of the first stream, and units inside each first block.
+        head_width: units of an attention head.
     """
 
     max_blocks: int = 12
     max_width: int = 512
+    max_kernel: int = 7
+    max_links: int = 8
     quantum: int = 2
     start_width: int = 4
+    head_width: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.max_blocks, self.max_width, self.quantum, self.start_width) < 1:
+        least = min(self.max_blocks, self.max_width, self.max_kernel, self.quantum)
+        if min(least, self.start_width, self.head_width) < 1 or self.max_links < 0:
             raise InvalidArchitecture(f"every bound of the search space must be at least 1, got {self}")
 
-    def widened(self, width: int, factor: float) -> int:
-        """Return ``width`` times ``factor``, rounded to the quantum, and larger than ``width``."""
-        quanta = max(int(width * factor / self.quantum + 0.5), width // self.quantum + 1)
-        return quanta * self.quantum
+    def widened(self, width: int, factor: float, unit: int = 1) -> int:
+        """Return ``width`` times ``factor``, in whole quanta and ``unit``s, and larger than ``width``."""
+        quantum = lcm(self.quantum, unit)
+        return max(int(width * factor / quantum + 0.5), width // quantum + 1) * quantum
+
+    def narrowed(self, width: int, factor: float, unit: int = 1) -> int:
+        """Return ``width`` times ``factor``, in whole quanta and ``unit``s, and smaller than ``width``;
+        ``width`` itself if there is none smaller.
+        """
+        quantum = lcm(self.quantum, unit)
+        smaller = min(int(width * factor / quantum + 0.5), ceil(width / quantum) - 1) * quantum
+        return max(smaller, quantum) if width > quantum else width
 
     def allows(self, architecture: Architecture) -> bool:
         """Say whether an architecture lies within the bounds."""
-        return architecture.depth <= self.max_blocks and architecture.widest <= self.max_width
-
-
-def _cnn_start(input_shape: tuple[int, ...], classes: int, space: SearchSpace) -> Architecture:
-    if len(input_shape) != 3:
-        raise InvalidArchitecture(
-            f"a cnn child reads images (C, H, W), got inputs of shape {input_shape}: use --family mlp"
+        return (
+            architecture.depth <= self.max_blocks
+            and architecture.widest <= self.max_width
+            and len(architecture.links) <= self.max_links
+            and all(block.kernel <= self.max_kernel for _, block in architecture)
         )
-    side = min(input_shape[1:])
-    # The first stream keeps at most 64 pixels a side; the last one has 4 to 8.
-    stride = 2 ** max(0, int(log2(side)) - 5)
-    stages = max(1, min(4, int(log2(side // stride)) - 1))
-    width = space.start_width
-    return Architecture(
-        family="cnn",
-        input_shape=input_shape,
-        classes=classes,
-        stages=tuple(Stage(width * 2**s, (Block("conv", width * 2**s, kernel=3),)) for s in range(stages)),
-        stem_stride=stride,
-    )
 
 
-def _mlp_start(input_shape: tuple[int, ...], classes: int, space: SearchSpace) -> Architecture:
-    width = space.start_width
-    return Architecture("mlp", input_shape, classes, (Stage(width, (Block("linear", width),)),))
-
-
-STARTS: dict[str, Callable[[tuple[int, ...], int, SearchSpace], Architecture]] = {
-    "cnn": _cnn_start,
-    "mlp": _mlp_start,
-}
-"""The smallest child of each family."""
-
-
-def starting_architecture(
-    family: str, input_shape: tuple[int, ...], classes: int, space: SearchSpace
-) -> Architecture:
-    """Return the smallest child of ``family`` that reads the input.
+def starting_architecture(family: str, inputs: Inputs, space: SearchSpace) -> Architecture:
+    """Return the smallest child of ``family`` that reads ``inputs``.
 
     Raises:
-        InvalidArchitecture: if there is no such family, or it cannot read the input.
+        InvalidArchitecture: if there is no such family, or it cannot read the inputs.
     """
-    if family not in STARTS:
-        raise InvalidArchitecture(unknown_name("family", family, STARTS))
-    return STARTS[family](input_shape, classes, space)
+    require_readable(family, inputs)
+    return FAMILIES[family].start(inputs, Widths(space.start_width, space.head_width))
+
+
+def require_readable(family: str, inputs: Inputs) -> None:
+    """Raise unless children of ``family`` can read ``inputs``.
+
+    Raises:
+        InvalidArchitecture: if there is no such family, or it cannot; then it says which can.
+    """
+    if family not in FAMILIES:
+        raise InvalidArchitecture(unknown_name("family", family, FAMILIES))
+    if inputs.kind not in FAMILIES[family].reads:
+        able = [name for name, other in FAMILIES.items() if inputs.kind in other.reads]
+        reads = " or ".join(FAMILIES[family].reads)
+        raise InvalidArchitecture(
+            f"a {family} child reads {reads} inputs, got {inputs.kind} inputs of shape {inputs.shape}: "
+            f"use --family {' or '.join(able)}"
+        )

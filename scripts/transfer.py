@@ -15,7 +15,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from mse_rl.agents.evaluation import compare, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
-from mse_rl.agents.rules import RULES
+from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.config import ApplyConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import Context
@@ -33,7 +33,7 @@ class Arguments:
     """A run folder or a policy bundle."""
     task: str = "fashion_mnist"
     """The dataset to grow on."""
-    rules: tuple[str, ...] = tuple(RULES)
+    rules: tuple[str, ...] = GROWING_RULES
     """The rules to compare with."""
     seeds: int = 5
     """Children per controller."""

@@ -4,33 +4,71 @@ import torch
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.config import OptimizerConfig
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import make_optimizer
-from mse_rl.transformations import TRANSFORMATIONS, apply
+from mse_rl.training.recorder import SliceRecorder
+from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Probe, apply
 
 SPACE = SearchSpace(max_blocks=16, max_width=32, quantum=2)
+LINKS = (Link(Position(0, 0), Position(0, 1)), Link(Position(0, 0), Position(1, 1)))
+
+
+def _recurrent(kind, inner):
+    return Block(kind, inner, activation="none")
+
+
+def _attention(heads):
+    return Block("attention", 2 * heads, activation="none", head_width=2)
+
+
 CNN = Architecture(
     "cnn",
     (2, 7, 6),
     3,
     (
-        Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5))),
-        Stage(6, (Block("conv", 4, 1), Block("conv", 6, 3))),
+        Stage(4, (Block("conv", 4, 3), Block("separable", 6, 5, "silu"))),
+        Stage(6, (Block("conv", 4, 1, "gelu"), Block("conv", 6, 3))),
     ),
+    links=LINKS,
 )
 MLP = Architecture(
     "mlp",
     (3, 4),
     3,
     (
-        Stage(4, (Block("linear", 4), Block("linear", 6))),
+        Stage(4, (Block("linear", 4), Block("linear", 6, activation="tanh"))),
         Stage(6, (Block("linear", 4), Block("linear", 6))),
     ),
+    links=LINKS,
 )
-GROWING = [name for name, transformation in TRANSFORMATIONS.items() if transformation.scope == "block"]
+RNN = Architecture(
+    "rnn",
+    (5, 3),
+    3,
+    (
+        Stage(4, (_recurrent("gru", 4), _recurrent("lstm", 6))),
+        Stage(6, (_recurrent("lstm", 4), _recurrent("gru", 6))),
+    ),
+    links=LINKS,
+)
+TRANSFORMER = Architecture(
+    "transformer",
+    (6,),
+    3,
+    (
+        Stage(4, (_attention(2), Block("linear", 6, activation="gelu"))),
+        Stage(6, (_attention(3), Block("linear", 4))),
+    ),
+    vocabulary=9,
+    links=LINKS,
+)
+CHILDREN = {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": TRANSFORMER}
+"""One of each family: two stages of two blocks, all kinds, a link within a stage and one across."""
+PRESERVING = [name for name, transformation in TRANSFORMATIONS.items() if transformation.preserving]
+CHANGING = [name for name in TRANSFORMATIONS if name not in PRESERVING]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -38,7 +76,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def samples(architecture: Architecture, n: int = 64, seed: int = 1) -> torch.Tensor:
-    return torch.randn(n, *architecture.input_shape, generator=seeded(seed), dtype=torch.float64)
+    """Return inputs; token sequences end in padding here and there."""
+    shape = (n, *architecture.input_shape)
+    if architecture.vocabulary:
+        return torch.randint(architecture.vocabulary, shape, generator=seeded(seed)).sort(
+            dim=1, descending=True
+        )[0]
+    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def labels(architecture: Architecture, n: int = 64, seed: int = 1) -> torch.Tensor:
+    return torch.randint(architecture.classes, (n,), generator=seeded(seed))
 
 
 def born(architecture: Architecture, optimizer: str = "sgd", seed: int = 0) -> tuple[Child, Optimizer]:
@@ -64,22 +112,54 @@ def perturb_(child: Child, seed: int) -> None:
 def train_(child: Child, optimizer: Optimizer, steps: int, seed: int = 5) -> None:
     """Train on random labels."""
     child.train()
-    x = samples(child.architecture, seed=seed)
-    y = torch.randint(child.architecture.classes, (len(x),), generator=seeded(seed))
+    x, y = samples(child.architecture, seed=seed), labels(child.architecture, seed=seed)
     for _ in range(steps):
         optimizer.zero_grad()
         F.cross_entropy(child(x), y).backward()
         optimizer.step()
 
 
-def transform(name, target, child, optimizer, *, seed=9):
+def trained(architecture: Architecture, optimizer: str = "sgd") -> tuple[Child, Optimizer]:
+    """Return a child with momentum, whose every weight matters."""
+    child, trainer = born(architecture, optimizer)
+    perturb_(child, seed=4)
+    train_(child, trainer, steps=2)
+    perturb_(child, seed=6)
+    return child, trainer
+
+
+def watched(child: Child, steps: int = 1) -> ChildStatistics:
+    """Return what a recorder sees in some training steps that change no weight."""
+    recorder = SliceRecorder(child.train())
+    for step in range(steps):
+        x, y = (make(child.architecture, seed=11 + step) for make in (samples, labels))
+        recorder.watch()
+        child.zero_grad()
+        F.cross_entropy(child(x), y).backward()
+        recorder.read_gradients()
+    return recorder.statistics()
+
+
+def transform(name, target, child, optimizer, *, seed=9, **settings):
     """Apply a transformation; the same arguments as the library's, with the tests' space and probe."""
+    architecture = child.architecture
     return apply(
         TRANSFORMATIONS[name],
         target,
         child,
         optimizer,
         space=SPACE,
-        probe=samples(child.architecture, seed=2),
+        probe=Probe(samples(architecture, seed=2), labels(architecture, seed=2)),
         generator=seeded(seed),
+        **settings,
     )
+
+
+def choices(architecture, names=tuple(TRANSFORMATIONS)):
+    """Return every (transformation, target) that changes the architecture and stays in the space."""
+    edits = [
+        (name, target, TRANSFORMATIONS[name].edit(architecture, target, SPACE))
+        for name in names
+        for target in TRANSFORMATIONS[name].targets(architecture)
+    ]
+    return [(name, target) for name, target, after in edits if after != architecture and SPACE.allows(after)]

@@ -1,6 +1,6 @@
 """Fixtures that several packages' tests share.
 
-HYPOTHESIS_PROFILE=thorough looks for counterexamples longer, and elsewhere every time.
+HYPOTHESIS_PROFILE=thorough looks for counterexamples longer, night longest, and elsewhere every time.
 """
 
 import os
@@ -23,6 +23,7 @@ from mse_rl.search_space import SearchSpace
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
+hypothesis.settings.register_profile("night", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
@@ -34,20 +35,14 @@ def task() -> Task:
 
 @pytest.fixture
 def grow(task):
-    """Return a function that begins a GrowthProcess on ``task``, small and fast unless told otherwise."""
+    """Return a function that begins a GrowthProcess, small, fast and on ``task`` unless told otherwise."""
+    arguments = ("optimizer", "space", "seed", "flops_budget", "init", "input_origins", "cache")
 
-    def begin(*, optimizer=None, space=None, seed=0, flops_budget=1_000_000, init=None, cache=None, **growth):
-        settings = {"slices": 4, "slice_steps": 3, "batch_size": 16} | growth
-        return GrowthProcess(
-            task,
-            GrowthConfig(**settings),
-            optimizer=optimizer or OptimizerConfig(),
-            space=space or SearchSpace(start_width=4),
-            seed=seed,
-            flops_budget=flops_budget,
-            init=init,
-            cache=cache,
-        )
+    def begin(on=task, **settings):
+        settings = {"slices": 4, "slice_steps": 3, "batch_size": 16} | settings
+        given = {name: settings.pop(name) for name in arguments if name in settings}
+        usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(), "seed": 0, "flops_budget": 1_000_000}
+        return GrowthProcess(on, GrowthConfig(**settings), **usual | given)
 
     return begin
 

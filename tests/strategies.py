@@ -2,42 +2,71 @@
 
 from hypothesis import strategies as st
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 
 SIZES = st.integers(1, 6)
+FAMILY_NAMES = tuple(FAMILIES)
 
 
-def stages(kind, kernels, *, most_stages=4, most_blocks=3):
-    """Draw stages of blocks of one kind."""
-    block = st.builds(Block, st.just(kind), SIZES, st.sampled_from(kernels))
-    blocks = st.lists(block, min_size=1, max_size=most_blocks).map(tuple)
-    return st.lists(st.builds(Stage, SIZES, blocks), min_size=1, max_size=most_stages).map(tuple)
+@st.composite
+def blocks_of(draw, family):
+    """Draw one block of a family."""
+    kind = draw(st.sampled_from(FAMILIES[family].kinds))
+    head = draw(st.integers(1, 3)) if kind == "attention" else 1
+    return Block(
+        kind=kind,
+        inner=head * draw(st.integers(1, 3)) if kind == "attention" else draw(SIZES),
+        kernel=draw(st.sampled_from((1, 3, 5, 7))) if KINDS[kind].kernels else 1,
+        activation=draw(st.sampled_from(ACTIVATIONS)) if KINDS[kind].activations else "none",
+        head_width=head,
+        fading=draw(st.sampled_from((None, *ACTIVATIONS))) if KINDS[kind].activations else None,
+    )
+
+
+@st.composite
+def inputs_of(draw, family):
+    """Draw (input shape, vocabulary) of a kind that the family reads."""
+    kind = draw(st.sampled_from(FAMILIES[family].reads))
+    if kind == "tokens":
+        return (draw(SIZES),), draw(st.integers(2, 9))
+    if kind == "image":
+        side = st.integers(1, 17 if family == "cnn" else 7)
+        return (draw(st.sampled_from((1, 3))), draw(side), draw(side)), 0
+    return tuple(draw(SIZES) for _ in range({"vector": 1, "sequence": 2}[kind])), 0
+
+
+@st.composite
+def of_family(draw, family, *, most_stages=4, most_blocks=3, most_links=2):
+    """Draw an architecture of one family."""
+    stage = st.builds(Stage, SIZES, st.lists(blocks_of(family), min_size=1, max_size=most_blocks).map(tuple))
+    stages = tuple(draw(st.lists(stage, min_size=1, max_size=most_stages)))
+    shape, vocabulary = draw(inputs_of(family))
+    positions = [Position(s, b) for s, stage in enumerate(stages) for b in range(len(stage.blocks))]
+    pairs = [Link(a, b) for a in positions for b in positions if a < b]
+    links = draw(st.sets(st.sampled_from(pairs), max_size=most_links)) if pairs else set()
+    strided = family == "cnn" or (family == "transformer" and len(shape) == 3)
+    return Architecture(
+        family,
+        shape,
+        draw(st.integers(2, 5)),
+        stages,
+        stem_stride=draw(st.integers(1, 4)) if strided else 1,
+        vocabulary=vocabulary,
+        links=tuple(sorted(links)),
+    )
 
 
 def cnns(**limits):
     """Draw convolutional architectures, of odd and even resolutions."""
-    side = st.integers(1, 17)
-    return st.builds(
-        Architecture,
-        st.just("cnn"),
-        st.tuples(st.sampled_from((1, 3)), side, side),
-        st.integers(2, 5),
-        stages("conv", (1, 3, 5, 7), **limits),
-        st.integers(1, 4),
-    )
+    return of_family("cnn", **limits)
 
 
 def mlps(**limits):
-    """Draw fully connected architectures, over inputs of one to three dimensions."""
-    return st.builds(
-        Architecture,
-        st.just("mlp"),
-        st.lists(SIZES, min_size=1, max_size=3).map(tuple),
-        st.integers(2, 5),
-        stages("linear", (1,), **limits),
-    )
+    """Draw fully connected architectures."""
+    return of_family("mlp", **limits)
 
 
 def architectures(**limits):
     """Draw an architecture of any family."""
-    return st.one_of(cnns(**limits), mlps(**limits))
+    return st.sampled_from(FAMILY_NAMES).flatmap(lambda family: of_family(family, **limits))

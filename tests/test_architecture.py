@@ -3,16 +3,18 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import architectures
 
-from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.errors import InvalidArchitecture
 
 SMALL = Architecture(
     "cnn",
     (1, 8, 8),
     10,
-    (Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5))), Stage(8, (Block("conv", 8),))),
+    (Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5, fading="relu"))), Stage(8, (Block("conv", 8),))),
+    links=(Link(Position(0, 0), Position(0, 1)), Link(Position(0, 1), Position(1, 0))),
 )
 
 
@@ -67,6 +69,10 @@ def test_a_field_of_the_wrong_type_is_refused(path):
     for wrong in (None, True, 1.5, "7", {}, []):
         if isinstance(right, str) and isinstance(wrong, str):
             continue  # text where text belongs
+        if path[-1] == "fading" and wrong in (None, "7"):
+            continue  # a name, or none
+        if path == ("links",) and wrong == []:
+            continue  # there may be none
         try:
             Architecture.from_json(
                 changed(lambda data, wrong=wrong: at(data, path[:-1]).__setitem__(path[-1], wrong))
@@ -77,7 +83,7 @@ def test_a_field_of_the_wrong_type_is_refused(path):
     assert accepted == []
 
 
-@pytest.mark.parametrize("number", [0, 2, "1"])
+@pytest.mark.parametrize("number", [1, 3, "2"])
 def test_another_format_is_refused(number):
     with pytest.raises(InvalidArchitecture, match="format"):
         Architecture.from_json(changed(lambda data: data.update(format=number)))
@@ -109,6 +115,14 @@ def test_equal_architectures_are_one_key():
         {"input_shape": (1, 0, 8)},
         {"classes": 1},
         {"stem_stride": 0},
+        {"vocabulary": 5},  # an image has no tokens
+        {"vocabulary": 1, "input_shape": (4,)},
+        {"stages": (Stage(4, (Block("attention", 6, head_width=4),)),)},
+        {"links": (Link(Position(0, 1), Position(0, 0)),)},
+        {"links": (Link(Position(0, 0), Position(0, 0)),)},
+        {"links": (Link(Position(0, 0), Position(2, 0)),)},
+        {"links": SMALL.links[::-1]},
+        {"links": SMALL.links[:1] * 2},
     ],
     ids=str,
 )
@@ -132,3 +146,25 @@ def test_an_edit_changes_one_place_of_a_copy():
     assert wider.stages[1] == SMALL.stages[1]
     assert [stage.width for stage in SMALL.with_stage(1, width=5).stages] == [4, 5]
     assert SMALL.to_json() == before
+
+
+def test_links_follow_their_blocks_when_one_is_inserted():
+    deeper = SMALL.inserting(Position(0, 1), Block("conv", 5))
+    assert [block.inner for _, block in deeper] == [4, 5, 6, 8]
+    assert deeper.links == (
+        Link(Position(0, 0), Position(0, 2)),
+        Link(Position(0, 2), Position(1, 0)),
+    )
+
+
+def test_a_block_that_is_removed_takes_its_links_along():
+    assert SMALL.removing(Position(0, 1)).links == ()
+    without_first = SMALL.removing(Position(0, 0))
+    assert without_first.links == (Link(Position(0, 0), Position(1, 0)),)
+    assert [block.inner for _, block in without_first] == [6, 8]
+
+
+@given(architectures(), st.data())
+def test_what_was_inserted_can_be_removed(architecture, data):
+    position = data.draw(st.sampled_from([position for position, _ in architecture]))
+    assert architecture.inserting(position, architecture.block(position)).removing(position) == architecture

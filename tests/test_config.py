@@ -33,6 +33,7 @@ from mse_rl.reward import RewardConfig
         (GrowthConfig, {"batch_size": 1}),  # BatchNorm has no spread over one sample
         (GrowthConfig, {"memory_budget": 0}),
         (GrowthConfig, {"target_skill": 1.1}),
+        (GrowthConfig, {"skill_tolerance": -0.1}),
         (GrowthConfig, {"time_limit_seconds": 0.0}),
         (BudgetConfig, {"flops_budget": 0}),
         (BudgetConfig, {"budget_low": 0.5}),
@@ -68,6 +69,8 @@ def test_derived_numbers():
     assert (growth.total_steps, growth.total_samples) == (15, 105)
     assert OptimizerConfig("sgd").peak_learning_rate == 0.1
     assert OptimizerConfig("adamw", learning_rate=0.5).peak_learning_rate == 0.5
+    assert [OptimizerConfig().of(f).optimizer for f in ("cnn", "rnn")] == ["sgd", "adamw"]
+    assert OptimizerConfig("sgd").of("rnn").optimizer == "sgd"
     ppo = PPOConfig(groups=2, rollouts=3)
     assert ppo.episodes_per_update == 6
     assert [TrainConfig(ppo=ppo, episodes=n).updates for n in (1, 6, 7)] == [1, 1, 2]

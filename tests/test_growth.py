@@ -1,27 +1,33 @@
-"""The loop of the method, on 200 digits."""
+"""The loop of the method, on 200 digits and on small problems of every kind of input."""
 
 from collections import Counter
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import FAMILIES, FIRST_KINDS, problem, problem_for
 
 from mse_rl import growth
-from mse_rl.architecture import Position
-from mse_rl.config import OptimizerConfig
-from mse_rl.cost import cost, training_bytes, training_flops
-from mse_rl.errors import InvalidConfig, InvalidTransformation, MseRlError
-from mse_rl.networks import build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.architecture import Link, Position
+from mse_rl.config import GrowthConfig, OptimizerConfig
+from mse_rl.cost import cost, training_bytes
+from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
+from mse_rl.growth import GrowthProcess
+from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache
+from mse_rl.transformations import TRANSFORMATIONS
 
 PATH = [
     ("widen_inner_x2", Position(0, 0)),
-    ("deepen", Position(1, 0)),
+    ("deepen_conv", Position(1, 0)),
     ("widen_stream_x1.5", Position(0, 0)),
     ("stop", None),
 ]
 SGD, ADAMW = OptimizerConfig("sgd"), OptimizerConfig("adamw")
+GROWING = ("deepen", "widen", "grow_kernel", "link")
 
 
 def play(process, path=PATH):
@@ -78,6 +84,22 @@ def test_with_the_cache_everything_is_what_it_is_without(grow, optimizer):
         assert same(weights(process), weights(plain))
 
 
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_with_the_cache_random_growth_is_what_it_is_without(grow, family, seed):
+    settings = {"family": family, "slices": 7, "skill_tolerance": 0.0, "flops_budget": 300_000}
+    plain = grow(problem_for(family), **settings)
+    expected = [plain.state, *grow_at_random(plain, seed, wish=lambda name: name not in ("wait", "stop"))]
+    path = [(state.receipt.transformation, state.receipt.target) for state in expected[1:]]
+    cache = TrajectoryCache(1 << 26)
+    for hits in (0, 4, 12):
+        process = grow(problem_for(family), cache=cache, **settings)
+        taken = path[:3] if hits == 0 else path  # then on from a prefix, then all of it
+        assert play(process, taken) == expected[: len(taken) + 1]
+        assert cache.hits == hits
+    assert same(weights(process), weights(plain))
+
+
 def test_training_goes_on_from_a_restored_prefix_as_if_it_had_not_been_interrupted(grow):
     plain, cache = grow(), TrajectoryCache(1 << 26)
     expected = play(plain)
@@ -105,9 +127,17 @@ def test_a_cache_is_shared_by_budgets_for_they_only_bound_decisions(grow):
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        ("deepen", None),
-        ("deepen", Position(0, 1)),
-        ("deepen", Position(2, 0)),
+        ("deepen_conv", None),
+        ("deepen_conv", Position(0, 1)),
+        ("deepen_conv", Position(2, 0)),
+        ("deepen_gru", Position(0, 0)),
+        ("link", Position(0, 0)),
+        ("link", Link(Position(1, 0), Position(0, 0))),
+        ("link", Link(Position(0, 0), Position(0, 0))),
+        ("unlink", Link(Position(0, 0), Position(1, 0))),
+        ("remove_block", Position(0, 0)),
+        ("activation_relu", Position(0, 0)),
+        ("widen_stream_x2", Link(Position(0, 0), Position(1, 0))),
         ("wait", Position(0, 0)),
         ("stop", Position(0, 0)),
     ],
@@ -122,28 +152,49 @@ def test_a_target_that_does_not_exist_is_refused_and_nothing_happens(grow, name,
 
 
 def test_an_unknown_transformation_is_refused_with_a_near_one(grow):
-    with pytest.raises(InvalidTransformation, match="'deepen'"):
-        grow().advance("depen")
+    with pytest.raises(InvalidTransformation, match="'deepen_conv'"):
+        grow().advance("depen_conv")
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
-def test_random_legal_growth_never_exceeds_a_budget_or_a_bound(grow, family, seed):
-    space = SearchSpace(max_blocks=5, max_width=16, start_width=4)
-    first = grow(family=family, space=space).first_flops
-    process = grow(
-        family=family, space=space, flops_budget=int(3.5 * first), slices=12, slice_steps=1, seed=seed
-    )
+@pytest.mark.parametrize("family", FAMILIES)
+def test_random_growth_fills_the_budget_and_never_exceeds_it(grow, family):
+    on, space = problem_for(family), SearchSpace(max_blocks=6, max_width=16)
+    first = grow(on, family=family, space=space).first_flops
+    process = grow(on, family=family, space=space, flops_budget=int(3.5 * first), slices=12, slice_steps=1)
+    for state in grow_at_random(process, 0, wish=lambda name: name.startswith(GROWING)):
+        assert state.flops <= process.flops_budget
+        assert state.receipt.deviation < 1e-4
+    assert state.flops > 2 * first
+    assert 0 < process.training_share < 1
+
+
+@hypothesis.settings(max_examples=24)
+@given(st.sampled_from(FAMILIES), st.integers(0, 10**6), st.floats(1, 6), st.sampled_from([0.0, 0.05, 1.0]))
+def test_whatever_is_legal_keeps_the_child_within_its_bounds_and_something_always_is(
+    family, seed, multiple, tolerance
+):
+    space = SearchSpace(max_blocks=5, max_width=16, max_kernel=5, max_links=2)
+    config = GrowthConfig(family=family, slices=7, slice_steps=1, batch_size=8, skill_tolerance=tolerance)
+    on, optimizer = problem_for(family), OptimizerConfig()
+    arguments = {"optimizer": optimizer, "space": space, "seed": seed % 5}
+    first = GrowthProcess(on, config, flops_budget=10**9, **arguments).first_flops
+    process = GrowthProcess(on, config, flops_budget=int(multiple * first), **arguments)
     spent = 0
     for state in grow_at_random(process, seed, wish=lambda name: name not in ("wait", "stop")):
+        name, receipt = state.receipt.transformation, state.receipt
+        assert process.choices()[0] == ("wait", None)
+        assert len(set(process.choices())) == len(process.choices())
+        assert process.fits
         assert cost(state.architecture).flops <= process.flops_budget
         assert space.allows(state.architecture)
-        assert state.receipt.deviation < 1e-4
-        assert set(state.ages) == set(state.blocks) == {position for position, _ in state.architecture}
-        spent += training_flops(state.architecture, 16)
+        assert set(state.ages) == {position for position, _ in state.architecture}
+        assert receipt.deviation < 1e-4 or not TRANSFORMATIONS[name].preserving
+        assert not any(block.fading for _, block in state.architecture)
+        if not receipt.rolled_back:
+            assert set(state.statistics.blocks) == set(state.ages)
+            assert receipt.flops_after == state.flops
+        spent += 3 * receipt.flops_after * 8
         assert state.training_flops == spent
-    assert process.state.flops > 2 * first
-    assert 0 < process.training_share < 1
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -158,6 +209,72 @@ def test_random_legal_growth_never_exceeds_the_memory_budget(grow, seed):
     assert process.state.architecture != first
 
 
+def test_whatever_is_a_target_and_within_the_bounds_is_legal_and_nothing_else(grow):
+    process = grow(
+        slices=20, slice_steps=1, flops_budget=200_000, space=SearchSpace(max_blocks=4, max_links=2)
+    )
+
+    def allowed(state, name, target):
+        after = TRANSFORMATIONS[name].edit(state.architecture, target, process.space)
+        inside = cost(after).flops <= process.flops_budget and process.space.allows(after)
+        return name in ("wait", "stop") or (inside and after != state.architecture)
+
+    for state in grow_at_random(process, 2, wish=lambda name: name != "stop"):
+        assert set(process.choices()) == {
+            (name, target)
+            for name, transformation in TRANSFORMATIONS.items()
+            for target in transformation.targets(state.architecture)
+            if allowed(state, name, target) and (name, target) not in state.rejected
+        }
+
+
+def test_only_what_is_in_the_vocabulary_may_be_done_and_waiting(grow):
+    process = grow(transformations=("deepen_separable", "widen_inner_x4"), flops_budget=10**8)
+    assert set(dict(process.choices())) == {"wait", "deepen_separable", "widen_inner_x4"}
+    with pytest.raises(InvalidTransformation, match="choices"):
+        process.advance("deepen_conv", Position(0, 0))
+    process.advance("deepen_separable", Position(1, 0))
+    assert process.state.architecture.block(Position(1, 1)).kind == "separable"
+    assert grow(transformations=("wait",)).choices() == (("wait", None),)
+
+
+def test_a_vocabulary_with_an_unknown_word_is_refused_with_a_near_one(grow):
+    with pytest.raises(InvalidConfig, match="'widen_stream_x2'"):
+        grow(transformations=("stop", "widen_stream_x3"))
+
+
+def test_new_units_by_gradmax_are_other_units_and_keep_the_function_too(grow):
+    after = {}
+    for how in ("he", "gradmax"):
+        process = grow(new_units=how, slice_steps=1)
+        process.advance("wait")
+        state = process.advance("widen_inner_x2", Position(0, 0))
+        assert state.receipt.deviation < 1e-4
+        after[how] = weights(process)
+    assert not same(*after.values())
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "able"),
+    [
+        ("cnn", "vector", "mlp"),
+        ("cnn", "tokens", "rnn or transformer"),
+        ("mlp", "tokens", "rnn or transformer"),
+        ("rnn", "vector", "mlp"),
+        ("transformer", "vector", "mlp"),
+        ("cnn", "sequence", "mlp or rnn or transformer"),
+    ],
+)
+def test_a_family_that_cannot_read_the_task_says_which_can(grow, family, kind, able):
+    with pytest.raises(InvalidArchitecture, match=f"--family {able}$"):
+        grow(problem(kind), family=family)
+
+
+def test_an_unknown_family_is_refused_with_a_near_one(grow):
+    with pytest.raises(InvalidArchitecture, match="'transformer'"):
+        grow(family="transfomer")
+
+
 def test_a_memory_budget_below_the_first_child_is_refused(grow):
     with pytest.raises(InvalidConfig, match="memory"):
         grow(memory_budget=1)
@@ -167,7 +284,10 @@ def test_a_flops_budget_below_the_first_child_is_refused_and_that_of_it_is_not(g
     first = grow().first_flops
     with pytest.raises(InvalidConfig, match=f"{first:,}"):
         grow(flops_budget=first - 1)
-    assert set(dict(grow(flops_budget=first).choices())) == {"wait", "stop"}
+    process = grow(flops_budget=first)
+    names = set(dict(process.choices()))
+    assert {"wait", "stop", "activation_gelu", "narrow_inner_x0.5"} <= names
+    assert not any(name.startswith(GROWING) for name in names)
 
 
 def test_a_batch_larger_than_the_training_split_is_refused(grow, task):
@@ -185,45 +305,15 @@ def test_a_search_space_without_the_first_child_is_refused(grow, space):
         grow(space=space)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
-def test_growth_from_a_child_begins_with_its_outputs_and_leaves_it_alone(grow, task, family, cached):
-    donor = grow(family=family)
-    donor.advance("deepen", Position(0, 0))
-    init = donor.child.eval()
-    numbers = weights(donor)
-    process = grow(family=family, init=init, cache=TrajectoryCache(1 << 24) if cached else None)
-    assert process.state.architecture == init.architecture
-    assert process.state.validation == donor.state.validation
-    assert process.first_flops == donor.state.flops
-    assert process.state.slice_index == 0
-    assert set(process.state.ages.values()) == {0}
-    with torch.no_grad():
-        assert torch.equal(process.child.eval()(task.test.x), init.eval()(task.test.x))
-    process.advance("widen_inner_x2", Position(0, 0))
-    assert same(weights(donor), numbers)
-    assert not same(weights(process), numbers)
-
-
-def test_a_child_of_another_family_is_refused(grow):
-    with pytest.raises(InvalidConfig, match="--family mlp"):
-        grow(init=grow(family="mlp").child)
-
-
-def test_a_child_of_another_task_is_refused(grow, task):
-    stranger = starting_architecture("cnn", (1, 8, 8), task.classes + 1, SearchSpace())
-    child = build_child(stranger, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InvalidConfig, match="same kind of task"):
-        grow(init=child)
-
-
 def test_ages_count_the_slices_since_birth_and_follow_their_blocks(grow):
-    process = grow()
+    process = grow(skill_tolerance=1.0)
     process.advance("wait")
-    process.advance("deepen", Position(0, 0))
+    process.advance("deepen_conv", Position(0, 0))
     assert process.state.ages == {(0, 0): 2, (0, 1): 1, (1, 0): 2}
-    process.advance("deepen", Position(0, 0))
+    process.advance("deepen_separable", Position(0, 0))
     assert process.state.ages == {(0, 0): 3, (0, 1): 1, (0, 2): 2, (1, 0): 3}
+    process.advance("remove_block", Position(0, 0))
+    assert process.state.ages == {(0, 0): 2, (0, 1): 3, (1, 0): 4}
 
 
 def test_a_state_remembers_the_one_before_and_no_more(grow):
@@ -245,6 +335,29 @@ def test_children_learn(grow):
     assert states[-1].validation.skill > 0.6
     assert process.test().skill > 0.5
     assert states[-1].training_loss < states[1].training_loss
+
+
+READS = {
+    "cnn": ("image",),
+    "mlp": ("image", "vector", "sequence"),
+    "rnn": ("image", "sequence", "tokens"),
+    "transformer": ("image", "sequence", "tokens"),
+}
+
+
+@pytest.mark.parametrize(("family", "kind"), [(family, kind) for family in READS for kind in READS[family]])
+def test_children_of_every_family_learn_from_all_that_they_read_while_they_grow(grow, family, kind):
+    process = grow(problem(kind), family=family, slices=6, slice_steps=20)
+    first = process.state.validation.skill
+    process.advance("wait")
+    process.advance("widen_stream_x2", Position(0, 0))
+    process.advance(f"deepen_{FIRST_KINDS[family]}", Position(0, 0))
+    process.advance("link", Link(Position(0, 0), Position(0, 1)))
+    process.advance("widen_inner_x2", Position(0, 1))
+    last = process.advance("wait")
+    assert first < 0.4
+    assert last.validation.skill > max(0.5, first + 0.4)
+    assert process.test().skill > 0.5
 
 
 def test_the_test_split_is_not_looked_at_before_it_is_asked_for(grow, monkeypatch):

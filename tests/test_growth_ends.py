@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from problems import FAMILIES, problem_for
 
 from mse_rl import growth
 from mse_rl.config import OptimizerConfig
@@ -98,9 +99,10 @@ def test_a_tiny_time_limit_still_trains_one_slice(grow):
     assert process.timed_out
 
 
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_child_that_diverges_ends_the_process_with_skill_0(grow, family):
-    process = grow(family=family, optimizer=OptimizerConfig(learning_rate=1e30))
+    optimizer = OptimizerConfig("sgd", learning_rate=1e30)
+    process = grow(problem_for(family), family=family, optimizer=optimizer)
     while not process.finished:
         state = process.advance("wait")
     assert state.diverged

@@ -1,3 +1,5 @@
+from math import lcm
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,18 +7,32 @@ from hypothesis import strategies as st
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.errors import InvalidArchitecture
+from mse_rl.families import FAMILIES, Inputs
 from mse_rl.networks import build_child
-from mse_rl.search_space import STARTS, SearchSpace, starting_architecture
+from mse_rl.search_space import SearchSpace, starting_architecture
 
 SIDES = st.integers(1, 70)
 
 
-@given(st.integers(1, 500), st.floats(1.01, 4), st.integers(1, 16))
-def test_a_widening_is_larger_whole_quanta_and_about_the_factor(width, factor, quantum):
-    widened = SearchSpace(quantum=quantum).widened(width, factor)
+@given(st.integers(1, 500), st.floats(1.01, 4), st.integers(1, 16), st.integers(1, 6))
+def test_a_widening_is_larger_whole_quanta_and_about_the_factor(width, factor, quantum, unit):
+    widened = SearchSpace(quantum=quantum).widened(width, factor, unit)
+    step = lcm(quantum, unit)
     assert widened > width
-    assert widened % quantum == 0
-    assert abs(widened - width * factor) <= max(quantum, width * (factor - 1))
+    assert widened % step == 0
+    assert abs(widened - width * factor) <= max(step, width * (factor - 1))
+
+
+@given(st.integers(1, 500), st.floats(0.1, 0.99), st.integers(1, 16), st.integers(1, 6))
+def test_a_narrowing_is_smaller_whole_quanta_and_about_the_factor(width, factor, quantum, unit):
+    narrowed = SearchSpace(quantum=quantum).narrowed(width, factor, unit)
+    step = lcm(quantum, unit)
+    if width <= step:
+        assert narrowed == width  # there is nothing smaller
+    else:
+        assert 0 < narrowed < width
+        assert narrowed % step == 0
+        assert abs(narrowed - width * factor) <= max(step, width * (1 - factor))
 
 
 def test_the_bounds_are_inclusive():
@@ -30,33 +46,54 @@ def test_the_bounds_are_inclusive():
     assert not space.allows(mlp(8, 8, 3))
 
 
-@pytest.mark.parametrize("bound", ["max_blocks", "max_width", "quantum", "start_width"])
+@pytest.mark.parametrize(
+    "bound", ["max_blocks", "max_width", "max_kernel", "quantum", "start_width", "head_width"]
+)
 def test_a_bound_below_one_is_refused(bound):
     with pytest.raises(InvalidArchitecture):
         SearchSpace(**{bound: 0})
 
 
-@pytest.mark.parametrize("family", STARTS)
+@pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if "image" in family.reads])
 @given(channels=st.sampled_from((1, 3)), height=SIDES, width=SIDES, classes=st.integers(2, 5))
 def test_the_first_child_reads_images_of_any_size_and_may_grow(family, channels, height, width, classes):
     space = SearchSpace(start_width=4)
-    first = starting_architecture(family, (channels, height, width), classes, space)
+    first = starting_architecture(family, Inputs((channels, height, width), 0, classes), space)
     assert space.allows(first)
     child = build_child(first, generator=torch.Generator().manual_seed(0))
     assert child(torch.zeros(2, channels, height, width)).shape == (2, classes)
 
 
-@given(st.integers(1, 1000))
-def test_the_first_mlp_reads_vectors(features):
-    first = starting_architecture("mlp", (features,), 2, SearchSpace())
-    assert first.input_size == features
+@pytest.mark.parametrize(
+    ("family", "kind"), [(name, kind) for name, family in FAMILIES.items() for kind in family.reads]
+)
+def test_the_first_child_reads_every_kind_that_its_family_reads(family, kind):
+    shape = {"image": (1, 8, 8), "vector": (5,), "sequence": (6, 3), "tokens": (6,)}[kind]
+    inputs = Inputs(shape, 7 if kind == "tokens" else 0, 3)
+    assert inputs.kind == kind
+    child = build_child(
+        starting_architecture(family, inputs, SearchSpace()), generator=torch.Generator().manual_seed(0)
+    )
+    x = torch.zeros(2, *shape, dtype=torch.int64 if kind == "tokens" else torch.float32)
+    assert child(x).shape == (2, 3)
 
 
-def test_a_cnn_that_cannot_read_its_input_names_the_family_that_can():
-    with pytest.raises(InvalidArchitecture, match="mlp"):
-        starting_architecture("cnn", (13,), 3, SearchSpace())
+@pytest.mark.parametrize(
+    ("family", "inputs", "able"),
+    [
+        ("cnn", Inputs((13,), 0, 3), "--family mlp"),
+        ("rnn", Inputs((13,), 0, 3), "--family mlp"),
+        ("cnn", Inputs((5, 3), 0, 3), "--family mlp or rnn or transformer"),
+        ("mlp", Inputs((5,), 9, 3), "--family rnn or transformer"),
+    ],
+    ids=str,
+)
+def test_a_family_that_cannot_read_its_input_names_those_that_can(family, inputs, able):
+    with pytest.raises(InvalidArchitecture) as refused:
+        starting_architecture(family, inputs, SearchSpace())
+    assert str(refused.value).endswith(f"use {able}")
 
 
 def test_an_unknown_family_is_refused_with_a_near_one():
     with pytest.raises(InvalidArchitecture, match="'cnn'"):
-        starting_architecture("cn", (1, 8, 8), 10, SearchSpace())
+        starting_architecture("cn", Inputs((1, 8, 8), 0, 10), SearchSpace())

@@ -1,5 +1,7 @@
 """Class labels 0..K-1, whatever numbers the dataset uses."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,17 +20,18 @@ def class_numbers(raw: RawData) -> NDArray[np.int64]:
     numbers, counts = np.unique(raw.y_train.astype(np.int64), return_counts=True)
     if len(numbers) < 2:
         raise InvalidTask(
-            f"expected at least 2 classes in y_train, got only class {numbers[0]}: add samples of others"
+            f"expected at least 2 classes in y_train, got only class {named(raw.classes, numbers)}: "
+            "add samples of others"
         )
     if (counts < 2).any():
         raise InvalidTask(
             "expected at least 2 training samples of each class, one to train and one to validate on, "
-            f"got 1 of class {listed(numbers[counts < 2])}: add samples or drop the class"
+            f"got 1 of class {named(raw.classes, numbers[counts < 2])}: add samples or drop the class"
         )
     if len(unknown := np.setdiff1d(raw.y_test.astype(np.int64), numbers)):
         raise InvalidTask(
-            f"expected the labels of y_test to be among those of y_train, got {listed(unknown)} "
-            f"beside {listed(numbers)}: add training samples or drop the test samples"
+            f"expected the labels of y_test to be among those of y_train, got {named(raw.classes, unknown)} "
+            f"beside {named(raw.classes, numbers)}: add training samples or drop the test samples"
         )
     return numbers
 
@@ -38,6 +41,11 @@ def renumber(y: NDArray[np.generic], numbers: Labels) -> Labels:
     return np.searchsorted(numbers, y.astype(np.int64)).astype(np.int64)
 
 
-def listed(numbers: Labels, most: int = 5) -> str:
-    """Write some numbers in a row: ``1, 2, 3``, and ``…`` for the rest."""
-    return ", ".join(map(str, numbers[:most])) + (", …" if len(numbers) > most else "")
+def named(classes: Sequence[str], numbers: Labels) -> str:
+    """List classes by their names, or by their numbers where they have none."""
+    return listed([classes[number] for number in numbers] if classes else numbers.tolist())
+
+
+def listed(items: Sequence[object], most: int = 5, width: int = 40) -> str:
+    """Write some items in a row: ``1, 2, 3``, and ``…`` for the rest."""
+    return ", ".join(str(item)[:width] for item in items[:most]) + (", …" if len(items) > most else "")

@@ -1,10 +1,13 @@
-"""From a task's name to its tensors: find, check, draw, split, resize, normalise, in this order."""
+"""From a task's name to its tensors: find, check, draw, split, encode, resize, normalise, in this order."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.augmentation import augmentation_for
@@ -22,9 +25,12 @@ _LOGGER = logging.getLogger(__name__)
 MAX_VALIDATION = 5_000
 """More samples make the estimate of a child's skill hardly better and every decision slower."""
 
+_Prepared = tuple[list[Tensor], tuple[float, ...], tuple[float, ...]]
+"""Inputs of train, validation and test; mean; deviation."""
+
 
 def load_task(name: str, config: TaskConfig, *, log: Callable[[str], None] = _LOGGER.info) -> Task:
-    """Load a dataset, split it, and normalise it by the statistics of its training split.
+    """Load a dataset, split it, and encode and normalise it by what its training split teaches.
 
     Args:
         name: a key of ``SOURCES``, with what its colon asks for: ``"mnist"``, ``"npz:wine.npz"``.
@@ -51,23 +57,18 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
     check_config(raw, config)
     numbers = class_numbers(raw)
     if not np.array_equal(numbers, np.arange(len(numbers))):
-        log(f"{name}: labels {listed(numbers)} are renumbered 0..{len(numbers) - 1}")
+        log(f"{name}: labels {listed(numbers.tolist())} are renumbered 0..{len(numbers) - 1}")
     y_train, y_test = renumber(raw.y_train, numbers), renumber(raw.y_test, numbers)
     train_rows, validation_rows = _split(y_train, config)
 
-    x_train = as_float(raw.x_train, train_rows, config.resolution)
-    mean, deviation = statistics(x_train)
-    x_validation = as_float(raw.x_train, validation_rows, config.resolution)
-    x_test = as_float(raw.x_test, np.arange(len(y_test)), config.resolution)
-    train, validation, test = (
-        Split(normalise_(x, mean, deviation), torch.from_numpy(y))
-        for x, y in (
-            (x_train, y_train[train_rows]),
-            (x_validation, y_train[validation_rows]),
-            (x_test, y_test),
-        )
+    raw, vocabulary, encoding = _encode(raw, train_rows)
+    tensors, mean, deviation = (_tokens if raw.kind == "tokens" else _normalised)(
+        raw, train_rows, validation_rows, config
     )
-    augmentation = _augmentation(raw, config, train)
+    train, validation, test = (
+        Split(x, torch.from_numpy(y))
+        for x, y in zip(tensors, (y_train[train_rows], y_train[validation_rows], y_test), strict=True)
+    )
     return Task(
         name,
         raw.kind,
@@ -75,10 +76,37 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
         train,
         validation,
         test,
-        augmentation,
-        mean=tuple(mean.flatten().tolist()),
-        deviation=tuple(deviation.flatten().tolist()),
+        _augmentation(raw, config, train),
+        mean=mean,
+        deviation=deviation,
+        vocabulary=vocabulary,
+        encoding=encoding,
     )
+
+
+def _encode(raw: RawData, train_rows: Rows) -> tuple[RawData, int, dict[str, Any]]:
+    """Return the data in numbers, the vocabulary, and what it takes to encode raw inputs again."""
+    record: dict[str, Any] = {"classes": list(raw.classes)} if raw.classes else {}
+    if raw.encoder is None:
+        return raw, 0, record
+    encoding = raw.encoder.fit(raw.x_train[train_rows])
+    raw = replace(raw, x_train=encoding(raw.x_train), x_test=encoding(raw.x_test), encoder=None)
+    check_data(raw)
+    return raw, encoding.vocabulary, encoding.record() | record
+
+
+def _tokens(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
+    ids = (raw.x_train[train_rows], raw.x_train[validation_rows], raw.x_test)
+    return [torch.from_numpy(x) for x in ids], (), ()
+
+
+def _normalised(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
+    x_train = as_float(raw.x_train, train_rows, config.resolution)
+    mean, deviation = statistics(x_train)
+    x_validation = as_float(raw.x_train, validation_rows, config.resolution)
+    x_test = as_float(raw.x_test, np.arange(len(raw.x_test)), config.resolution)
+    tensors = [normalise_(x, mean, deviation) for x in (x_train, x_validation, x_test)]
+    return tensors, tuple(mean.flatten().tolist()), tuple(deviation.flatten().tolist())
 
 
 def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:

@@ -25,7 +25,8 @@ def as_float(x: Array, rows: NDArray[np.intp], side: int | None = None) -> Tenso
     out = torch.empty((len(rows), *shape), dtype=torch.float64 if wide else torch.float32)
     step = max(1, _CHUNK_VALUES // max(math.prod(shape), math.prod(x.shape[1:])))
     for start in range(0, len(rows), step):
-        chunk = x[rows[start : start + step]].astype(np.float64 if wide else np.float32)
+        with np.errstate(over="ignore"):  # what float64 cannot hold is refused with the statistics
+            chunk = x[rows[start : start + step]].astype(np.float64 if wide else np.float32)
         out[start : start + step] = _resize(torch.from_numpy(chunk), shape)
     return out
 
@@ -33,11 +34,14 @@ def as_float(x: Array, rows: NDArray[np.intp], side: int | None = None) -> Tenso
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel or feature, shaped to broadcast over ``x``.
 
-    What is constant but for rounding has a deviation of 1, so that it becomes 0 and not noise.
+    Steps of NaN, the padding of sequences (n, T, F), do not count. What is constant but for rounding has a
+    deviation of 1, so that it becomes 0 and not noise.
 
     Raises:
         InvalidTask: the values are too large to square.
     """
+    if x.ndim == 3:
+        x = x[~x.isnan().any(dim=2)]  # (steps of all samples, F)
     axes = [axis for axis in range(x.ndim) if axis != 1]
     deviation, mean = torch.std_mean(x, dim=axes, correction=0, keepdim=True)
     if not deviation.isfinite().all():
@@ -47,8 +51,20 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalise_(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Overwrite ``x`` with (x - mean) / deviation, and return it in float32."""
-    return x.sub_(mean).div_(deviation).to(torch.float32)
+    """Overwrite ``x`` with (x - mean) / deviation, padding with 0, and return it in float32.
+
+    Raises:
+        InvalidTask: float32 cannot hold a value, so far is it from those of the training split.
+    """
+    out = x.sub_(mean).div_(deviation).to(torch.float32)
+    if out.ndim == 3:
+        out.masked_fill_(out.isnan(), 0)
+    if not out.isfinite().all():
+        raise InvalidTask(
+            "expected values of the size of the training samples', got some over 1e38 deviations from their "
+            "mean: correct them or drop their samples"
+        )
+    return out
 
 
 def _resize(images: Tensor, shape: tuple[int, ...]) -> Tensor:

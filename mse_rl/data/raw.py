@@ -1,16 +1,37 @@
-"""What a source returns: a dataset as it was found, before it is checked, split and normalised."""
+"""What a source returns: a dataset as it was found, before it is checked, split, encoded and normalised."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
 from mse_rl.config import TaskConfig
 
 Array = NDArray[Any]
-Kind = Literal["image", "vector"]
+Kind = Literal["image", "vector", "sequence", "tokens"]
 AugmentationName = Literal["none", "crop", "flip", "crop-flip"]
+
+
+class Encoding(Protocol):
+    """Turns raw inputs into numbers, by what an ``Encoder`` has learnt from training samples."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids, with PADDING and UNKNOWN among them; 0 where the inputs are not tokens."""
+
+    def __call__(self, rows: Array) -> Array:
+        """Return the numbers (n, …) of any raw inputs (n, …); what is unknown raises nothing."""
+
+    def record(self) -> dict[str, Any]:
+        """Return, ready for JSON, what it takes to encode raw inputs again."""
+
+
+class Encoder(Protocol):
+    """Learns from training samples alone how raw inputs become numbers."""
+
+    def fit(self, rows: Array) -> Encoding:
+        """Return what the raw inputs (n, …) of the training split teach."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +39,15 @@ class RawData:
     """A dataset as it was found.
 
     Args:
-        x_train, x_test: inputs, any numeric dtype: (n, C, H, W) for images, (n, F) for vectors.
+        x_train, x_test: inputs of any numeric dtype: (n, C, H, W) for images, (n, F) for vectors,
+            (n, T, F) for sequences, in which steps of NaN at the end are padding; or whatever
+            ``encoder`` reads, the first axis being the samples.
         y_train, y_test: labels (n,), whole numbers.
-        kind: what the inputs are.
+        kind: what the inputs are, once encoded.
         augmentation: what a training batch may go through, unless the config says otherwise.
         notes: what the user should be told about how the data were read, one line each.
+        encoder: makes numbers of the inputs; None where they are numbers. Its source has checked them.
+        classes: names of the labels 0, 1, …, if they have any.
     """
 
     x_train: Array
@@ -32,6 +57,8 @@ class RawData:
     kind: Kind
     augmentation: AugmentationName = "none"
     notes: tuple[str, ...] = ()
+    encoder: Encoder | None = None
+    classes: tuple[str, ...] = ()
 
 
 Source = Callable[[str, TaskConfig], RawData]

@@ -1,18 +1,22 @@
 """The registry of sources: a new one is a new file and one line here."""
 
 from mse_rl.data.cifar import cifar10, cifar100
+from mse_rl.data.csv_source import csv_file
 from mse_rl.data.digits import digits
 from mse_rl.data.folder import folder
 from mse_rl.data.mnist import fashion_mnist, kmnist, mnist
 from mse_rl.data.npz import npz
 from mse_rl.data.raw import Source
+from mse_rl.data.sklearn_tables import breast_cancer, wine
 from mse_rl.data.svhn import svhn
 from mse_rl.data.usps import usps
 from mse_rl.errors import InvalidTask, unknown_name
 
 SOURCES: dict[str, Source] = {
+    "breast_cancer": breast_cancer,
     "cifar10": cifar10,
     "cifar100": cifar100,
+    "csv:PATH": csv_file,
     "digits": digits,
     "fashion_mnist": fashion_mnist,
     "folder:PATH": folder,
@@ -21,6 +25,7 @@ SOURCES: dict[str, Source] = {
     "npz:PATH": npz,
     "svhn": svhn,
     "usps": usps,
+    "wine": wine,
 }
 """By how the user writes them: a source whose key has a colon takes an argument, the others none."""
 

@@ -1,6 +1,7 @@
 """A task: one dataset, split three ways and resident in memory as tensors."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs (n, *input_shape) float32, normalised, and labels (n,) int64."""
+    """Inputs (n, *input_shape), float32 and normalised or, for tokens, int64; and labels (n,) int64."""
 
     x: Tensor
     y: Tensor
@@ -39,11 +40,18 @@ class Task:
 
     Args:
         name: as given by the user, for example ``"mnist"`` or ``"npz:wine.npz"``.
-        kind: what the inputs are: ``"image"`` (C, H, W) or ``"vector"`` (F,).
+        kind: what the inputs are: ``"image"`` (C, H, W), ``"vector"`` (F,), ``"sequence"`` (T, F), padded
+            with 0 at the end, or ``"tokens"`` (T,), padded with PADDING at the end.
         classes: number of classes K; labels are 0..K-1.
         train, validation, test: the three splits.
         augmentation: what may be done to a training batch.
-        mean, deviation: per channel or feature, what the raw inputs were normalised by.
+        mean, deviation: per channel or feature, what the raw inputs were normalised by; empty for tokens.
+        vocabulary: number of token ids, with PADDING and UNKNOWN among them; 0 where inputs are not tokens.
+        encoding: what it takes to encode raw inputs again, ready for JSON; empty where they are numbers.
+            ``reads`` says what they are: ``"text"`` (the ``column``, the ``words`` with ids 2, 3, …, and the
+            ``length`` T), ``"table"`` (``numeric`` columns with the mean that fills gaps, then
+            ``categorical`` ones with their categories), or ``"ids"`` (the ``largest``, and the ``length``
+            T). ``classes`` are the names of the labels 0..K-1, if they have any.
     """
 
     name: str
@@ -55,6 +63,8 @@ class Task:
     augmentation: Augmentation = Augmentation()
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    vocabulary: int = 0
+    encoding: dict[str, Any] = field(default_factory=dict, compare=False)  # a dict cannot be hashed
 
     @property
     def input_shape(self) -> tuple[int, ...]:

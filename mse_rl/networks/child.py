@@ -1,81 +1,166 @@
 """The child network: an ``nn.Module`` derived from an Architecture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import Architecture, Position
+from mse_rl.architecture import Architecture, Link, Position
 from mse_rl.errors import InvalidArchitecture, unknown_name
+from mse_rl.families import Inputs
+from mse_rl.networks.activation import Activation
 from mse_rl.networks.cnn import CNN
-from mse_rl.networks.family import Family
 from mse_rl.networks.mlp import MLP
+from mse_rl.networks.parts import Parts, ResidualBlock
+from mse_rl.networks.rnn import RNN
+from mse_rl.networks.sequences import mask_of
+from mse_rl.networks.transformer import TRANSFORMER
+from mse_rl.search_space import require_readable
 
-FAMILIES: dict[str, Family] = {"cnn": CNN, "mlp": MLP}
+PARTS: dict[str, Parts] = {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": TRANSFORMER}
 
 
 class Child(nn.Module):
     """The network that an architecture describes.
 
-    Its modules are ``stem``, ``transitions.S`` into stage S + 1, ``stages.S.B`` for block B of
-    stage S, and ``head``.
+    Its parts are ``stem``, ``transitions.S`` into stage S + 1, ``stages.S.B`` for block B of
+    stage S, ``links.N`` for link N, and ``head``.
+
+    Args:
+        architecture: what to build.
+        reuse: parts that are there already, by name.
 
     Raises:
-        InvalidArchitecture: if there is no such family, kind of block or activation.
+        InvalidArchitecture: if there is no such family, kind of block or activation, or the family
+            cannot read the input.
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, reuse: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
-        if architecture.family not in FAMILIES:
-            raise InvalidArchitecture(unknown_name("family", architecture.family, FAMILIES))
-        family = FAMILIES[architecture.family]
+        inputs = Inputs(architecture.input_shape, architecture.vocabulary, architecture.classes)
+        require_readable(architecture.family, inputs)
+        self.architecture, self.parts = architecture, PARTS[architecture.family]
         for _, block in architecture:
-            if block.kind not in family.blocks:
-                raise InvalidArchitecture(unknown_name("kind of block", block.kind, family.blocks))
-        widths = [stage.width for stage in architecture.stages]
-        self.architecture = architecture
-        self.stem = family.stem(architecture)
-        self.transitions = nn.ModuleList(map(family.transition, widths[:-1], widths[1:]))
-        self.stages = nn.ModuleList(
-            nn.ModuleList(family.blocks[block.kind](block, stage.width) for block in stage.blocks)
-            for stage in architecture.stages
+            if block.kind not in self.parts.blocks:
+                raise InvalidArchitecture(unknown_name("kind of block", block.kind, self.parts.blocks))
+        modules = self._modules_of(architecture, reuse or {})
+        self.stem = modules["stem"]
+        self.transitions = nn.ModuleList(
+            modules[f"transitions.{stage}"] for stage in range(len(architecture.stages) - 1)
         )
-        self.head = family.head(widths[-1], architecture.classes)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(modules[f"stages.{s}.{b}"] for b in range(len(stage.blocks)))
+            for s, stage in enumerate(architecture.stages)
+        )
+        self.links = nn.ModuleList(modules[f"links.{index}"] for index in range(len(architecture.links)))
+        self.head = modules["head"]
 
-    def birth_(self, generator: torch.Generator) -> None:
-        """Draw every weight anew."""
-        for module in (self.stem, *self.transitions, *(block for _, block in self.blocks()), self.head):
-            module.birth_(generator)
+    def _modules_of(self, architecture: Architecture, reuse: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        """Return every part by name, in the order in which weights are drawn."""
+        make: dict[str, Callable[..., nn.Module]] = {
+            "stem": lambda *_: self.parts.stem(architecture),
+            "transitions": self.parts.transition,
+            "stages": lambda block, width: self.parts.blocks[block.kind](block, width),
+            "links": self.parts.link,
+            "head": self.parts.head,
+        }
+        return {
+            name: reuse[name] if name in reuse else make[name.partition(".")[0]](*spec)
+            for name, spec in part_specs(architecture).items()
+        }
 
-    def blocks(self) -> Iterator[tuple[Position, nn.Module]]:
+    def blocks(self) -> Iterator[tuple[Position, ResidualBlock]]:
         """Yield every residual block with its position."""
         for position, _ in self.architecture:
             yield position, self.block(position)
 
-    def block(self, position: Position) -> nn.Module:
+    def block(self, position: Position) -> ResidualBlock:
         """Return the block at ``position``."""
         stage = self.stages[position.stage]
         assert isinstance(stage, nn.ModuleList)
-        return stage[position.block]
+        block = stage[position.block]
+        assert isinstance(block, ResidualBlock)
+        return block
 
-    def forward(self, x: Tensor) -> Tensor:
+    def incoming(self, position: Position) -> Iterator[tuple[Link, nn.Module]]:
+        """Yield the links into the block at ``position``."""
+        for link, module in zip(self.architecture.links, self.links, strict=True):
+            if link.target == position:
+                yield link, module
+
+    def leaving(self, stage: int) -> nn.Linear | nn.Conv2d:
+        """Return the map by which the stream of ``stage`` leaves it: a transition, or the classifier."""
+        last = stage == len(self.architecture.stages) - 1
+        module = self.head.linear if last else self.transitions[stage]
+        assert isinstance(module, nn.Linear | nn.Conv2d)
+        return module
+
+    def forward(self, inputs: Tensor) -> Tensor:
         """Map samples (n, *input_shape) to logits (n, classes)."""
-        x = self.stem(x)
-        for s, stage in enumerate(self.stages):
-            if s > 0:
-                x = self.transitions[s - 1](x)
-            assert isinstance(stage, nn.ModuleList)
-            for block in stage:
-                x = block(x)
-        logits: Tensor = self.head(x)
+        mask = mask_of(inputs) if self.architecture.vocabulary else None
+        sources = {link.source for link in self.architecture.links}
+        streams: dict[Position, Tensor] = {}
+        x = self.stem(inputs)
+        for position, block in self.blocks():
+            if position.block == 0 and position.stage > 0:
+                x = _masked(self.transitions[position.stage - 1](x), mask)
+            for link, project in self.incoming(position):
+                x = x + project(streams[link.source])
+            x = _masked(block(x), mask)
+            if position in sources:
+                streams[position] = x
+        logits: Tensor = self.head(x) if mask is None else self.head(x, mask)
         return logits
+
+    def compact_(self) -> None:
+        """Lay recurrent weights out in one piece, as cuDNN asks for; nothing happens on CPU."""
+        for module in self.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()
+
+    def fade_(self, alpha: float) -> None:
+        """Set how far activations have gone over to their new non-linearities, from 0 to 1."""
+        for module in self.modules():
+            if isinstance(module, Activation) and module.old is not None:
+                module.alpha.fill_(alpha)
+
+    def settle_activations_(self) -> None:
+        """Leave old non-linearities behind; the function stays where they had faded to the end."""
+        for position, block in self.architecture:
+            if block.fading is not None:
+                self.architecture = self.architecture.with_block(position, fading=None)
+        for module in self.modules():
+            if isinstance(module, Activation):
+                module.settle_()
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Keep the stream zero where there is no token."""
+    return x if mask is None else x * mask
+
+
+def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
+    """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
+    widths = [stage.width for stage in architecture.stages]
+    reads = (architecture.input_shape, architecture.vocabulary, architecture.stem_stride)
+    return {
+        "stem": (*reads, widths[0]),
+        **{f"transitions.{stage}": ends for stage, ends in enumerate(pairwise(widths))},
+        **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
+        **{
+            f"links.{index}": (widths[source.stage], widths[target.stage], target.stage - source.stage)
+            for index, (source, target) in enumerate(architecture.links)
+        },
+        "head": (widths[-1], architecture.classes),
+    }
 
 
 def empty_child(architecture: Architecture) -> Child:
     """Return a child without memory for its weights, on torch's meta device.
 
-    To be filled by ``load_state_dict(..., assign=True)``. Made on a real device, torch would draw
-    weights of its own, from its global generator.
+    To be filled by ``load_state_dict(..., assign=True)``.
     """
     with torch.device("meta"):
         return Child(architecture)
@@ -87,6 +172,7 @@ def build_child(
     generator: torch.Generator,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    reuse: Mapping[str, nn.Module] | None = None,
 ) -> Child:
     """Build a child with new weights.
 
@@ -95,10 +181,13 @@ def build_child(
         generator: draws the weights; on ``device``.
         device: where the child lives.
         dtype: of its parameters.
+        reuse: parts that are there already, by name; they keep their weights.
     """
-    child = empty_child(architecture)
-    child.to_empty(device=device).to(dtype)
-    child.to(memory_format=torch.channels_last)  # convolutions follow their weights: 1.3x at 28x28
-    with torch.no_grad():
-        child.birth_(generator)
+    with torch.device(device):
+        child = Child(architecture, reuse)
+    for name in part_specs(architecture):
+        if name not in (reuse or {}):
+            part = child.get_submodule(name).to(dtype)
+            with torch.no_grad():
+                part.birth_(generator)  # type: ignore[operator]
     return child

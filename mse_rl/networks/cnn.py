@@ -5,22 +5,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.errors import InvalidArchitecture
-from mse_rl.networks.family import Family, activation, he_
+from mse_rl.networks.activation import Activation
+from mse_rl.networks.layers import Conv2d, Linear
+from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 
 
-class Conv(nn.Conv2d):
+class Conv(Conv2d):
     """A 3x3 convolution without bias that divides the resolution by ``stride``."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
-        super().__init__(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        super().__init__(inputs, outputs, 3, stride=stride, bias=False)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw He weights."""
         he_(self.weight, generator)
 
 
-class ConvBlock(nn.Module):
+class ConvLink(Conv2d):
+    """A 1x1 convolution without bias, zero at birth; strided where it leads to a later stage."""
+
+    def __init__(self, inputs: int, outputs: int, stages: int) -> None:
+        super().__init__(inputs, outputs, 1, stride=2**stages, bias=False)
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Set zero weights; nothing is drawn."""
+        zero_(self)
+
+
+class ConvBlock(ResidualBlock):
     """x + conv(act(norm(conv(act(norm(x)))))), x of shape (n, width, H, W).
 
     He et al., 2016, https://arxiv.org/abs/1603.05027. The second convolution is zero at birth.
@@ -29,27 +41,67 @@ class ConvBlock(nn.Module):
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(width)
-        self.conv1 = nn.Conv2d(width, block.inner, block.kernel, padding=block.kernel // 2, bias=False)
+        self.first: Conv2d = Conv2d(width, block.inner, block.kernel, bias=False)
         self.norm2 = nn.BatchNorm2d(block.inner)
-        self.conv2 = nn.Conv2d(block.inner, width, block.kernel, padding=block.kernel // 2)
-        self.activation = activation(block.activation)
+        self.last: Conv2d = Conv2d(block.inner, width, block.kernel, bias=True)
+        self.activation = Activation(block)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw the first convolution; the second is zero."""
         self.norm1.reset_parameters()
         self.norm2.reset_parameters()
-        he_(self.conv1.weight, generator)
-        for parameter in self.conv2.parameters():
-            nn.init.zeros_(parameter)
-
-    def inner_units(self, x: Tensor) -> Tensor:
-        """Return the inner activations (n, inner, H, W)."""
-        return self.activation(self.norm2(self.conv1(self.activation(self.norm1(x)))))
+        self.activation.birth_(generator)
+        he_(self.first.weight, generator)
+        zero_(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus what the block adds."""
-        update: Tensor = self.conv2(self.inner_units(x))
+        units = self.activation(self.norm2(self.first(self.activation(self.norm1(x)))))
+        update: Tensor = self.last(units)
         return x + update
+
+    def fold_stream_(self, means: Tensor) -> None:
+        """Move the running mean of the second norm, which takes out any constant in training."""
+        assert self.norm2.running_mean is not None
+        self.norm2.running_mean -= response(self.first.weight, means)
+
+
+class SeparableBlock(ResidualBlock):
+    """x + pointwise(act(norm(depthwise(pointwise(act(norm(x))))))), x of shape (n, width, H, W).
+
+    Depthwise-separable (Chollet, 2017, https://arxiv.org/abs/1610.02357), with the wide part inside
+    (Sandler et al., 2018, https://arxiv.org/abs/1801.04381). The last map is zero at birth.
+    """
+
+    def __init__(self, block: Block, width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(width)
+        self.first: Conv2d = Conv2d(width, block.inner, 1, bias=False)
+        self.depthwise = Conv2d(block.inner, block.inner, block.kernel, bias=False, groups=block.inner)
+        self.norm2 = nn.BatchNorm2d(block.inner)
+        self.last: Conv2d = Conv2d(block.inner, width, 1, bias=True)
+        self.activation = Activation(block)
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw the first two convolutions; the last is zero."""
+        self.norm1.reset_parameters()
+        self.norm2.reset_parameters()
+        self.activation.birth_(generator)
+        he_(self.first.weight, generator)
+        he_(self.depthwise.weight, generator)
+        zero_(self.last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x plus what the block adds."""
+        mixed = self.first(self.activation(self.norm1(x)))
+        update: Tensor = self.last(self.activation(self.norm2(self.depthwise(mixed))))
+        return x + update
+
+    def fold_stream_(self, means: Tensor) -> None:
+        """Move the running mean of the second norm, which takes out any constant in training."""
+        assert self.norm2.running_mean is not None
+        gains = self.depthwise.weight.flatten(1).sum(1)  # (inner,)
+        self.norm2.running_mean -= gains * response(self.first.weight, means)
 
 
 class ConvHead(nn.Module):
@@ -58,7 +110,7 @@ class ConvHead(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(width)
-        self.linear = nn.Linear(width, classes)
+        self.linear = Linear(width, classes)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw weights that start near the uniform prediction."""
@@ -73,8 +125,6 @@ class ConvHead(nn.Module):
 
 
 def _stem(architecture: Architecture) -> Conv:
-    if len(architecture.input_shape) != 3:
-        raise InvalidArchitecture(f"a cnn child reads images (C, H, W), got {architecture.input_shape}")
     return Conv(architecture.input_shape[0], architecture.stages[0].width, stride=architecture.stem_stride)
 
 
@@ -82,4 +132,12 @@ def _transition(before: int, after: int) -> Conv:
     return Conv(before, after, stride=2)
 
 
-CNN = Family(stem=_stem, transition=_transition, blocks={"conv": ConvBlock}, head=ConvHead, silent="readers")
+CNN = Parts(
+    stem=_stem,
+    transition=_transition,
+    link=ConvLink,
+    blocks={"conv": ConvBlock, "separable": SeparableBlock},
+    head=ConvHead,
+    silent="readers",
+    channel_axis=1,
+)

@@ -4,46 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.networks.family import Family, activation, he_
-
-EPS = 1e-5
-
-
-class RMSNorm(nn.Module):
-    """weight · x / sqrt(mean(x²) + eps), over the last dimension.
-
-    Zhang and Sennrich, 2019, https://arxiv.org/abs/1910.07467. ``eps`` is a buffer, because
-    widening the stream changes it.
-    """
-
-    eps: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(width))
-        self.register_buffer("eps", torch.empty(()))
-
-    def birth_(self, generator: torch.Generator) -> None:
-        """Set unit gain; nothing is drawn."""
-        nn.init.ones_(self.weight)
-        self.eps.fill_(EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x, normalised."""
-        return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + self.eps) * self.weight
-
-    @torch.no_grad()
-    def dilute_(self, width_before: int) -> None:
-        """Keep the output although dimensions that are zero have joined the ``width_before`` old ones.
-
-        mean(x²) falls by d/d', so eps falls with it and the old gains by √(d/d').
-        """
-        share = width_before / len(self.weight)
-        self.weight[:width_before] *= share**0.5
-        self.eps *= share
+from mse_rl.networks.activation import Activation
+from mse_rl.networks.layers import Linear
+from mse_rl.networks.norms import RMSNorm
+from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 
 
-class Linear(nn.Linear):
+class LinearMap(Linear):
     """A linear map with He weights and no offset at birth."""
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -52,7 +19,18 @@ class Linear(nn.Linear):
         nn.init.zeros_(self.bias)
 
 
-class Stem(Linear):
+class LinearLink(Linear):
+    """A linear map without bias, zero at birth; how many stages it spans does not matter."""
+
+    def __init__(self, inputs: int, outputs: int, stages: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Set zero weights; nothing is drawn."""
+        zero_(self)
+
+
+class Flatten(LinearMap):
     """Flattens a sample of any shape, then maps it to the stream."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,31 +38,31 @@ class Stem(Linear):
         return super().forward(x.flatten(1))
 
 
-class LinearBlock(nn.Module):
-    """x + linear(act(linear(norm(x)))), x of shape (n, width). The second map is zero at birth."""
+class LinearBlock(ResidualBlock):
+    """x + linear(act(linear(norm(x)))), x of shape (n, ..., width). The second map is zero at birth."""
 
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()
         self.norm = RMSNorm(width)
-        self.linear1 = Linear(width, block.inner)
-        self.linear2 = Linear(block.inner, width)
-        self.activation = activation(block.activation)
+        self.first: LinearMap = LinearMap(width, block.inner)
+        self.last: Linear = Linear(block.inner, width)
+        self.activation = Activation(block)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw the first map; the second is zero."""
         self.norm.birth_(generator)
-        self.linear1.birth_(generator)
-        nn.init.zeros_(self.linear2.weight)
-        nn.init.zeros_(self.linear2.bias)
-
-    def inner_units(self, x: Tensor) -> Tensor:
-        """Return the inner activations (n, inner)."""
-        return self.activation(self.linear1(self.norm(x)))
+        self.activation.birth_(generator)
+        self.first.birth_(generator)
+        zero_(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus what the block adds."""
-        update: Tensor = self.linear2(self.inner_units(x))
+        update: Tensor = self.last(self.activation(self.first(self.norm(x))))
         return x + update
+
+    def fold_stream_(self, means: Tensor) -> None:
+        """Let the bias of the first map take it."""
+        self.first.bias.add_(response(self.first.weight, means))
 
 
 class Head(nn.Module):
@@ -93,7 +71,7 @@ class Head(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.norm = RMSNorm(width)
-        self.linear = nn.Linear(width, classes)
+        self.linear = Linear(width, classes)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw weights that start near the uniform prediction."""
@@ -107,8 +85,16 @@ class Head(nn.Module):
         return logits
 
 
-def _stem(architecture: Architecture) -> Stem:
-    return Stem(architecture.input_size, architecture.stages[0].width)
+def _stem(architecture: Architecture) -> Flatten:
+    return Flatten(architecture.input_size, architecture.stages[0].width)
 
 
-MLP = Family(stem=_stem, transition=Linear, blocks={"linear": LinearBlock}, head=Head, silent="writers")
+MLP = Parts(
+    stem=_stem,
+    transition=LinearMap,
+    link=LinearLink,
+    blocks={"linear": LinearBlock},
+    head=Head,
+    silent="writers",
+    channel_axis=-1,
+)

@@ -1,5 +1,6 @@
 """Growing one child by a rule or a learned policy, and keeping it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from mse_rl.config import ApplyConfig
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.growth import GrowthProcess
 from mse_rl.reward import RewardConfig
-from mse_rl.runs.child_files import load_child, save_child
+from mse_rl.runs.child_files import save_child
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_device
 from mse_rl.runs.directory import begin, new_directory
-from mse_rl.runs.policy_bundle import load_policy
+from mse_rl.runs.inheritance import Inheritance, load_inheritance
+from mse_rl.runs.policy_bundle import Policy, load_policy
 from mse_rl.runs.report import save_report
 from mse_rl.runs.tasks import load_tasks
 
@@ -31,17 +34,17 @@ RULE_SLICES = 10
 """Decisions of an episode of a rule, where none are given."""
 
 
-def load_controller(name: str) -> tuple[Controller, int, RewardConfig]:
-    """Return the rule of that name, or the policy in that folder; its slices; and its reward.
+def load_controller(name: str) -> tuple[Controller, Policy | None]:
+    """Return the rule of that name, or the policy in that folder, which comes second as well.
 
     Raises:
         InvalidController: if it is neither.
     """
     if name in RULES:
-        return make_rule(name), RULE_SLICES, RewardConfig()
+        return make_rule(name), None
     if Path(name).is_dir():
         policy = load_policy(name)
-        return Learned(policy.network), policy.slices, policy.reward
+        return Learned(policy.network), policy
     raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
 
 
@@ -56,22 +59,18 @@ def apply(config: ApplyConfig, console: Console) -> Path:
             folder is made.
     """
     folder = new_directory(config.out)
-    controller, slices, reward = load_controller(config.controller)
+    controller, policy = load_controller(config.controller)
     check_device(config.device)
-    init = load_child(config.init) if config.init else None
+    inherited = load_inheritance(config.init) if config.init else None
     (task,) = load_tasks((config.task,), config.data, console)
-    env = ExpansionEnv(
-        config.expansion(len(task.train), slices=slices, reward=reward),
-        tasks=(task,),
-        init=init.to(config.device) if init else None,
-        render_mode="ansi",
-    )
+    env = _environment(_completed(config, inherited, policy), task, inherited, policy)
     episode = run_episode(
         env,
         controller,
         Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
         rng=np.random.default_rng(config.seed),
         test=True,
+        on_start=lambda: _show_start(env.process, console),
         on_step=lambda: say(console, str(env.render())),
     )
     if episode.final["diverged"]:
@@ -88,11 +87,58 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     return folder
 
 
+def _completed(config: ApplyConfig, inherited: Inheritance | None, policy: Policy | None) -> ApplyConfig:
+    """Return the settings, with what child and policy say where the user has said nothing."""
+    if inherited and config.family is None:
+        config = replace(config, family=inherited.child.architecture.family)
+    if policy and config.transformations is None:
+        config = replace(config, transformations=policy.transformations)
+    return config
+
+
+def _environment(
+    config: ApplyConfig, task: Task, inherited: Inheritance | None, policy: Policy | None
+) -> ExpansionEnv:
+    return ExpansionEnv(
+        config.expansion(
+            len(task.train),
+            slices=policy.slices if policy else RULE_SLICES,
+            reward=policy.reward if policy else RewardConfig(),
+        ),
+        tasks=(task,),
+        init=inherited.child.to(config.device) if inherited else None,
+        input_origins=inherited.origins(task) if inherited else None,
+        render_mode="ansi",
+    )
+
+
+def _show_start(process: GrowthProcess, console: Console) -> None:
+    """Say what was kept of a child that was taken over, and that it has to shrink, if it has."""
+    receipt, state = process.state.receipt, process.state
+    if receipt is None:
+        return
+    new = f"made new: {', '.join(receipt.made_new)}" if receipt.made_new else "nothing is made new"
+    say(console, f"taken over: {len(receipt.kept)} modules kept, {new}")
+    if not process.fits:
+        say(
+            console,
+            f"it has {state.flops / 1e6:.3f} MFLOPs, the budget is {process.flops_budget / 1e6:.3f}: "
+            "until it fits, it shrinks",
+        )
+
+
 def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what ``growth.json`` holds."""
     return {
         "task": task.name,
-        "input": {"shape": task.input_shape, "mean": task.mean, "deviation": task.deviation},
+        "input": {
+            "kind": task.kind,
+            "shape": task.input_shape,
+            "mean": task.mean,
+            "deviation": task.deviation,
+            "vocabulary": task.vocabulary,
+            "encoding": task.encoding,
+        },
         "seed": episode.context.seed,
         "test_accuracy": episode.test_accuracy,
         "utility": episode.final["utility"],
@@ -107,5 +153,11 @@ def _show(folder: Path, episode: Episode, console: Console) -> None:
     say(
         console, f"test accuracy {accuracy:.2f}%  {flops:.3f} MFLOPs  {training_flops:.3f} TFLOPs of training"
     )
+    if not final["fits"]:
+        say(
+            console,
+            f"warning: the child is beyond its budget of {final['flops_budget'] / 1e6:.3f} MFLOPs: "
+            "give it more --slices to shrink in",
+        )
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
     say(console, f"To use it in Python: mse_rl.load_child({str(folder)!r})")

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidController, InvalidRun
 from mse_rl.reward import RewardConfig
@@ -21,6 +21,7 @@ LAYOUT = {
     "blocks": list(BLOCK_FEATURES),
     "child_operations": list(CHILD_OPERATIONS),
     "block_operations": list(BLOCK_OPERATIONS),
+    "pair_operations": list(PAIR_OPERATIONS),
 }
 """What a policy reads and what it decides, in order."""
 
@@ -55,11 +56,13 @@ class Policy:
         network: decides.
         slices: decisions of its episodes.
         reward: what its episodes were worth.
+        transformations: that it could choose from; None for all.
     """
 
     network: BlockNetwork
     slices: int
     reward: RewardConfig
+    transformations: tuple[str, ...] | None
 
 
 def load_policy(path: str | Path) -> Policy:
@@ -74,6 +77,8 @@ def load_policy(path: str | Path) -> Policy:
         data = json.loads((folder / "policy.json").read_text(errors="replace"))
         layout, env = data["layout"], data["training"]["config"]["env"]
         slices, reward = int(env["growth"]["slices"]), RewardConfig(**env["reward"])
+        names = env["growth"]["transformations"]
+        transformations = None if names is None else tuple(map(str, names))
     except OSError as error:
         raise InvalidController(
             f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
@@ -89,7 +94,7 @@ def load_policy(path: str | Path) -> Policy:
         load_weights(network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
-    return Policy(network, slices, reward)
+    return Policy(network, slices, reward, transformations)
 
 
 def _difference(layout: Any) -> str:

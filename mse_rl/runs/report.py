@@ -8,13 +8,22 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mse_rl.envs.expansion import place
+
 COLOURS = {
     "deepen": "#d1495b",
     "widen_inner": "#edae49",
     "widen_stream": "#00798c",
+    "grow_kernel": "#6a994e",
+    "activation": "#7b2cbf",
+    "link": "#3a86ff",
+    "unlink": "#9db4c0",
+    "narrow_inner": "#b08968",
+    "narrow_stream": "#7f5539",
+    "remove_block": "#6c584c",
     "stop": "#30323d",
 }
-"""By the beginning of a transformation's name; others are grey."""
+"""By what a transformation's name begins with; others are grey."""
 OTHER = "#8d96a3"
 
 
@@ -56,15 +65,15 @@ def _mark(skill_axes: Axes, flops_axes: Axes, timeline: Sequence[dict[str, Any]]
         name = entry["transformation"]
         if name == "wait":
             continue
-        kind = name.split("_x")[0]
+        kind = next((kind for kind in COLOURS if name.startswith(kind)), name)
         label = None if kind in named else kind
         named.add(kind)
         colour = COLOURS.get(kind, OTHER)
         skill_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8, label=label)
         flops_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8)
-        where = "" if entry["target"] is None else f" {entry['target'][0]}.{entry['target'][1]}"
+        back = " (taken back)" if entry["receipt"]["rolled_back"] else ""
         skill_axes.annotate(
-            name + where,
+            f"{name} {place(entry['target'])}{back}",
             (before["slice"], 0.02),
             xycoords=("data", "axes fraction"),
             rotation=90,

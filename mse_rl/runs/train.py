@@ -85,7 +85,7 @@ def _learn(
     console: Console,
 ) -> BlockPolicy:
     total = config.updates * config.ppo.episodes_per_update
-    scalars = EpisodeWriter(_writer_of(logger))
+    scalars = EpisodeWriter(_writer_of(logger), env.actions)
     with episode_bar(console, total) as bar, (folder / "episodes.jsonl").open("w", buffering=1) as lines:
 
         def on_episode(episode: Episode) -> None:

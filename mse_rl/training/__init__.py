@@ -1,19 +1,18 @@
 """The training of a child between decisions: slices, evaluation, snapshots, the trajectory cache."""
 
 from mse_rl.training.cache import TrajectoryCache
-from mse_rl.training.evaluation import BlockStatistics, Measurement, block_statistics, evaluate
+from mse_rl.training.evaluation import Measurement, evaluate
 from mse_rl.training.optimizer import learning_rate, make_optimizer
 from mse_rl.training.randomness import BatchOrder
-from mse_rl.training.slice import train_slice_
+from mse_rl.training.slice import SliceResult, train_slice_
 from mse_rl.training.snapshot import Snapshot, capture, restore
 
 __all__ = [
     "BatchOrder",
-    "BlockStatistics",
     "Measurement",
+    "SliceResult",
     "Snapshot",
     "TrajectoryCache",
-    "block_statistics",
     "capture",
     "evaluate",
     "learning_rate",

@@ -1,4 +1,4 @@
-"""How good a child is on a split, and what its blocks look like."""
+"""How good a child is on a split."""
 
 from dataclasses import dataclass
 from math import inf
@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mse_rl.architecture import Position
 from mse_rl.data import Split
 from mse_rl.networks import Child
 from mse_rl.reward import skill
@@ -60,61 +59,3 @@ def _scores(confusion: Tensor) -> tuple[float, float]:
     right = confusion.diagonal()
     f1 = 2 * right / (confusion.sum(0) + confusion.sum(1)).clamp(min=1)
     return (right.sum() / confusion.sum()).item(), f1.mean().item()
-
-
-@dataclass(frozen=True)
-class BlockStatistics:
-    """What a block did in the last slice.
-
-    Args:
-        gradient_norm: Euclidean norm of its gradients at the last step.
-        growth_score: gradient norm over weight norm: how much the loss asks it to change.
-        dead_fraction: share of inner units that are zero on every sample of the probe.
-    """
-
-    gradient_norm: float
-    growth_score: float
-    dead_fraction: float
-
-
-@torch.no_grad()
-def block_statistics(child: Child, probe: Tensor) -> dict[Position, BlockStatistics]:
-    """Look at every block after a slice, while the last step's gradients are still there.
-
-    Args:
-        child: just trained.
-        probe: inputs (n, *input_shape) on which dead units are counted.
-    """
-    dead = _dead_fractions(child, probe)
-    statistics = {}
-    for position, block in child.blocks():
-        parameters: list[Tensor] = list(block.parameters())
-        gradient = _norm([p.grad for p in parameters if p.grad is not None])
-        statistics[position] = BlockStatistics(
-            gradient, gradient / (_norm(parameters) + 1e-12), dead[position]
-        )
-    return statistics
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return torch.nn.utils.get_total_norm(tensors).item()
-
-
-def _dead_fractions(child: Child, probe: Tensor) -> dict[Position, float]:
-    child.eval()
-    inputs: dict[Position, Tensor] = {}
-    hooks = [
-        block.register_forward_pre_hook(
-            lambda _, args, position=position: inputs.__setitem__(position, args[0])
-        )
-        for position, block in child.blocks()
-    ]
-    child(probe)
-    for hook in hooks:
-        hook.remove()
-    fractions = {}
-    for position, block in child.blocks():
-        units = block.inner_units(inputs[position])  # type: ignore[operator]
-        silent = (units == 0).transpose(0, 1).flatten(1).all(dim=1)  # (inner,)
-        fractions[position] = silent.double().mean().item()
-    return fractions

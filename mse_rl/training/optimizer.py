@@ -13,6 +13,7 @@ WARMUP_SHARE = 0.05
 
 def make_optimizer(child: Child, config: OptimizerConfig) -> Optimizer:
     """Return an optimizer over two groups: weights, which decay, and vectors, which do not."""
+    config = config.of(child.architecture.family)
     groups = [
         {
             "params": [p for p in child.parameters() if (p.dim() > 1) == decays],

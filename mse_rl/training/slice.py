@@ -1,5 +1,7 @@
 """The training slice: what happens to a child between two decisions."""
 
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -9,6 +11,21 @@ from mse_rl.data import Task, augment
 from mse_rl.networks import Child
 from mse_rl.training.optimizer import learning_rate
 from mse_rl.training.randomness import AUGMENTATION, BatchOrder, generator
+from mse_rl.training.recorder import SliceRecorder, recorded_steps
+from mse_rl.transformations import ChildStatistics
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What came of a slice.
+
+    Args:
+        loss: mean cross-entropy over the steps.
+        statistics: of the child's blocks.
+    """
+
+    loss: float
+    statistics: ChildStatistics
 
 
 def train_slice_(
@@ -21,8 +38,10 @@ def train_slice_(
     total_steps: int,
     config: OptimizerConfig,
     seed: int,
-) -> float:
+) -> SliceResult:
     """Train ``child`` for some steps of its schedule.
+
+    Activations that fade go over to the new ones on the way.
 
     Args:
         child: trained in place.
@@ -35,19 +54,28 @@ def train_slice_(
         seed: of the child's augmentation.
 
     Returns:
-        The mean cross-entropy loss over the steps.
+        The loss, and what was seen of the blocks.
     """
     child.train()
     x, y = task.train.x, task.train.y
     loss_sum = torch.zeros((), device=x.device)
-    for step in steps:
+    recorder, recorded = SliceRecorder(child), recorded_steps(steps)
+    fades = any(block.fading for _, block in child.architecture)
+    for index, step in enumerate(steps):
+        if fades:
+            child.fade_((index + 1) / len(steps))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, total_steps, config)
         indices = order.batch(step)
         batch = augment(x[indices], task.augmentation, generator=generator("cpu", seed, AUGMENTATION, step))
+        if step in recorded:
+            recorder.watch()
         loss = F.cross_entropy(child(batch), y[indices])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if step in recorded:
+            recorder.read_gradients()
         optimizer.step()
         loss_sum += loss.detach()
-    return loss_sum.item() / len(steps)
+    child.settle_activations_()
+    return SliceResult(loss_sum.item() / len(steps), recorder.statistics())

@@ -53,6 +53,7 @@ def restore(
     child = empty_child(snapshot.architecture)
     weights = {name: tensor.to(device, copy=True) for name, tensor in snapshot.weights.items()}
     child.load_state_dict(weights, assign=True)
+    child.compact_()
     optimizer = make_optimizer(child, config)
     parameters = dict(child.named_parameters())
     for name, state in snapshot.moments.items():

@@ -2,14 +2,46 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mse_rl.architecture import Architecture, Position
+import torch
+from torch import Tensor
+
+from mse_rl.architecture import Architecture, Link, Position
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
+from mse_rl.transformations.statistics import ChildStatistics
 
+Target = Position | Link | None
+"""What a transformation is aimed at: a block, a pair of blocks, or the child as a whole."""
 Origins = dict[Position, Position | None]
 """For every block of the new architecture, where it stood in the old one; None if it is new."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What becomes of the units of the one axis that an edit resizes.
+
+    Args:
+        before: number of units before.
+        units: (number after,) for each unit its index before, -1 if it is new.
+    """
+
+    before: int
+    units: Tensor
+
+    @staticmethod
+    def grown(before: int, after: int) -> "Axis":
+        """Return an axis whose old units come first."""
+        return Axis(before, torch.cat([torch.arange(before), torch.full((after - before,), -1)]))
+
+    @property
+    def gone(self) -> Tensor:
+        """Return a mask (before,) of the units that are not kept."""
+        gone = torch.ones(self.before, dtype=torch.bool)
+        gone[self.units[self.units >= 0]] = False
+        return gone
 
 
 class Transformation(ABC):
@@ -18,29 +50,50 @@ class Transformation(ABC):
     Attributes:
         name: in the field's words, unique in the registry.
         scope: ``"child"`` if it concerns the child as a whole, ``"block"`` if it is aimed at a
-            block. What concerns a stage is aimed at the stage's first block.
+            block, ``"pair"`` at two. What concerns a stage is aimed at the stage's first block.
+        preserving: whether the child's function is unchanged at the moment of the edit.
+        adds_units: whether new units read the stream, by He or GradMax weights.
     """
 
     name: str
-    scope: ClassVar[Literal["child", "block"]] = "block"
+    scope: ClassVar[Literal["child", "block", "pair"]] = "block"
+    preserving: ClassVar[bool] = True
+    adds_units: ClassVar[bool] = False
 
     @abstractmethod
-    def targets(self, architecture: Architecture) -> Iterator[Position | None]:
-        """Yield the positions that it can be aimed at; None where its scope is the child."""
+    def targets(self, architecture: Architecture) -> Iterator[Target]:
+        """Yield what it can be aimed at; None where its scope is the child."""
 
     @abstractmethod
-    def edit(self, architecture: Architecture, target: Position | None, space: SearchSpace) -> Architecture:
-        """Return the architecture after the edit. Pure: cost and legality are known from it."""
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
+        """Return the architecture after the edit; unchanged where there is nothing to do.
 
-    def origins(self, before: Architecture, target: Position | None) -> Origins:
+        Pure: cost and legality are known from it.
+        """
+
+    def origins(self, before: Architecture, target: Target) -> Origins:
         """Say where each block of the new architecture comes from; here: they all stay."""
         return {position: position for position, _ in before}
+
+    def axis(
+        self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics
+    ) -> Axis | None:
+        """Say what becomes of the units of the axis that is resized; None if none is."""
+        return None
 
     def silences(self, child: Child) -> Literal["readers", "writers"]:
         """Say which weights of a new unit are zero: those that read it, or those that write it."""
         return "readers"
 
-    def settle_(self, child: Child, before: Architecture, target: Position | None) -> None:
+    def fold_(self, child: Child, target: Target, axis: Axis | None, statistics: ChildStatistics) -> None:
+        """Let what stays take over the mean of what will go, before the weights move."""
+        return None
+
+    def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
+        """Return the importance of what will go; here nothing does."""
+        return 0.0
+
+    def settle_(self, child: Child, before: Architecture, target: Target) -> None:
         """Adjust what is left after the weights have moved, so that the function is kept."""
         return None
 
@@ -48,12 +101,42 @@ class Transformation(ABC):
 class Inert(Transformation):
     """A transformation that leaves the network as it is."""
 
-    scope: ClassVar[Literal["child", "block"]] = "child"
+    scope = "child"
 
-    def targets(self, architecture: Architecture) -> Iterator[Position | None]:
+    def targets(self, architecture: Architecture) -> Iterator[Target]:
         """Yield the one target: the child."""
         yield None
 
-    def edit(self, architecture: Architecture, target: Position | None, space: SearchSpace) -> Architecture:
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
         """Return the architecture, unchanged."""
         return architecture
+
+
+class BlockTransformation(Transformation):
+    """A transformation that can be aimed at any block."""
+
+    def targets(self, architecture: Architecture) -> Iterator[Target]:
+        """Yield every block."""
+        for position, _ in architecture:
+            yield position
+
+
+class StageTransformation(Transformation):
+    """A transformation of a stage, aimed at its first block."""
+
+    def targets(self, architecture: Architecture) -> Iterator[Target]:
+        """Yield the first block of every stage."""
+        for stage in range(len(architecture.stages)):
+            yield Position(stage, 0)
+
+
+def at_block(target: Target) -> Position:
+    """Return the target of a transformation whose scope is the block."""
+    assert isinstance(target, Position)
+    return target
+
+
+def at_pair(target: Target) -> Link:
+    """Return the target of a transformation whose scope is the pair."""
+    assert isinstance(target, Link)
+    return target

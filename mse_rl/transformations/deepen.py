@@ -1,41 +1,51 @@
 """A new residual block."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from mse_rl.architecture import Architecture, Position
+from mse_rl.architecture import Architecture, Block, pushed
+from mse_rl.families import FAMILIES, KINDS
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Origins, Transformation
+from mse_rl.transformations.base import BlockTransformation, Origins, Target, at_block
 
 
-class Deepen(Transformation):
-    """Insert a block after the target.
+class Deepen(BlockTransformation):
+    """Insert a block of one kind after the target.
 
-    The new block is like the target, with as many inner units as its stream is wide. Its last map
-    is zero at birth, so x + f(x) = x.
+    It has as many units as its stream is wide, and kernel and activation of the target where both
+    kinds have them. Its last map is zero at birth, so x + f(x) = x.
     """
 
-    name = "deepen"
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.name = f"deepen_{kind}"
 
-    def targets(self, architecture: Architecture) -> Iterator[Position | None]:
-        """Yield every block."""
-        for position, _ in architecture:
-            yield position
+    def targets(self, architecture: Architecture) -> Iterator[Target]:
+        """Yield every block of a family that has the kind."""
+        if self.kind in FAMILIES[architecture.family].kinds:
+            yield from super().targets(architecture)
 
-    def edit(self, architecture: Architecture, target: Position | None, space: SearchSpace) -> Architecture:
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
         """Return the architecture with the new block."""
-        assert target is not None
-        stage = architecture.stages[target.stage]
-        new = replace(architecture.block(target), inner=stage.width)
-        at = target.block + 1
-        return architecture.with_stage(target.stage, blocks=(*stage.blocks[:at], new, *stage.blocks[at:]))
+        position = at_block(target)
+        width = architecture.stages[position.stage].width
+        new = self._block(architecture.block(position), width, space)
+        return architecture.inserting(position._replace(block=position.block + 1), new)
 
-    def origins(self, before: Architecture, target: Position | None) -> Origins:
+    def _block(self, like: Block, width: int, space: SearchSpace) -> Block:
+        kind, before = KINDS[self.kind], KINDS[like.kind]
+        head = space.head_width if self.kind == "attention" else 1
+        kernel = like.kernel if before.kernels else 3
+        activation = like.activation if before.activations else "gelu"
+        return Block(
+            kind=self.kind,
+            inner=max(head, width // head * head),
+            kernel=kernel if kind.kernels else 1,
+            activation=activation if kind.activations else "none",
+            head_width=head,
+        )
+
+    def origins(self, before: Architecture, target: Target) -> Origins:
         """Say that the blocks behind the new one have moved on by one."""
-        assert target is not None
-        new = Position(target.stage, target.block + 1)
-        origins: Origins = {new: None}
-        for position, _ in before:
-            moved = position.stage == new.stage and position.block >= new.block
-            origins[position._replace(block=position.block + moved)] = position
-        return origins
+        position = at_block(target)
+        new = position._replace(block=position.block + 1)
+        return {new: None} | {pushed(old, new): old for old, _ in before}

@@ -5,11 +5,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from mse_rl.architecture import Position
-from mse_rl.networks import Child
-from mse_rl.transformations.base import Origins
+from mse_rl.architecture import Architecture, Link
+from mse_rl.networks import Child, part_specs
+from mse_rl.transformations.base import Axis, Origins
 
 
 def transplant_(
@@ -18,14 +19,16 @@ def transplant_(
     optimizer: Optimizer,
     *,
     origins: Origins,
-    silenced: Literal["readers", "writers"],
+    axis: Axis | None = None,
+    silenced: Literal["readers", "writers"] = "readers",
 ) -> None:
     """Move the weights of ``old`` into ``new``, and point ``optimizer`` at ``new``.
 
-    A parameter whose shape is unchanged moves as it is: ``old`` must not be used afterwards. One
-    that has grown keeps its old values in front; its new entries keep what ``new`` was born with,
-    but are zero where they read (dimension 1) or write (dimension 0) a new unit, as ``silenced``
-    says. Parameters of new blocks keep their birth.
+    A parameter whose shape is unchanged moves as it is: ``old`` must not be used afterwards. In one
+    that is resized the kept units take their old values along, gate by gate; new units keep what
+    ``new`` was born with, but are zero where an old unit reads them (dimension 1) or where they are
+    written (dimension 0), as ``silenced`` says; kernels are padded with zeros. Parameters of new blocks
+    and links keep their birth.
 
     The state of the optimizer goes along. Its new entries are zero for first moments (momentum,
     Adam's m), and the mean of the tensor for second ones (Adam's v): with zeros and a step count
@@ -37,45 +40,64 @@ def transplant_(
         optimizer: holds the parameters of ``old``; a group's entry ``"decays"`` says whether it is
             the one of the weights, which decay, or of the vectors (biases and gains).
         origins: where each block of ``new`` stood in ``old``.
+        axis: the units of the axis that is resized.
         silenced: which weights of new units are zero.
     """
-    source = _origin_names(origins)
-    parameters: dict[str | None, nn.Parameter] = dict(old.named_parameters())
-    buffers: dict[str | None, Tensor] = dict(old.named_buffers())
+    source = _origin_names(old.architecture, new.architecture, origins)
     heirs: dict[Tensor, nn.Parameter] = {}
     with torch.no_grad():
-        for name, tensor in list(new.named_parameters()):
-            before = parameters.get(source(name))
-            if before is None:
-                continue
-            if before.shape == tensor.shape:
-                _set(new, name, before)
-            else:
-                _graft_(tensor, before, silenced)
-                heirs[before] = tensor
-        for name, buffer in list(new.named_buffers()):
-            before_buffer = buffers.get(source(name))
-            if before_buffer is not None:
-                buffer[_kept(before_buffer)] = before_buffer
-    _move_optimizer_(optimizer, new, heirs)
+        for name in part_specs(new.architecture):
+            origin = source(name)
+            if origin is not None:
+                before, after = old.get_submodule(origin), new.get_submodule(name)
+                if before is not after:
+                    heirs |= _transplant_part_(before, after, axis, silenced)
+        _move_optimizer_(optimizer, new, heirs, axis)
 
 
-def _origin_names(origins: Origins) -> Callable[[str], str | None]:
-    """Return the map from a name in the new child to the name in the old one, None if it is new."""
+def _transplant_part_(
+    old: nn.Module, new: nn.Module, axis: Axis | None, silenced: str
+) -> dict[Tensor, nn.Parameter]:
+    """Move the weights of one part; return the new parameter for each old one that is resized."""
+    parameters, buffers = dict(old.named_parameters()), dict(old.named_buffers())
+    heirs: dict[Tensor, nn.Parameter] = {}
+    for name, tensor in list(new.named_parameters()):
+        before = parameters[name]
+        if before.shape == tensor.shape:
+            _set(new, name, before)
+        else:
+            _silence_(tensor, before, axis, silenced)
+            tensor.copy_(_resized(before, tensor, axis))
+            heirs[before] = tensor
+    for name, buffer in new.named_buffers():
+        if name in buffers:  # an activation that begins to fade has a new one
+            buffer.copy_(_resized(buffers[name], buffer, axis))
+    return heirs
 
-    def prefix(position: Position) -> str:
-        return f"stages.{position.stage}.{position.block}."
 
-    renamed = {prefix(new): old and prefix(old) for new, old in origins.items()}
+def unchanged_parts(old: Child, after: Architecture, origins: Origins) -> dict[str, nn.Module]:
+    """Return the parts of ``old`` that a child after the edit can use as they are, by their new names."""
+    source = _origin_names(old.architecture, after, origins)
+    before = part_specs(old.architecture)
+    return {
+        name: old.get_submodule(origin)
+        for name, spec in part_specs(after).items()
+        if (origin := source(name)) is not None and before.get(origin) == spec
+    }
 
-    def source(name: str) -> str | None:
-        if not name.startswith("stages."):
-            return name
-        head = ".".join(name.split(".")[:3]) + "."
-        before = renamed[head]
-        return before + name.removeprefix(head) if before else None
 
-    return source
+def _origin_names(old: Architecture, new: Architecture, origins: Origins) -> Callable[[str], str | None]:
+    """Return the map from a part of the new child to that of the old one, None if it is new."""
+    renamed: dict[str, str | None] = {
+        f"stages.{at.stage}.{at.block}": origin and f"stages.{origin.stage}.{origin.block}"
+        for at, origin in origins.items()
+    }
+    links = {link: f"links.{index}" for index, link in enumerate(old.links)}
+    for index, link in enumerate(new.links):
+        ends = [origins[end] for end in link]
+        renamed[f"links.{index}"] = links.get(Link(*(end for end in ends if end))) if all(ends) else None
+
+    return lambda name: renamed.get(name, name)
 
 
 def _set(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
@@ -83,37 +105,65 @@ def _set(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
     setattr(module.get_submodule(path), leaf, parameter)
 
 
-def _kept(before: Tensor) -> tuple[slice, ...]:
-    """Return the region of a grown tensor that holds the old values."""
-    return tuple(slice(0, size) for size in before.shape)
+def _entries(dimension: int, before: Tensor, after: Tensor, axis: Axis | None) -> Tensor | None:
+    """Return for each entry along a resized dimension its index before, -1 if new; None if not resized.
+
+    A dimension that is not the axis itself holds its units once for every gate.
+    """
+    if dimension >= before.dim() or before.shape[dimension] == after.shape[dimension]:
+        return None
+    assert axis is not None
+    gates = before.shape[dimension] // axis.before
+    starts = torch.arange(gates).unsqueeze(1) * axis.before
+    units = axis.units.unsqueeze(0)
+    return torch.where(units >= 0, units + starts, -1).flatten().to(before.device)
 
 
-def _graft_(tensor: Tensor, before: Tensor, silenced: str) -> None:
-    """Fill the grown ``tensor`` (out, in, ...) with the old values, and silence its new units."""
-    if tensor.dim() > 1:  # a vector neither reads nor mixes: biases are born zero, gains one
-        dimension = {"writers": 0, "readers": 1}[silenced]
-        old = before.shape[dimension]
-        tensor.narrow(dimension, old, tensor.shape[dimension] - old).zero_()
-    tensor[_kept(before)] = before
+def _resized(before: Tensor, after: Tensor, axis: Axis | None, fill: float | None = None) -> Tensor:
+    """Return ``before`` in the shape of ``after``; new entries are ``fill``, else those of ``after``."""
+    value = before
+    fresh = torch.zeros_like(after, dtype=torch.bool)
+    for dimension in (0, 1):
+        entries = _entries(dimension, before, after, axis)
+        if entries is not None:
+            value = value.index_select(dimension, entries.clamp(min=0))
+            fresh |= (entries < 0).view([-1 if d == dimension else 1 for d in range(after.dim())])
+    if value.shape != after.shape:  # a kernel, padded on all sides
+        margins = [(a - b) // 2 for a, b in zip(after.shape[:1:-1], value.shape[:1:-1], strict=True)]
+        value = F.pad(value, [margin for margin in margins for _ in (0, 1)], value=fill or 0.0)
+    return torch.where(fresh, after if fill is None else fill, value)
 
 
-def _move_optimizer_(optimizer: Optimizer, new: Child, heirs: dict[Tensor, nn.Parameter]) -> None:
+def _silence_(tensor: Tensor, before: Tensor, axis: Axis | None, silenced: str) -> None:
+    """Set to zero what would let new units change the function, in a new-born tensor (out, in, ...)."""
+    if tensor.dim() < 2:  # a vector neither reads nor mixes: biases are born zero, gains one
+        return
+    rows, columns = (_entries(dimension, before, tensor, axis) for dimension in (0, 1))
+    if silenced == "writers" and rows is not None:
+        tensor[rows < 0] = 0.0
+    elif silenced == "readers" and columns is not None:
+        old_rows = torch.ones(len(tensor), dtype=torch.bool) if rows is None else rows >= 0
+        tensor[old_rows.to(columns.device).unsqueeze(1) & (columns < 0)] = 0.0
+
+
+def _move_optimizer_(
+    optimizer: Optimizer, new: Child, heirs: dict[Tensor, nn.Parameter], axis: Axis | None
+) -> None:
     """Let every parameter of ``new`` be trained, in the groups and with the state of its origin."""
     kept = set(new.parameters())
     for before in [tensor for tensor in optimizer.state if tensor not in kept]:
         state = optimizer.state.pop(before)
         if before in heirs:
             optimizer.state[heirs[before]] = {
-                key: _grown_moment(value, heirs[before], second=key == "exp_avg_sq")
+                key: _resized_moment(value, heirs[before], axis, second=key == "exp_avg_sq")
                 for key, value in state.items()
             }
     for group in optimizer.param_groups:
         group["params"] = [p for p in new.parameters() if group["decays"] == (p.dim() > 1)]
 
 
-def _grown_moment(value: object, heir: Tensor, *, second: bool) -> object:
+def _resized_moment(value: object, heir: Tensor, axis: Axis | None, *, second: bool) -> object:
     if not isinstance(value, Tensor) or value.dim() != heir.dim():
         return value  # the step count
-    grown = torch.full_like(heir, value.mean().item() if second else 0.0)
-    grown[_kept(value)] = value
-    return grown
+    fill = value.mean().item() if second else 0.0
+    return torch.empty_like(heir).copy_(_resized(value, heir.detach(), axis, fill))

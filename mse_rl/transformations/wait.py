@@ -4,6 +4,6 @@ from mse_rl.transformations.base import Inert
 
 
 class Wait(Inert):
-    """Train the next slice with the network as it is. Always legal."""
+    """Train the next slice with the network as it is. Legal unless the child has to shrink, and can."""
 
     name = "wait"

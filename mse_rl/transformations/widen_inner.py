@@ -1,30 +1,34 @@
 """More units inside a block."""
 
-from collections.abc import Iterator
-
-from mse_rl.architecture import Architecture, Position
+from mse_rl.architecture import Architecture
+from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Transformation
+from mse_rl.transformations.base import Axis, BlockTransformation, Target, at_block
+from mse_rl.transformations.statistics import ChildStatistics
 
 
-class WidenInner(Transformation):
-    """Multiply the inner units of a block by ``factor``.
+class WidenInner(BlockTransformation):
+    """Multiply the units of a block by ``factor``; in attention, the heads.
 
-    New units read the stream through He weights; what reads them is zero (Net2Net without copies:
-    Wei et al., 2016, https://arxiv.org/abs/1603.01670).
+    New units read the stream through He or GradMax weights; what reads them is zero, in the last map
+    and, for recurrent units, in the old ones (Net2Net without copies: Wei et al., 2016,
+    https://arxiv.org/abs/1603.01670).
     """
+
+    adds_units = True
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
         self.name = f"widen_inner_x{factor:g}"
 
-    def targets(self, architecture: Architecture) -> Iterator[Position | None]:
-        """Yield every block."""
-        for position, _ in architecture:
-            yield position
-
-    def edit(self, architecture: Architecture, target: Position | None, space: SearchSpace) -> Architecture:
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
         """Return the architecture with the wider block."""
-        assert target is not None
-        inner = space.widened(architecture.block(target).inner, self.factor)
-        return architecture.with_block(target, inner=inner)
+        position = at_block(target)
+        block = architecture.block(position)
+        inner = space.widened(block.inner, self.factor, block.head_width)
+        return architecture.with_block(position, inner=inner)
+
+    def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
+        """Say that the old units come first."""
+        position = at_block(target)
+        return Axis.grown(child.architecture.block(position).inner, after.block(position).inner)

@@ -1,17 +1,16 @@
 """A wider stream."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from mse_rl.architecture import Architecture, Position
+from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
-from mse_rl.networks.child import FAMILIES
-from mse_rl.networks.mlp import RMSNorm
+from mse_rl.networks.norms import RMSNorm
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Transformation
+from mse_rl.transformations.base import Axis, StageTransformation, Target, at_block
+from mse_rl.transformations.statistics import ChildStatistics
 
 
-class WidenStream(Transformation):
+class WidenStream(StageTransformation):
     """Multiply the width of a stage's stream by ``factor``.
 
     Under BatchNorm the new channels are filled at once and their readers are zero. Under RMSNorm,
@@ -22,27 +21,31 @@ class WidenStream(Transformation):
         self.factor = factor
         self.name = f"widen_stream_x{factor:g}"
 
-    def targets(self, architecture: Architecture) -> Iterator[Position | None]:
-        """Yield the first block of every stage."""
-        for stage in range(len(architecture.stages)):
-            yield Position(stage, 0)
-
-    def edit(self, architecture: Architecture, target: Position | None, space: SearchSpace) -> Architecture:
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
         """Return the architecture with the wider stream."""
-        assert target is not None
-        width = space.widened(architecture.stages[target.stage].width, self.factor)
-        return architecture.with_stage(target.stage, width=width)
+        stage = at_block(target).stage
+        width = space.widened(architecture.stages[stage].width, self.factor)
+        return architecture.with_stage(stage, width=width)
+
+    def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
+        """Say that the old dimensions come first."""
+        stage = at_block(target).stage
+        return Axis.grown(child.architecture.stages[stage].width, after.stages[stage].width)
 
     def silences(self, child: Child) -> Literal["readers", "writers"]:
         """Say which weights of a new dimension are zero; the family's norm decides."""
-        return FAMILIES[child.architecture.family].silent
+        return child.parts.silent
 
-    def settle_(self, child: Child, before: Architecture, target: Position | None) -> None:
+    def settle_(self, child: Child, before: Architecture, target: Target) -> None:
         """Adjust the RMSNorms that read the stream to its new width."""
-        assert target is not None
-        readers = [*child.stages[target.stage].modules()]
-        if target.stage == len(before.stages) - 1:
-            readers += child.head.modules()
-        for module in readers:
-            if isinstance(module, RMSNorm):
-                module.dilute_(before.stages[target.stage].width)
+        rescale_norms_(child, before, at_block(target).stage)
+
+
+def rescale_norms_(child: Child, before: Architecture, stage: int) -> None:
+    """Adjust the RMSNorms that read a stage's stream to its new width."""
+    readers = [*child.stages[stage].modules()]
+    if stage == len(before.stages) - 1:
+        readers += child.head.modules()
+    for module in readers:
+        if isinstance(module, RMSNorm):
+            module.rescale_(before.stages[stage].width)

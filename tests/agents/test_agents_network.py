@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 
-OWN, PER_ROW = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS)
+OWN, PER_ROW, PER_PAIR = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS), len(PAIR_OPERATIONS)
 
 
 def seeded(seed):
@@ -38,24 +38,62 @@ def observation(blocks, rows, seed, children=3):
     return globals_, table
 
 
-@given(blocks=st.integers(1, 8), seed=st.integers(0, 1000))
+def parts(logits, rows):
+    """Return logits of the child (n, ·), of the rows (n, rows, ·), and of each pair of rows (n, ·)."""
+    pairs = logits[:, OWN + rows * PER_ROW :].unflatten(1, (-1, PER_PAIR)) if rows > 1 else None
+    return (
+        logits[:, :OWN],
+        logits[:, OWN : OWN + rows * PER_ROW].unflatten(1, (rows, PER_ROW)),
+        {pair: pairs[:, number] for number, pair in enumerate(ActionTable(rows).pairs)},
+    )
+
+
+@given(blocks=st.integers(1, 6), seed=st.integers(0, 1000))
 def test_rows_without_a_block_change_nothing(network, blocks, seed):
-    short = network(*observation(blocks, 8, seed))
-    long = network(*observation(blocks, 64, seed))
-    assert long.shape == (3, OWN + 64 * PER_ROW)
-    known = OWN + blocks * PER_ROW
-    torch.testing.assert_close(short[:, :known], long[:, :known])
+    short, long = (network(*observation(blocks, rows, seed)) for rows in (6, 12))
+    assert long.shape == (3, len(ActionTable(12)))
+    (child, rows, pairs), (same_child, more_rows, more_pairs) = parts(short, 6), parts(long, 12)
+    torch.testing.assert_close(child, same_child)
+    torch.testing.assert_close(rows[:, :blocks], more_rows[:, :blocks])
+    for pair in [pair for pair in pairs if pair[1] < blocks]:
+        torch.testing.assert_close(pairs[pair], more_pairs[pair])
+
+
+def test_what_stands_in_a_row_without_a_block_changes_nothing(network):
+    globals_, table = observation(4, 8, 0)
+    filled = table.clone()
+    filled[:, 4:, 1:] = torch.randn(filled[:, 4:, 1:].shape, generator=seeded(5), dtype=torch.float64)
+    (child, rows, pairs), (same_child, same_rows, same_pairs) = (
+        parts(network(globals_, blocks), 8) for blocks in (table, filled)
+    )
+    assert torch.equal(child, same_child)
+    assert torch.equal(rows[:, :4], same_rows[:, :4])
+    assert all(torch.equal(pairs[pair], same_pairs[pair]) for pair in pairs)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_table_of_one_row_has_no_pairs_and_one_of_two_rows_one(network, rows):
+    assert network(*observation(1, rows, 0)).shape == (3, OWN + rows * PER_ROW + (rows - 1) * PER_PAIR)
 
 
 @given(blocks=st.integers(2, 8), seed=st.integers(0, 1000))
 def test_blocks_in_another_order_have_their_logits_in_that_order(network, blocks, seed):
     globals_, table = observation(blocks, 8, seed)
     order = torch.cat([torch.randperm(blocks, generator=seeded(seed)), torch.arange(blocks, 8)])
-    logits = network(globals_, table)
-    moved = network(globals_, table[:, order])
-    torch.testing.assert_close(moved[:, :OWN], logits[:, :OWN])
-    by_row = logits[:, OWN:].unflatten(1, (8, PER_ROW))
-    torch.testing.assert_close(moved[:, OWN:].unflatten(1, (8, PER_ROW)), by_row[:, order])
+    child, rows, pairs = parts(network(globals_, table), 8)
+    moved_child, moved_rows, moved_pairs = parts(network(globals_, table[:, order]), 8)
+    torch.testing.assert_close(moved_child, child)
+    torch.testing.assert_close(moved_rows, rows[:, order])
+    for (first, second), logits in moved_pairs.items():
+        origin = int(order[first]), int(order[second])
+        if origin in pairs:  # not turned around
+            torch.testing.assert_close(logits, pairs[origin])
+
+
+def test_from_one_block_to_another_is_not_from_the_other_to_the_one(network):
+    globals_, table = observation(2, 2, 0)
+    here, there = (parts(network(globals_, blocks), 2)[2][0, 1] for blocks in (table, table.flip(1)))
+    assert (here - there).abs().min() > 1e-3
 
 
 @given(seed=st.integers(0, 1000))
@@ -64,7 +102,7 @@ def test_every_block_and_the_globals_are_seen_by_every_logit(network, seed):
     globals_.requires_grad_()
     table.requires_grad_()
     logits = network(globals_, table)
-    for index in (0, OWN, OWN + 3 * PER_ROW):
+    for index in (0, OWN, OWN + 3 * PER_ROW, OWN + 8 * PER_ROW):  # the last is of a pair
         by_globals, by_blocks = torch.autograd.grad(logits[0, index], (globals_, table), retain_graph=True)
         assert by_globals.abs().min() > 0
         assert (by_blocks[0, :4, 1:].abs().sum(1) > 0).all()
@@ -85,7 +123,9 @@ def test_a_new_policy_is_near_uniform_and_follows_the_generator_alone():
         network.birth_(seeded(seed))
         return network(*(tensor.float() for tensor in observation(6, 12, 0)))
 
-    probabilities = born(0)[:, : OWN + 6 * PER_ROW].softmax(1)
+    child, rows, pairs = parts(born(0), 12)
+    known = [child, rows[:, :6].flatten(1), *(logits for (_, second), logits in pairs.items() if second < 6)]
+    probabilities = torch.cat(known, dim=1).softmax(1)
     uniform = 1 / probabilities.shape[1]
     assert (probabilities - uniform).abs().max() < 0.1 * uniform
     torch.rand(1)

@@ -14,27 +14,35 @@ from mse_rl.agents.ppo import GroupedPPO
 from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import make_rule
 from mse_rl.agents.tensorboard import EpisodeWriter
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.config import PPOConfig
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS
+from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.search_space import SearchSpace
+from mse_rl.transformations import TRANSFORMATIONS
 
-LEGAL = len(CHILD_OPERATIONS) + 3 * len(BLOCK_OPERATIONS)
-BEST = len(CHILD_OPERATIONS) + 1 * len(BLOCK_OPERATIONS) + 2
-"""widen_inner_x2 of the second of three blocks."""
-MASK = np.arange(ACTIONS) < LEGAL
+THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 3),))
+"""What ``observation()`` shows."""
+TABLE = ActionTable(ROWS)
+MASK = np.array([TABLE.decode(action, THREE) is not None for action in range(ACTIONS)])
+LEGAL = int(MASK.sum())
+BESTS = {
+    "block": TABLE.encode("widen_inner_x2", Position(0, 1), THREE),
+    "pair": TABLE.encode("link", Link(Position(0, 0), Position(0, 2)), THREE),
+}
+"""One at the second of the three blocks, one from the first to the third."""
 
 
 class Bandit:
     """Stands in for a pool of workers: episodes of one decision.
 
-    One of the 17 legal actions, BEST, brings 1, the others 0: an untrained policy scores 1/17, the
-    optimum is 1. On top, a context brings up to ±100, whatever is decided: a learner that compares
-    episodes of different contexts sees nothing but that.
+    One of the 80 legal actions brings 1, the others 0: an untrained policy scores 1/80, the optimum
+    is 1. On top, a context brings up to ±100, whatever is decided: a learner that compares episodes of
+    different contexts sees nothing but that.
     """
 
-    def __init__(self):
-        self.jobs = []
+    def __init__(self, best):
+        self.jobs, self.best = [], best
 
     def play(self, jobs):
         for job in jobs:
@@ -45,7 +53,7 @@ class Bandit:
             for weights, seed in zip(job.controllers, job.seeds, strict=True):
                 rng = np.random.default_rng(seed)
                 action = controllers[id(weights)].decide(Turn(observation(), MASK, None, rng))
-                reward = offset + (action == BEST)
+                reward = offset + (action == self.best)
                 group.append(episode([action], [reward], masks=[MASK], context=job.context))
             yield group
 
@@ -54,10 +62,10 @@ class Bandit:
 def learner(tiny, task):
     """Return a function that makes a GroupedPPO on the bandit, and its pool and episodes."""
 
-    def make(seed=0, **settings):
+    def make(seed=0, best=0, **settings):
         growth = replace(tiny.growth, slices=1, slice_steps=1)
         env = ExpansionEnv(replace(tiny, growth=growth, space=SearchSpace(max_blocks=ROWS)), tasks=(task,))
-        pool, episodes = Bandit(), []
+        pool, episodes = Bandit(best), []
         config = PPOConfig(**({"groups": 4, "rollouts": 8} | settings))
         return GroupedPPO(env, pool, config, seed=seed, on_episode=episodes.append), pool, episodes
 
@@ -65,28 +73,30 @@ def learner(tiny, task):
 
 
 @torch.no_grad()
-def probability_of_best(model):
+def probability_of(action, model):
     batch = {key: torch.from_numpy(value)[None] for key, value in observation().items()}
     distribution = model.policy.get_distribution(batch, MASK[None])
-    return distribution.distribution.probs[0, BEST].item()
+    return distribution.distribution.probs[0, action].item()
 
 
-def test_the_best_of_17_actions_is_found_under_contexts_that_matter_a_hundred_times_more(learner):
-    model, pool, episodes = learner()
-    assert probability_of_best(model) == pytest.approx(1 / LEGAL, rel=0.1)
-    model.learn(60 * 32)
-    assert probability_of_best(model) > 0.8
-    assert len(episodes) == 60 * 32
-    assert np.mean([played.actions[0] == BEST for played in episodes[-64:]]) > 0.7
-    assert np.mean([played.actions[0] == BEST for played in episodes[:64]]) < 0.3
-    assert len({job.context for job in pool.jobs}) == 60 * 4  # contexts never come back
+@pytest.mark.parametrize("best", BESTS.values(), ids=BESTS)
+def test_the_best_of_80_actions_is_found_under_contexts_that_matter_a_hundred_times_more(learner, best):
+    assert LEGAL == 80
+    model, pool, episodes = learner(best=best)
+    assert probability_of(best, model) == pytest.approx(1 / LEGAL, rel=0.1)
+    model.learn(40 * 32)
+    assert probability_of(best, model) > 0.8
+    assert len(episodes) == 40 * 32
+    assert np.mean([played.actions[0] == best for played in episodes[-64:]]) > 0.7
+    assert np.mean([played.actions[0] == best for played in episodes[:64]]) < 0.3
+    assert len({job.context for job in pool.jobs}) == 40 * 4  # contexts never come back
     assert all(len(set(job.seeds)) == 8 for job in pool.jobs)
 
 
 def test_an_action_that_is_not_legal_is_never_learned(learner):
     model, _, episodes = learner()
     model.learn(5 * 32)
-    assert max(played.actions[0] for played in episodes) < LEGAL
+    assert all(MASK[played.actions[0]] for played in episodes)
 
 
 def test_a_run_is_a_function_of_its_seed(learner):
@@ -152,7 +162,7 @@ def test_tensorboard_is_told_of_every_episode_from_the_first_one_on(tiny, task):
         for rule in ("random", "widen")
     ]
     scalars = Scalars()
-    writer = EpisodeWriter(scalars)
+    writer = EpisodeWriter(scalars, env.actions)
     for one in played:
         writer.write(one)
     written = scalars.written
@@ -160,7 +170,7 @@ def test_tensorboard_is_told_of_every_episode_from_the_first_one_on(tiny, task):
     for index, one in enumerate(played):
         found = {name: values[index][1] for name, values in written.items()}
         assert sum(share for name, share in found.items() if name.startswith("chosen/")) == pytest.approx(1)
-        assert all(found[f"chosen/{n}"] <= found[f"legal/{n}"] <= 1 for n in BLOCK_OPERATIONS)
+        assert all(found[f"chosen/{n}"] <= found[f"legal/{n}"] <= 1 for n in TRANSFORMATIONS)
         rewards = sum(part for name, part in found.items() if name.startswith("reward/"))
         assert rewards == pytest.approx(found["episode/return"])
         assert found["episode/return"] == pytest.approx(one.total_return)

@@ -3,11 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from grown import grown
+from problems import FAMILIES, problem_for
 
 from mse_rl.agents.controller import Turn
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import run_episode
-from mse_rl.agents.rules import RULES, Threshold, make_rule
+from mse_rl.agents.rules import GROWING_RULES, RULES, Threshold, least_loss, make_rule
+from mse_rl.architecture import Position
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController
 
@@ -38,15 +41,47 @@ def test_wait_waits(long):
 def test_threshold_deepens_below_it_as_long_as_that_is_legal_and_then_waits(long):
     episode = play(long, Threshold(accuracy=1.1))
     grown = names(episode).index("wait")
-    assert names(episode) == ["deepen"] * grown + ["wait"] * (30 - grown)
+    assert names(episode) == ["deepen_conv"] * grown + ["wait"] * (30 - grown)
     assert grown >= 2
-    assert "deepen" not in dict(long.process.choices())
+    assert "deepen_conv" not in dict(long.process.choices())
 
 
 def test_threshold_spreads_depth_evenly(tiny, task):
     env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, slices=4, slice_steps=1)), tasks=(task,))
     play(env, Threshold(accuracy=1.1), replace(CONTEXT, budget_multiple=100.0))
     assert [len(stage.blocks) for stage in env.process.state.architecture.stages] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("family", "kinds"),
+    [
+        ("mlp", ["linear"] * 6),
+        ("rnn", ["gru"] * 6),
+        ("transformer", ["attention", "linear"] * 3),
+    ],
+)
+def test_threshold_deepens_by_the_kinds_that_a_stage_has_in_turn(tiny, family, kinds):
+    growth = replace(tiny.growth, family=family, slices=8, slice_steps=1)
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
+    episode = play(env, Threshold(accuracy=1.1), replace(CONTEXT, budget_multiple=100.0))
+    assert [block.kind for _, block in env.process.state.architecture] == kinds
+    assert names(episode)[-1] == "wait"  # there are no more than 6 rows
+
+
+def test_threshold_takes_turns_between_conv_and_separable_where_there_are_both(long):
+    long.reset(options={"context": replace(CONTEXT, budget_multiple=100.0)})
+    long.step(long.actions.encode("deepen_separable", Position(0, 0), long.process.state.architecture))
+    for _ in range(3):
+        name, target = Threshold(accuracy=1.1).choose(long.process)
+        long.step(long.actions.encode(name, target, long.process.state.architecture))
+    stages = [[block.kind for block in stage.blocks] for stage in long.process.state.architecture.stages]
+    assert stages == [["conv", "separable", "conv"], ["conv"] * 3]
+
+
+def test_threshold_waits_where_what_it_would_do_is_not_in_the_vocabulary(tiny, task):
+    growth = replace(tiny.growth, transformations=("widen_inner_x2", "deepen_separable"))
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(task,))
+    assert set(names(play(env, Threshold(accuracy=1.1)))) == {"wait"}
 
 
 def test_threshold_waits_above_it(long):
@@ -79,6 +114,38 @@ def test_widen_fills_the_budget_and_then_waits(long):
     assert episode.final["flops"] > 0.7 * episode.final["flops_budget"]
 
 
+def test_compress_waits_when_the_child_fits(long):
+    episode = play(long, make_rule("compress"))
+    assert episode.start["fits"]
+    assert set(names(episode)) == {"wait"}
+
+
+def test_compress_takes_first_what_loses_least_for_its_flops(tiny):
+    """Of a block whose last map is zero nothing is lost, whatever of it goes."""
+    donor = grown("mlp").child
+    growth = replace(tiny.growth, family="mlp", slices=10, slice_steps=1)
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for("mlp"),), init=donor)
+    env.reset(options={"context": replace(CONTEXT, budget_multiple=0.9)})
+    idle = Position(0, 1)
+    for parameter in env.process.child.block(idle).last.parameters():
+        torch.nn.init.zeros_(parameter)
+    name, target = least_loss(env.process)
+    assert target == idle
+    assert name.startswith(("narrow_inner", "remove_block"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
+    growth = replace(tiny.growth, family=family, slices=8, slice_steps=1)
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
+    episode = play(env, make_rule(name))
+    assert not any(info["illegal"] for info in episode.infos)
+    assert all(mask[action] for mask, action in zip(episode.masks, episode.actions, strict=True))
+    grows = {"threshold", "widen"}
+    assert (episode.final["flops"] > episode.start["flops"]) == (name in grows) or name == "random"
+
+
 def test_random_draws_only_what_is_legal_and_all_of_it(long):
     observation, _ = long.reset(options={"context": CONTEXT})
     mask, rng = long.action_masks(), np.random.default_rng(0)
@@ -91,6 +158,10 @@ def test_random_draws_only_what_is_legal_and_all_of_it(long):
 def test_every_rule_is_a_function_of_its_arguments(long, name):
     rule = make_rule(name)
     assert play(long, rule).actions == play(long, rule).actions == play(long, make_rule(name)).actions
+
+
+def test_the_rules_that_grow_are_among_the_rules():
+    assert set(GROWING_RULES) == set(RULES) - {"compress"}
 
 
 def test_an_unknown_rule_is_refused_with_a_near_one():

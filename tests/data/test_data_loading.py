@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
-from sklearn.datasets import load_digits
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import SOURCES, load_task
@@ -47,7 +47,7 @@ def images(n, channels=1, side=8, seed=0):
 
 
 def test_digits_are_those_that_scikit_learn_loads():
-    bunch = load_digits()
+    bunch = sklearn.datasets.load_digits()
     raw = digits("", TaskConfig())
     images = np.concatenate([raw.x_train, raw.x_test])[:, 0]
     labels = np.concatenate([raw.y_train, raw.y_test])
@@ -202,6 +202,7 @@ def test_whole_float_and_bool_labels_are_fine_and_nothing_is_said(source):
         ({"y_train": np.ones((60, 3))}, ["y_train of shape (n,)", "(60, 3)"]),
         ({"y_train": np.arange(60) % 3 + 0.5}, ["whole numbers in y_train", "60 others", "0.5"]),
         ({"y_test": np.full(12, np.nan)}, ["whole numbers in y_test", "nan"]),
+        ({"y_test": np.full(12, 1e300)}, ["whole numbers in y_test", "1e+300"]),
         ({"y_train": np.array(["a", "b", "c"] * 20)}, ["whole numbers in y_train", "<U1"]),
         ({"y_train": np.full(60, 4)}, ["at least 2 classes", "only class 4"]),
         ({"y_train": np.minimum(np.arange(60), 1)}, ["at least 2 training samples", "class 0"]),
@@ -217,10 +218,39 @@ def test_a_broken_dataset_is_refused_in_one_line(source, arrays, words):
 
 
 @pytest.mark.parametrize("setting", [{"resolution": 8}, {"augment": "flip"}])
-def test_what_is_for_images_is_refused_for_vectors(source, setting):
+def test_what_is_for_images_is_refused_for_others(source, setting):
     source()
     message = refused("made", TaskConfig(**setting))
     assert "for images, and these are vectors: leave it out" in message
+    source(kind="sequence", x_train=np.ones((60, 5, 2)), x_test=np.ones((12, 5, 2)))
+    assert "these are sequences: leave it out" in refused("made", TaskConfig(**setting))
+
+
+def test_values_that_float32_cannot_hold_once_normalised_are_refused(source):
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    source(x_train=x, x_test=x[:12] * 1e300)
+    assert "over 1e38 deviations from their mean: correct them" in refused("made")
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "classes", "sizes"),
+    [
+        ("wine", 13, ["class_0", "class_1", "class_2"], (114, 28, 36)),
+        ("breast_cancer", 30, ["malignant", "benign"], (364, 91, 114)),
+    ],
+)
+def test_the_bundled_tables_are_those_that_scikit_learn_loads(name, features, classes, sizes):
+    task = load_task(name, TaskConfig())
+    assert (task.kind, task.input_shape, task.classes) == ("vector", (features,), len(classes))
+    assert task.encoding == {"classes": classes}
+    splits = (task.train, task.validation, task.test)
+    assert tuple(map(len, splits)) == sizes
+    bunch = getattr(sklearn.datasets, f"load_{name}")()
+    x = torch.cat([split.x for split in splits]).double() * torch.tensor(task.deviation)
+    ours = np.c_[x + torch.tensor(task.mean), torch.cat([split.y for split in splits])]
+    theirs = np.c_[bunch.data, bunch.target]
+    ours, theirs = (rows[np.lexsort(rows[:, :3].round(3).T)] for rows in (ours, theirs))
+    assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_an_unknown_task_is_refused_with_its_neighbours():

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import load_task
@@ -26,7 +28,7 @@ def refused(name):
     ("shape", "kind", "expected"),
     [
         ((7,), "vector", (7,)),
-        ((9, 8), "image", (1, 9, 8)),
+        ((9, 8), "sequence", (9, 8)),
         ((3, 9, 8), "image", (3, 9, 8)),
         ((9, 8, 3), "image", (3, 9, 8)),
         ((9, 8, 1), "image", (1, 9, 8)),
@@ -90,3 +92,27 @@ def test_other_shapes_are_refused(tmp_path, shape):
     message = refused(name)
     assert "1, 3 or 4 channels" in message
     assert str((9, *shape)) in message
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_archive_with_wrong_bytes_makes_a_task_or_one_line(tmp_path, data):
+    """Among others, an archive that says that it is encrypted, or compressed in a way not known."""
+    write(tmp_path / "a.npz", np.eye(30, 4), np.eye(9, 4))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "b.npz").write_bytes(content)
+    try:
+        message = load_task(f"npz:{tmp_path / 'b.npz'}", TaskConfig()).name
+    except InvalidTask as error:
+        message = str(error)
+    assert len(message.splitlines()) == 1
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    write(tmp_path / "a.npz", np.eye(30, 4), np.eye(9, 4))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag of the first file
+    (tmp_path / "a.npz").write_bytes(content)
+    assert "encrypted" in refused(f"npz:{tmp_path / 'a.npz'}")

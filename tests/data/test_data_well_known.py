@@ -11,6 +11,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import scipy.io
+import torch
 import torchvision
 
 from mse_rl.config import TaskConfig
@@ -277,3 +278,31 @@ def test_the_real_cifar10_is_read(tmp_path):
     assert task.test.y[:5].tolist() == [3, 8, 8, 0, 6]  # cat, ship, ship, airplane, frog
     sky, forest = (task.test.x[task.test.y == label].mean((0, 2, 3)) for label in (0, 4))
     assert sky[2] - sky[0] > 0.1 > forest[2] - forest[0]  # airplanes are bluer than deer
+
+
+def test_the_real_trec_is_read_as_tokens():
+    task = load_task(f"csv:{real('TREC')}", TaskConfig())
+    assert (task.kind, task.classes, task.input_shape) == ("tokens", 6, (35,))
+    assert (len(task.train), len(task.validation), len(task.test)) == (4_362, 1_090, 500)
+    assert task.encoding["classes"] == ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]
+    assert task.encoding["words"][:3] == ["?", "the", "what"]
+    assert task.vocabulary == len(task.encoding["words"]) + 2 < 3_500
+    ids = {word: i for i, word in enumerate(task.encoding["words"], start=2)}
+    assert task.test.x[0, :5].tolist() == [ids[word] for word in ("how", "far", "is", "it", "from")]
+    assert task.test.y[:2].tolist() == [5, 4]
+    assert (task.test.x == 1).sum() / (task.test.x > 0).sum() < 0.2
+
+
+def test_the_real_japanese_vowels_are_read_as_padded_sequences():
+    path = real("UCR", "JapaneseVowels.npz")
+    lines = []
+    task = load_task(f"npz:{path}", TaskConfig(), log=lines.append)
+    assert (task.kind, task.classes, task.input_shape) == ("sequence", 9, (29, 12))
+    assert (len(task.train), len(task.validation), len(task.test)) == (216, 54, 370)
+    assert "sequences of 29 steps and 12 features: set input to image" in lines[0]
+    with np.load(path) as archive:
+        filled = (archive["x_test"] != 0).any(2)
+    assert torch.equal((task.test.x != 0).any(2), torch.from_numpy(filled))
+    steps = task.train.x[(task.train.x != 0).any(2)]
+    assert torch.allclose(steps.mean(0), torch.zeros(12), atol=1e-5)
+    assert torch.allclose(steps.std(0, correction=0), torch.ones(12), atol=1e-4)

@@ -2,22 +2,31 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from grown import grown
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import FAMILIES, problem_for
 from strategies import architectures
 
-from mse_rl.architecture import Position
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, ActionTable
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.config import GrowthConfig, OptimizerConfig
+from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.growth import GrowthProcess
+from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
+OWN, PER_BLOCK, PER_PAIR = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS), len(PAIR_OPERATIONS)
+THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2), Stage(3, (Block("linear", 2),))))
+A, B, C = Position(0, 0), Position(0, 1), Position(1, 0)
 
-@given(architectures(), st.integers(12, 20))
+
+@given(architectures(), st.integers(12, 14))
 def test_encode_is_the_inverse_of_decode(architecture, rows):
-    table = ActionTable(rows)
+    table, depth = ActionTable(rows), architecture.depth
     meanings = [table.decode(action, architecture) for action in range(len(table))]
     known = {action: meaning for action, meaning in enumerate(meanings) if meaning is not None}
-    assert len(known) == len(CHILD_OPERATIONS) + architecture.depth * len(BLOCK_OPERATIONS)
+    assert len(known) == OWN + depth * PER_BLOCK + depth * (depth - 1) // 2 * PER_PAIR
     assert len(set(known.values())) == len(known)
     for action, (name, target) in known.items():
         assert table.encode(name, target, architecture) == action
@@ -31,37 +40,113 @@ def test_every_target_of_every_transformation_has_an_action(architecture):
             assert table.decode(table.encode(name, target, architecture), architecture) == (name, target)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 12])
+def test_there_is_an_action_for_every_operation_on_the_child_each_row_and_each_pair_of_rows(rows):
+    table = ActionTable(rows)
+    assert len(table) == OWN + rows * PER_BLOCK + rows * (rows - 1) // 2 * PER_PAIR
+    assert len(table.pairs) == len(set(table.pairs)) == rows * (rows - 1) // 2
+    assert all(first < second for first, second in table.pairs)
+
+
+def test_operations_are_the_registry_by_scope():
+    assert CHILD_OPERATIONS == ("wait", "stop")
+    assert PAIR_OPERATIONS == ("link", "unlink")
+    assert {*CHILD_OPERATIONS, *BLOCK_OPERATIONS, *PAIR_OPERATIONS} == set(TRANSFORMATIONS)
+    assert len(TRANSFORMATIONS) == OWN + PER_BLOCK + PER_PAIR
+
+
+def test_blocks_come_row_by_row_and_pairs_from_the_earlier_block_to_the_later_one():
+    table = ActionTable(4)
+    decoded = [table.decode(action, THREE) for action in range(len(table))]
+    blocks = [(name, position) for position in (A, B, C) for name in BLOCK_OPERATIONS]
+    pairs = [Link(A, B), Link(A, C), None, Link(B, C), None, None]  # 0-1, 0-2, 0-3, 1-2, 1-3, 2-3
+    assert decoded[:2] == [("wait", None), ("stop", None)]
+    assert decoded[2:][: len(blocks)] == blocks
+    assert decoded[2 + len(blocks) :][:PER_BLOCK] == [None] * PER_BLOCK  # a row without a block
+    assert decoded[2 + len(blocks) + PER_BLOCK :] == [
+        pair and (name, pair) for pair in pairs for name in PAIR_OPERATIONS
+    ]
+
+
 def test_wait_is_action_0():
     assert CHILD_OPERATIONS[0] == "wait"
+    assert ActionTable(5).encode("wait", None, THREE) == 0
 
 
-@pytest.mark.parametrize("wish", ["deepen", "widen_inner_x2", "widen_stream_x1.5", "stop"])
+def check_mask(process, table):
+    """Compare the mask with what the process says, action by action."""
+    mask, architecture = table.mask(process), process.state.architecture
+    assert mask.shape == (len(table),)
+    assert mask.dtype == np.bool_
+    assert mask.any()
+    assert mask[0] == process.legal("wait", None)
+    assert mask.sum() == len(process.choices())
+    for action in range(len(table)):
+        decision = table.decode(action, architecture)
+        assert mask[action] == (decision is not None and process.legal(*decision))
+    return mask
+
+
+@pytest.mark.parametrize("wish", ["deepen_conv", "widen_inner_x2", "widen_stream_x1.5", "link", "stop"])
 def test_the_mask_is_what_the_process_says(grow, wish):
     process, table = grow(slices=10, slice_steps=1, flops_budget=250_000), ActionTable(12)
     while not process.finished:
-        mask = table.mask(process)
-        assert mask.shape == (len(table),)
-        assert mask.dtype == np.bool_
-        assert mask[0]
-        for action in range(len(table)):
-            decision = table.decode(action, process.state.architecture)
-            assert mask[action] == (decision is not None and process.legal(*decision))
+        assert check_mask(process, table)[0]
         legal = [choice for choice in process.choices() if choice[0] == wish]
         process.advance(*(legal or [("wait", None)])[0])
-    assert process.state.architecture.depth > 2 or wish != "deepen"
+    assert process.state.architecture.depth > 2 or wish != "deepen_conv"
+    assert process.state.architecture.links or wish != "link"
+
+
+@settings(max_examples=16)
+@given(st.sampled_from(FAMILIES), st.booleans(), st.sampled_from([0.0, 0.05]), st.integers(0, 10**6))
+def test_the_mask_is_what_the_process_says_in_random_play_and_never_empty(
+    family, compresses, tolerance, seed
+):
+    init, table, rng = grown(family), ActionTable(6), np.random.default_rng(seed)
+    process = GrowthProcess(
+        problem_for(family),
+        GrowthConfig(family=family, slices=8, slice_steps=1, batch_size=8, skill_tolerance=tolerance),
+        optimizer=OptimizerConfig(),
+        space=SearchSpace(max_blocks=table.rows, max_links=2),
+        seed=0,
+        flops_budget=int(init.state.flops * (rng.uniform(0.02, 1) if compresses else 3)),
+        init=init.child,
+    )
+    while not process.finished:
+        mask = check_mask(process, table)
+        action = rng.choice(np.flatnonzero(mask))
+        process.advance(*table.decode(action, process.state.architecture))
+
+
+def test_legal_anywhere_says_where_a_transformation_was_legal_at_some_target(grow):
+    process, table = grow(slices=8, slice_steps=1, flops_budget=120_000), ActionTable(5)
+    masks, expected = [], []
+    rng = np.random.default_rng(0)
+    while not process.finished:
+        masks.append(table.mask(process))
+        expected.append(set(dict(process.choices())))
+        process.advance(*process.choices()[rng.integers(2, len(process.choices()))])
+    legal = table.legal_anywhere(np.array(masks))
+    assert set(legal) == set(TRANSFORMATIONS)
+    found = [{name for name, at in legal.items() if at[decision]} for decision in range(8)]
+    assert found == expected
+    assert ActionTable(1).legal_anywhere(np.ones((3, 2 + PER_BLOCK), bool))["link"].tolist() == [False] * 3
 
 
 def test_the_documented_table_of_actions_is_so(tiny):
     text = " ".join(ExpansionEnv.__doc__.split())
-    assert "| 0 | wait | | 1 | stop" in text
-    told = re.search(r"On a block: (.*?)\.  *``action_masks", text + " ").group(1)
-    names = []
-    for operation, rest in re.findall(r"(deepen|widen_\w+)([^,]*)", told):
-        names += [f"{operation}_x{factor}" for factor in re.findall(r"×([\d.]+)", rest)] or [operation]
+    rows = re.search(r"\| action \| transformation \| \|---\|---\| (.*?) On a block", text).group(1)
+    assert re.findall(r"\| (\S[^|]*?) \| ([^|]*?) \|", rows) == [
+        ("0", "wait"),
+        ("1", "stop: only ``wait`` is legal from then on; training goes on"),
+        ("2, 3, ...", "row by row, at the block of that row, those of ``BLOCK_OPERATIONS``"),
+        ("...", "pair by pair, for the blocks of rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS``"),
+    ]
     env = ExpansionEnv(tiny)
     env.reset(seed=0)
     table, architecture = env.actions, env.process.state.architecture
-    assert names == list(BLOCK_OPERATIONS)
+    assert env.action_space.n == len(table) == OWN + 6 * PER_BLOCK + 15 * PER_PAIR
     for row, target in enumerate([Position(0, 0), Position(1, 0)]):
-        decoded = [table.decode(2 + len(names) * row + k, architecture) for k in range(len(names))]
-        assert decoded == [(name, target) for name in names]
+        decoded = [table.decode(2 + PER_BLOCK * row + k, architecture) for k in range(PER_BLOCK)]
+        assert decoded == [(name, target) for name in BLOCK_OPERATIONS]

@@ -8,16 +8,20 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from grown import grown
 from gymnasium.utils.env_checker import check_env
+from problems import FAMILIES, problem_for
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
+from mse_rl.architecture import Link, Position
 from mse_rl.config import BudgetConfig, OptimizerConfig, TaskConfig
 from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
 from mse_rl.errors import MseRlError
 from mse_rl.reward import REWARDS, RewardConfig
 from mse_rl.search_space import SearchSpace
+from mse_rl.transformations import TRANSFORMATIONS
 
 CONTEXT = Context(task=0, seed=7, budget_multiple=4.0)
 
@@ -51,22 +55,44 @@ def equal(first, second):
     return type(first) is type(second) and first == second
 
 
-def test_gymnasiums_checker_has_nothing_to_say(tiny):
-    env = gymnasium.make("mse_rl/Expansion-v0", config=tiny, render_mode="ansi")
+def settings_of(config, family, **growth):
+    """Return what an environment of a family is made from: its settings, on its small problem."""
+    growth = replace(config.growth, family=family, **growth)
+    return {"config": replace(config, growth=growth), "tasks": (problem_for(family),)}
+
+
+@pytest.mark.parametrize("compresses", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gymnasiums_checker_has_nothing_to_say(tiny, family, compresses):
+    settings = settings_of(tiny, family)
+    if compresses:
+        child = grown(family).child
+        budget = BudgetConfig(flops_budget=grown(family).state.flops // 2)
+        settings |= {"init": child, "config": replace(settings["config"], budget=budget)}
+    env = gymnasium.make("mse_rl/Expansion-v0", render_mode="ansi", **settings)
     check_env(env.unwrapped)
     env.close()
 
 
-def test_stable_baselines_checker_has_nothing_to_say(tiny):
-    sb3_check_env(ExpansionEnv(tiny), warn=True)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stable_baselines_checker_has_nothing_to_say(tiny, family):
+    sb3_check_env(ExpansionEnv(**settings_of(tiny, family)), warn=True)
 
 
 def test_it_can_be_made_by_name_and_renders_the_last_decision(tiny):
     env = gymnasium.make("mse_rl/Expansion-v0", config=tiny, render_mode="ansi")
     env.reset(seed=0)
-    env.step(env.unwrapped.actions.encode("deepen", (0, 0), env.unwrapped.process.state.architecture))
-    assert "deepen" in env.render()
-    assert "1/2" in env.render()
+
+    def line(name, target):
+        env.step(env.unwrapped.actions.encode(name, target, env.unwrapped.process.state.architecture))
+        return env.render()
+
+    first, second = line("deepen_conv", (0, 0)), line("link", Link(Position(0, 1), Position(1, 0)))
+    assert "deepen_conv" in first
+    assert " 0.0 " in first
+    assert "1/2" in first
+    assert " 0.1-1.0 " in second
+    assert "taken back" not in first + second
 
 
 def test_before_the_first_reset_it_says_so(tiny):
@@ -74,23 +100,51 @@ def test_before_the_first_reset_it_says_so(tiny):
         ExpansionEnv(tiny).step(0)
 
 
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
-@pytest.mark.parametrize("seed", range(3))
-def test_observations_are_in_their_space_and_rows_without_a_block_are_zero(longer, family, seed):
-    env = ExpansionEnv(replace(longer, growth=replace(longer.growth, family=family)))
-    for _, observation, *_, info in play(env, seed):
-        assert env.observation_space.contains(observation)
-        assert all(np.isfinite(values).all() for values in observation.values())
-        rows = observation["blocks"].reshape(-1, len(BLOCK_FEATURES))
-        present = rows[:, 0]
-        depth = int(present.sum())
-        assert (present[:depth] == 1).all()
-        assert not rows[depth:].any()
-        shares = rows[:depth, BLOCK_FEATURES.index("flops_share")]
-        assert 0 < shares.sum() < 1
-        slices = env.config.growth.slices
-        assert observation["globals"][0] == np.float32(1 - info["slice"] / slices)
-    assert depth == env.process.state.architecture.depth
+def check_observation(env, observation, info):
+    """Check what is true of every observation; return globals and rows of blocks by feature."""
+    assert env.observation_space.contains(observation)
+    assert all(np.isfinite(values).all() for values in observation.values())
+    rows = observation["blocks"].reshape(-1, len(BLOCK_FEATURES))
+    table = dict(zip(BLOCK_FEATURES, rows.T, strict=True))
+    seen = dict(zip(GLOBAL_FEATURES, observation["globals"], strict=True))
+    architecture = env.process.state.architecture
+    depth = architecture.depth
+    assert table["present"].tolist() == [1] * depth + [0] * (len(rows) - depth)
+    assert not rows[depth:].any()
+    assert 0 < table["flops_share"].sum() < 1
+    assert table["links_in"].sum() == table["links_out"].sum() == len(architecture.links) / 4
+    for row, (_, block) in enumerate(architecture):
+        assert table[f"family_{architecture.family}"][row] == table[f"kind_{block.kind}"][row] == 1
+        assert block.activation == "none" or table[f"activation_{block.activation}"][row] == 1
+    families = sum(table[f"family_{family}"] for family in FAMILIES)
+    assert families.tolist() == table["present"].tolist()
+    assert seen["time_left"] == np.float32(1 - info["slice"] / env.config.growth.slices)
+    assert (seen["budget_left"] >= 0) == info["fits"]
+    assert seen["rolled_back"] == bool(info["receipt"] and info["receipt"]["rolled_back"])
+    return seen, table
+
+
+@pytest.mark.parametrize("compresses", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_observations_are_in_their_space_and_rows_without_a_block_are_zero(longer, family, compresses):
+    settings = settings_of(longer, family, slices=12, skill_tolerance=0.0)
+    settings["config"] = replace(settings["config"], space=SearchSpace(max_blocks=7))
+    env = ExpansionEnv(**settings, init=grown(family).child if compresses else None)
+    context, fits, taken_back = replace(CONTEXT, budget_multiple=0.4 if compresses else 5.0), set(), 0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        observation, info = env.reset(options={"context": context})
+        done = False
+        while not done:
+            seen, _ = check_observation(env, observation, info)
+            taken_back += seen["rolled_back"]
+            fits.add(info["fits"])
+            legal = np.flatnonzero(env.action_masks())
+            action = rng.choice(legal[legal > 1]) if (legal > 1).any() else 0
+            observation, _, done, _, info = env.step(action)
+        check_observation(env, observation, info)
+    assert fits == ({False, True} if compresses else {True})
+    assert taken_back > 0
 
 
 def test_what_was_not_seen_yet_is_the_sentinel_and_what_was_seen_is_not(tiny):
@@ -110,6 +164,7 @@ def test_what_was_not_seen_yet_is_the_sentinel_and_what_was_seen_is_not(tiny):
         "gradient_norm",
         "growth_score",
         "dead_fraction",
+        "importance",
     }
     observation, *_ = env.step(0)
     assert unseen(observation["globals"], GLOBAL_FEATURES) == {"training_loss_change"}
@@ -126,7 +181,54 @@ def test_the_return_is_what_the_last_child_is_worth_less_what_the_first_one_was(
     first, last = steps[0][-1], steps[-1][-1]
     assert sum(step[2] for step in steps) == pytest.approx(last["utility"] - first["utility"])
     assert all(step[-1]["utility"] == pytest.approx(sum(step[-1]["terms"].values())) for step in steps)
-    assert last["flops"] > first["flops"]
+    assert last["flops"] != first["flops"]
+
+
+def test_a_link_and_an_activation_are_seen_at_their_blocks(longer):
+    env = ExpansionEnv(longer)
+    env.reset(options={"context": CONTEXT})
+    for name, target in (
+        ("activation_tanh", Position(1, 0)),
+        ("link", Link(Position(0, 0), Position(1, 0))),
+        ("grow_kernel", Position(0, 0)),
+    ):
+        observation, *_, info = env.step(env.actions.encode(name, target, env.process.state.architecture))
+    _, table = check_observation(env, observation, info)
+    assert table["links_out"][:2].tolist() == [0.25, 0]
+    assert table["links_in"][:2].tolist() == [0, 0.25]
+    assert table["activation_relu"][:2].tolist() == [1, 0]
+    assert table["activation_tanh"][:2].tolist() == [0, 1]
+    assert table["log_kernel"][0] > table["log_kernel"][1]
+    assert table["importance"].max() == 1
+
+
+def test_what_is_taken_back_is_told_in_info_observation_and_line(longer, monkeypatch):
+    env = ExpansionEnv(longer, render_mode="ansi")
+    env.reset(options={"context": CONTEXT})
+    action = env.actions.encode("narrow_inner_x0.5", Position(1, 0), env.process.state.architecture)
+    before = env.step(0)
+    worse = replace(env.process.state.validation, skill=-1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("mse_rl.growth.evaluate", lambda child, split: worse)
+        after = env.step(action)
+    assert after[4]["receipt"]["rolled_back"] is True
+    assert (after[4]["transformation"], after[4]["illegal"]) == ("narrow_inner_x0.5", False)
+    assert all(after[4][key] == before[4][key] for key in ("skill", "flops", "validation_loss"))
+    assert after[4]["training_flops"] > before[4]["training_flops"]
+    assert after[0]["globals"][GLOBAL_FEATURES.index("rolled_back")] == 1
+    assert "taken back" in env.render()
+    assert not env.action_masks()[action]
+    observation, *_, info = env.step(0)
+    assert info["receipt"]["rolled_back"] is False
+    assert observation["globals"][GLOBAL_FEATURES.index("rolled_back")] == 0
+    assert "taken back" not in env.render()
+    assert env.action_masks()[action]
+
+
+def test_only_the_vocabulary_is_ever_legal(longer):
+    words = ("deepen_separable", "unlink", "narrow_stream_x0.5")
+    env = ExpansionEnv(replace(longer, growth=replace(longer.growth, transformations=words)))
+    assert {step[-1]["transformation"] for step in play(env)[1:]} <= {"wait", *words}
 
 
 def test_an_illegal_action_is_a_wait_with_a_penalty(tiny):
@@ -170,9 +272,30 @@ def test_info_is_the_same_in_two_runs_and_is_not_shared_between_steps(longer):
         step[-1]["terms"].clear()
         step[1]["blocks"].fill(9)
     assert json.dumps(first[1][-1]) == kept
-    keys = {"task", "slice", "skill", "flops", "flops_budget", "training_flops", "utility", "terms"}
+    keys = {"task", "slice", "skill", "flops", "flops_budget", "training_flops", "utility", "terms", "fits"}
     assert keys < set(first[0][-1])
-    assert first[-1][-1]["receipt"]["deviation"] < 1e-4
+    for info in (step[-1] for step in first[1:]):
+        receipt = info["receipt"]
+        assert receipt["transformation"] == info["transformation"]
+        assert receipt["deviation"] < 1e-4 or not TRANSFORMATIONS[info["transformation"]].preserving
+
+
+@pytest.mark.parametrize("compresses", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_episode_is_the_same_in_every_family_with_the_cache_and_without(longer, family, compresses):
+    settings = settings_of(longer, family, skill_tolerance=0.0)
+    init = grown(family).child if compresses else None
+    context = replace(CONTEXT, budget_multiple=0.5 if compresses else 4.0)
+    plain, cached = (
+        ExpansionEnv(**settings | {"config": replace(settings["config"], cache_mb=mb)}, init=init)
+        for mb in (0, 16)
+    )
+    for seed in range(2):
+        expected = play(plain, seed, context=context)
+        assert equal(play(cached, seed, context=context), expected)
+        assert equal(play(cached, seed, context=context), expected)
+        assert expected[0][-1]["fits"] != compresses
+    assert cached.cache.hits >= 14
 
 
 @pytest.mark.parametrize("cache_mb", [0, 16])
@@ -223,7 +346,7 @@ def rollout(vec):
     vec.seed(11)
     torch.manual_seed(0)  # a controller may set it; children must not care
     results = [vec.reset()]
-    for step, action in enumerate((0, 3, 2, 0)):
+    for step, action in enumerate((0, 5, 2, 0)):
         torch.rand(step + 1)
         observations, rewards, dones, infos = vec.step(np.full(vec.num_envs, action))
         # SubprocVecEnv leaves rewards in float64
@@ -251,10 +374,11 @@ def test_the_policys_sampler_is_left_alone(tiny):
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_child_that_diverges_terminates_the_episode_and_is_seen(longer, family):
-    growth = replace(longer.growth, family=family)
-    env = ExpansionEnv(replace(longer, growth=growth, optimizer=OptimizerConfig(learning_rate=1e30)))
+    settings = settings_of(longer, family)
+    optimizer = OptimizerConfig("sgd", learning_rate=1e30)
+    env = ExpansionEnv(**settings | {"config": replace(settings["config"], optimizer=optimizer)})
     steps = play(env)
     _, observation, reward, terminated, truncated, info = steps[-1]
     assert (terminated, truncated) == (True, False)

@@ -1,40 +1,33 @@
 import pytest
 import torch
+from children import CHILDREN, born, perturb_, samples, seeded, trained
 from hypothesis import given
 from strategies import architectures
 from torch import nn
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import PADDING, Architecture, Block, Stage
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.networks import build_child
-from mse_rl.networks.mlp import RMSNorm
+from mse_rl.networks import build_child, empty_child
+from mse_rl.networks.norms import RMSNorm
+from mse_rl.runs.child_files import load_child, save_child
 
-CNN = Architecture("cnn", (1, 8, 8), 10, (Stage(4, (Block("conv", 4, 3),)), Stage(8, (Block("conv", 8, 3),))))
-MLP = Architecture("mlp", (5, 2), 3, (Stage(4, (Block("linear", 6),)), Stage(6, (Block("linear", 4),))))
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(architecture, n=16):
-    return torch.randn(n, *architecture.input_shape, generator=seeded(1))
+EACH = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
 
 
 @given(architectures())
 def test_a_new_child_adds_nothing_in_its_blocks_and_gives_finite_logits(architecture):
-    child = build_child(architecture, generator=seeded()).train()
+    child = build_child(architecture, generator=seeded(), dtype=torch.float64).train()
     inputs = {}
     for position, block in child.blocks():
         block.register_forward_hook(lambda _, args, out, p=position: inputs.update({p: (args[0], out)}))
-    logits = child(batch(architecture))
+    logits = child(samples(architecture, 16))
     assert logits.shape == (16, architecture.classes)
     assert logits.isfinite().all()
     assert list(inputs) == [position for position, _ in architecture]
     assert all(torch.equal(before, after) for before, after in inputs.values())
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
+@EACH
 def test_the_generator_alone_decides_the_weights(architecture):
     def weights(seed):
         child = build_child(architecture, generator=seeded(seed))
@@ -49,23 +42,74 @@ def test_the_generator_alone_decides_the_weights(architecture):
     assert not torch.equal(first, weights(1))
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
+@EACH
 def test_every_tensor_has_the_dtype_asked_for(architecture):
     child = build_child(architecture, generator=seeded(), dtype=torch.float64)
     assert {t.dtype for t in child.state_dict().values() if t.is_floating_point()} == {torch.float64}
     assert all(p.requires_grad and p.is_leaf for p in child.parameters())
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
+@EACH
 def test_every_weight_is_reached_by_training(architecture):
-    child = build_child(architecture, generator=seeded()).train()
-    with torch.no_grad():
-        for parameter in child.parameters():  # a block's last map is zero at birth, and hides the rest
-            parameter += 0.1 * torch.randn(parameter.shape, generator=seeded(2))
-    nn.functional.cross_entropy(
-        child(batch(architecture)), torch.arange(16) % architecture.classes
-    ).backward()
+    child, _ = born(architecture)
+    perturb_(child, seed=2)  # a block's last map is zero at birth, and hides the rest
+    x, y = samples(architecture, 32), torch.arange(32) % architecture.classes
+    nn.functional.cross_entropy(child.train()(x), y).backward()
     assert [name for name, p in child.named_parameters() if not p.grad.any()] == []
+
+
+@EACH
+def test_a_child_on_disk_and_back_gives_the_same_outputs_bit_for_bit(architecture, tmp_path):
+    child, _ = trained(architecture)
+    save_child(tmp_path, child, {})
+    again = load_child(tmp_path)
+    assert again.architecture == architecture
+    x = samples(architecture)
+    with torch.no_grad():
+        assert torch.equal(again(x), child.eval()(x))
+
+
+@given(architectures())
+def test_the_json_of_an_architecture_builds_the_same_module(architecture):
+    child, again = empty_child(architecture), empty_child(Architecture.from_json(architecture.to_json()))
+    assert repr(child) == repr(again)
+    shapes, others = ({k: v.shape for k, v in c.state_dict().items()} for c in (child, again))
+    assert shapes == others
+
+
+@EACH
+def test_parts_that_are_there_already_are_used_as_they_are(architecture):
+    child, _ = trained(architecture)
+    generator = seeded(3)
+    parts = {"stem": child.stem, "stages.0.0": child.stages[0][0]}
+    other = build_child(architecture, generator=generator, dtype=torch.float64, reuse=parts)
+    assert other.stem is child.stem
+    assert other.stages[0][0] is child.stages[0][0]
+    assert other.head is not child.head
+
+
+@pytest.mark.parametrize("family", ["rnn", "transformer"])
+def test_what_stands_behind_the_last_token_does_not_change_a_text_of_an_rnn(family):
+    """In a transformer positions without tokens have zero keys and values: they take weight, no more."""
+    architecture = Architecture(family, (6,), 3, CHILDREN[family].stages, vocabulary=9)
+    child, _ = trained(architecture)
+    short = torch.tensor([[3, 4, 5, PADDING, PADDING, PADDING]])
+    with torch.no_grad():
+        whole = child.eval()(short)
+        if family == "rnn":
+            cut = empty_child(Architecture(family, (3,), 3, architecture.stages, vocabulary=9))
+            cut.load_state_dict(child.state_dict(), assign=True)
+            assert torch.allclose(cut.eval()(short[:, :3]), whole, atol=1e-12)
+        (embedding,) = (p for name, p in child.stem.named_parameters() if p.shape[1] == 9)
+        embedding[:, PADDING] += 1
+        assert torch.equal(child(short), whole)  # the vector of padding is never seen
+
+
+def test_a_text_without_a_token_gives_finite_logits():
+    for family in ("rnn", "transformer"):
+        architecture = Architecture(family, (6,), 3, CHILDREN[family].stages, vocabulary=9)
+        child, _ = trained(architecture)
+        assert child(torch.full((2, 6), PADDING)).isfinite().all()
 
 
 def test_rms_norm_is_what_torch_computes():
@@ -80,10 +124,10 @@ def test_rms_norm_is_what_torch_computes():
 @pytest.mark.parametrize(
     "stranger",
     [
-        Architecture("rnn", (5, 2), 3, MLP.stages),
-        Architecture("mlp", (5, 2), 3, CNN.stages),
+        Architecture("gnn", (5, 2), 3, CHILDREN["mlp"].stages),
+        Architecture("mlp", (5, 2), 3, CHILDREN["cnn"].stages),
         Architecture("mlp", (5, 2), 3, (Stage(4, (Block("linear", 4, activation="gelu2"),)),)),
-        Architecture("cnn", (5,), 3, CNN.stages),
+        Architecture("cnn", (5,), 3, CHILDREN["cnn"].stages),
     ],
     ids=["family", "kind", "activation", "input"],
 )

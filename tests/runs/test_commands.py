@@ -15,6 +15,7 @@ import mse_rl
 from mse_rl.cli import main
 
 TINY_GROWTH = ["--slices", "2", "--slice-steps", "2"]
+BLOCK = {"inner": 4, "kernel": 3, "activation": "relu", "head_width": 1, "fading": None}
 TINY_RUN = [*TINY_GROWTH, "--episodes", "8", "--groups", "2", "--rollouts", "4", "--held-out", "2"]
 
 
@@ -83,7 +84,14 @@ def test_tensorboard_has_every_episode_and_the_closing_entries(run: Path) -> Non
     assert [event.step for event in events.Scalars("episode/return")] == list(range(1, 9))
     tags = set(events.Tags()["scalars"])
     assert tags >= {"episode/validation_skill", "episode/flops", "episode/training_flops", "episode/length"}
-    assert tags >= {"reward/skill", "reward/flops", "chosen/wait", "legal/deepen", "train/entropy_loss"}
+    assert tags >= {
+        "reward/skill",
+        "reward/flops",
+        "chosen/wait",
+        "legal/deepen_conv",
+        "legal/link",
+        "train/entropy_loss",
+    }
     assert "growth/best_episode" in events.Tags()["images"]
     assert {"config/text_summary", "comparison/text_summary"} <= set(events.Tags()["tensors"])
 
@@ -138,7 +146,7 @@ def test_each_decision_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_two_tasks_share_a_run(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(300, 6, 6)), np.arange(300) % 3
+    x, y = rng.integers(256, size=(300, 6, 6), dtype=np.uint8), np.arange(300) % 3
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     task = f"npz:{tmp_path / 'd.npz'}"
     wide = [*TINY_GROWTH, "--groups", "6", "--rollouts", "2", "--episodes", "12", "--held-out", "2"]
@@ -172,6 +180,12 @@ def test_two_tasks_share_a_run(tmp_path: Path) -> None:
         (["apply", "wait", "--task", "digits", "--flops-budget", "10"], "raise --flops-budget"),
         (["apply", "wait", "--task", "digits", "--init", "nowhere"], "no architecture.json"),
         (["apply", "wait", "--task", "npz:nowhere.npz"], "nowhere.npz"),
+        (["apply", "wait", "--task", "wine"], "use --family mlp"),
+        (
+            ["apply", "wait", "--task", "digits", "--transformations", "deepn_conv"],
+            "did you mean 'deepen_conv'",
+        ),
+        (["apply", "wait", "--task", "digits", "--skill-tolerance", "2"], "skill-tolerance must lie between"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(
@@ -221,27 +235,27 @@ def test_policy_weights_of_another_shape_are_refused(
     ("field", "value", "said"),
     [
         ("family", "cn", "did you mean 'cnn'"),
-        ("input_shape", [8], "reads images"),
+        ("input_shape", [8], "use --family mlp"),
         ("input_shape", [], "input shape"),
         ("classes", "ten", "whole number"),
         (
             "stages",
-            [{"width": 10**9, "blocks": [{"kind": "conv", "inner": 4, "kernel": 3, "activation": "relu"}]}],
+            [{"width": 10**9, "blocks": [{"kind": "conv", **BLOCK}]}],
             "fit",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "con", "inner": 4, "kernel": 3, "activation": "relu"}]}],
+            [{"width": 4, "blocks": [{"kind": "con", **BLOCK}]}],
             "'conv'",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "conv", "inner": 4, "kernel": 3, "activation": "rel"}]}],
+            [{"width": 4, "blocks": [{"kind": "conv", **BLOCK, "activation": "rel"}]}],
             "'relu'",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "conv", "inner": 4, "kernel": 2, "activation": "relu"}]}],
+            [{"width": 4, "blocks": [{"kind": "conv", **BLOCK, "kernel": 2}]}],
             "odd",
         ),
     ],

@@ -9,10 +9,10 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.data import Split
 from mse_rl.networks import build_child
-from mse_rl.training import Measurement, block_statistics, evaluate
+from mse_rl.training import Measurement, evaluate
 
 
 class Echo(nn.Module):
@@ -72,24 +72,3 @@ def test_evaluation_is_in_eval_mode_and_leaves_the_child_alone():
     assert all(torch.equal(tensor, before[name]) for name, tensor in child.state_dict().items())
     alone = np.mean([evaluate(child, Split(x[i : i + 1], y[i : i + 1])).loss for i in range(20)])
     assert whole.loss == pytest.approx(alone, rel=1e-5)  # no batch statistics
-
-
-def test_block_statistics_by_hand():
-    architecture = Architecture("mlp", (3,), 2, (Stage(4, (Block("linear", 4), Block("linear", 5))),))
-    child = build_child(architecture, generator=torch.Generator().manual_seed(0))
-    block = child.block(Position(0, 1))
-    with torch.no_grad():
-        block.linear1.bias[:2] = -1e6  # two of five units never fire
-        block.linear1.bias[2:] = 1e6
-    for parameter in child.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    block.linear2.bias.grad.fill_(3.0)
-    block.norm.weight.grad.fill_(4.0)
-    statistics = block_statistics(child, torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))
-    assert set(statistics) == {Position(0, 0), Position(0, 1)}
-    found = statistics[0, 1]
-    assert found.dead_fraction == pytest.approx(0.4)
-    assert found.gradient_norm == pytest.approx(10.0)  # sqrt(4·9 + 4·16)
-    weights = torch.cat([p.detach().flatten() for p in block.parameters()]).norm().item()
-    assert found.growth_score == pytest.approx(10.0 / weights, rel=1e-5)
-    assert statistics[0, 0].gradient_norm == statistics[0, 0].growth_score == 0

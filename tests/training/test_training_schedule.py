@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mse_rl.config import OptimizerConfig
+from mse_rl.families import FAMILIES, Inputs
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, TrajectoryCache, learning_rate, make_optimizer
@@ -73,9 +74,9 @@ def test_the_learning_rate_of_half_the_schedule_by_hand():
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-@pytest.mark.parametrize("family", ["cnn", "mlp"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_weights_decay_and_vectors_do_not(name, family):
-    first = starting_architecture(family, (1, 8, 8), 3, SearchSpace())
+    first = starting_architecture(family, Inputs((1, 8, 8), 0, 3), SearchSpace())
     child = build_child(first, generator=generator("cpu", 0))
     optimizer = make_optimizer(child, OptimizerConfig(name, learning_rate=0.5, weight_decay=0.1))
     before = {n: p.detach().clone() for n, p in child.named_parameters()}

@@ -2,90 +2,240 @@
 
 import inspect
 import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
-from children import CNN, GROWING, MLP, SPACE, born, perturb_, transform
+from children import CHILDREN, SPACE, born, choices, trained, transform
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import architectures
+from strategies import FAMILY_NAMES, architectures, cnns
 
 from mse_rl import transformations
-from mse_rl.architecture import Position
+from mse_rl.architecture import Link, Position
 from mse_rl.cost import cost
+from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.transformations import TRANSFORMATIONS
 
 NAMES = st.sampled_from(list(TRANSFORMATIONS))
+SHAPES = {"child": type(None), "block": Position, "pair": Link}
+SHRINKING = ("narrow", "remove", "unlink")
+START = Position(0, 0)
+
+
+def aims(draw, architecture):
+    """Draw a transformation and one of its targets."""
+    name = draw(
+        st.sampled_from([n for n, known in TRANSFORMATIONS.items() if [*known.targets(architecture)]])
+    )
+    return TRANSFORMATIONS[name], draw(st.sampled_from([*TRANSFORMATIONS[name].targets(architecture)]))
 
 
 @given(architectures(), NAMES)
-def test_targets_exist_and_edits_leave_the_architecture_alone(architecture, name):
+def test_targets_exist_and_match_the_scope_and_edits_leave_the_architecture_alone(architecture, name):
     transformation = TRANSFORMATIONS[name]
     before = architecture.to_json()
     targets = list(transformation.targets(architecture))
-    assert len(set(targets)) == len(targets) > 0
+    assert len(set(targets)) == len(targets)
     for target in targets:
-        assert (target is None) == (transformation.scope == "child")
-        assert target is None or target in dict(architecture)
+        assert type(target) is SHAPES[transformation.scope]
+        ends = [] if target is None else [target] if transformation.scope == "block" else target
+        assert all(architecture.has(end) for end in ends)
         once, twice = (transformation.edit(architecture, target, SPACE) for _ in range(2))
         assert once == twice
-        assert (once == architecture) == (name in ("wait", "stop"))
-        assert cost(once).flops >= cost(architecture).flops
+        if name in ("wait", "stop"):
+            assert once == architecture
+        elif name.startswith(SHRINKING):
+            assert cost(once).parameters <= cost(architecture).parameters
+        else:
+            assert once != architecture
+            assert cost(once).parameters >= cost(architecture).parameters
     assert architecture.to_json() == before
 
 
-@given(architectures(), NAMES, st.data())
-def test_origins_name_every_block_of_the_new_child_and_every_old_one_once(architecture, name, data):
-    transformation = TRANSFORMATIONS[name]
-    target = data.draw(st.sampled_from(list(transformation.targets(architecture))))
+@given(st.data(), architectures())
+def test_origins_name_every_block_of_the_new_child_and_every_kept_one_once_in_order(data, architecture):
+    transformation, target = aims(data.draw, architecture)
     after = transformation.edit(architecture, target, SPACE)
     origins = transformation.origins(architecture, target)
     assert set(origins) == {position for position, _ in after}
-    old = [origin for origin in origins.values() if origin is not None]
-    assert sorted(old) == [position for position, _ in architecture]
-    assert sorted(old) == [origins[new] for new in sorted(origins) if origins[new]]  # their order stays
+    kept = [origins[new] for new in sorted(origins) if origins[new] is not None]
+    gone = target if transformation.name == "remove_block" else None
+    assert kept == [position for position, _ in architecture if position != gone]
+    assert sum(origin is None for origin in origins.values()) == transformation.name.startswith("deepen")
     for new, origin in origins.items():
         if origin is not None and origin != target:
             assert after.block(new) == architecture.block(origin)
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
+@given(st.data(), architectures())
+def test_links_follow_the_blocks_that_they_join(data, architecture):
+    transformation, target = aims(data.draw, architecture)
+    after = transformation.edit(architecture, target, SPACE)
+    origins = transformation.origins(architecture, target)
+    was = {Link(*(origins[end] for end in link)) for link in after.links}
+    if transformation.name == "link":
+        assert was == {*architecture.links, target}
+    elif transformation.name == "unlink":
+        assert was == {*architecture.links} - {target}
+    elif transformation.name == "remove_block":
+        assert was == {link for link in architecture.links if target not in link}
+    else:
+        assert was == {*architecture.links}
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_every_family_deepens_by_its_own_kinds_at_every_block(family):
+    architecture = CHILDREN[family]
+    everywhere = [position for position, _ in architecture]
+    for kind in KINDS:
+        targets = list(TRANSFORMATIONS[f"deepen_{kind}"].targets(architecture))
+        assert targets == (everywhere if kind in FAMILIES[family].kinds else [])
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 @pytest.mark.parametrize("target", [Position(0, 0), Position(0, 1), Position(1, 0)], ids=str)
-def test_deepen_moves_the_blocks_behind_with_their_weights(architecture, target):
+def test_deepen_moves_the_blocks_behind_with_their_weights_and_links(family, target):
+    architecture = CHILDREN[family]
+    for kind in FAMILIES[family].kinds:
+        child, optimizer = trained(architecture)
+        blocks = {
+            position: [tensor.clone() for tensor in block.state_dict().values()]
+            for position, block in child.blocks()
+        }
+        links = [link.weight.clone() for link in child.links]
+        child, _ = transform(f"deepen_{kind}", target, child, optimizer)
+
+        def moved(position):
+            behind = position.stage == target.stage and position.block > target.block
+            return position._replace(block=position.block + behind)
+
+        new = Position(target.stage, target.block + 1)
+        assert child.architecture.block(new).kind == kind
+        assert not any(parameter.any() for parameter in child.block(new).last.parameters())
+        for position, tensors in blocks.items():
+            now = child.block(moved(position)).state_dict().values()
+            assert all(torch.equal(a, b) for a, b in zip(now, tensors, strict=True))
+        assert child.architecture.links == tuple(
+            Link(moved(source), moved(end)) for source, end in architecture.links
+        )
+        assert all(torch.equal(a.weight, b) for a, b in zip(child.links, links, strict=True))
+
+
+@given(cnns())
+def test_a_new_block_takes_kernel_and_activation_of_the_one_ahead(architecture):
+    for position, block in architecture:
+        after = TRANSFORMATIONS["deepen_separable"].edit(architecture, position, SPACE)
+        new = after.block(position._replace(block=position.block + 1))
+        assert (new.kind, new.kernel, new.activation) == ("separable", block.kernel, block.activation)
+        assert new.fading is None
+
+
+def test_a_new_block_of_attention_has_whole_heads_at_least_one():
+    for width, units in ((4, 4), (6, 4), (2, 4), (9, 8)):
+        architecture = CHILDREN["transformer"].with_stage(0, width=width)
+        after = TRANSFORMATIONS["deepen_attention"].edit(architecture, Position(0, 1), SPACE)
+        new = after.block(Position(0, 2))
+        assert (new.inner, new.head_width, new.activation) == (units, SPACE.head_width, "none")
+        beside = TRANSFORMATIONS["deepen_linear"].edit(architecture, START, SPACE).block(Position(0, 1))
+        assert (beside.inner, beside.activation) == (width, "gelu")  # attention has none to hand on
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("factor", [1.25, 1.5, 2, 4])
+def test_widenings_widen_by_what_they_say_in_whole_quanta(family, factor):
+    architecture = CHILDREN[family].with_stage(0, width=8).with_block(START, inner=8)
+    inner = TRANSFORMATIONS[f"widen_inner_x{factor:g}"].edit(architecture, START, SPACE)
+    assert inner == architecture.with_block(START, inner=int(8 * factor))
+    widen_stream = TRANSFORMATIONS[f"widen_stream_x{factor:g}"]
+    stream = widen_stream.edit(architecture, START, SPACE)
+    assert stream == architecture.with_stage(0, width=int(8 * factor))
+    assert list(widen_stream.targets(architecture)) == [Position(0, 0), Position(1, 0)]
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+@pytest.mark.parametrize("factor", [0.75, 0.5])
+def test_narrowings_narrow_by_what_they_say_in_whole_quanta(family, factor):
+    architecture = CHILDREN[family].with_stage(0, width=8).with_block(START, inner=8)
+    inner = TRANSFORMATIONS[f"narrow_inner_x{factor:g}"].edit(architecture, START, SPACE)
+    assert inner == architecture.with_block(START, inner=int(8 * factor))
+    stream = TRANSFORMATIONS[f"narrow_stream_x{factor:g}"].edit(architecture, START, SPACE)
+    assert stream == architecture.with_stage(0, width=int(8 * factor))
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("widen_inner_x1.25", 5),
+        ("widen_inner_x1.5", 6),
+        ("widen_inner_x2", 8),
+        ("widen_inner_x4", 16),
+        ("narrow_inner_x0.75", 3),
+        ("narrow_inner_x0.5", 2),
+    ],
+)
+def test_attention_has_more_or_fewer_heads_of_the_same_width(name, heads):
+    wide = CHILDREN["transformer"].with_block(START, inner=4 * 6, head_width=6)
+    block = TRANSFORMATIONS[name].edit(wide, START, SPACE).block(START)
+    assert (block.inner, block.head_width) == (heads * 6, 6)
+
+
+@given(architectures(), st.sampled_from([n for n in TRANSFORMATIONS if n.startswith("narrow")]))
+def test_what_is_as_narrow_as_it_gets_stays_as_it_is(architecture, name):
+    transformation = TRANSFORMATIONS[name]
+    for target in transformation.targets(architecture):
+        narrower = architecture
+        for _ in range(12):
+            narrower = transformation.edit(narrower, target, SPACE)
+        assert transformation.edit(narrower, target, SPACE) == narrower
+
+
+def test_a_narrowing_with_nothing_to_do_hands_back_the_very_child():
+    architecture = CHILDREN["mlp"].with_block(START, inner=2)
     child, optimizer = born(architecture)
-    perturb_(child, seed=4)
-    blocks = {
-        position: [tensor.clone() for tensor in block.state_dict().values()]
-        for position, block in child.blocks()
-    }
-    child, _ = transform("deepen", target, child, optimizer)
-    stage = architecture.stages[target.stage]
-    new = Position(target.stage, target.block + 1)
-    assert len(child.architecture.stages[target.stage].blocks) == len(stage.blocks) + 1
-    assert child.architecture.block(new).inner == stage.width
-    assert child.architecture.block(new).kernel == architecture.block(target).kernel
-    for position, tensors in blocks.items():
-        moved = position.stage == target.stage and position.block > target.block
-        now = child.block(position._replace(block=position.block + moved)).state_dict().values()
-        assert all(torch.equal(a, b) for a, b in zip(now, tensors, strict=True))
-    born_zero = child.block(new).conv2 if architecture is CNN else child.block(new).linear2
-    assert not any(parameter.any() for parameter in born_zero.parameters())
+    same, receipt = transform("narrow_inner_x0.5", START, child, optimizer)
+    assert same is child
+    assert (receipt.deviation, receipt.parameters_before) == (0, receipt.parameters_after)
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
-@pytest.mark.parametrize(("name", "factor"), [("x1.5", 1.5), ("x2", 2)])
-def test_widenings_widen_what_they_say(architecture, name, factor):
-    inner = TRANSFORMATIONS[f"widen_inner_{name}"].edit(architecture, Position(0, 0), SPACE)
-    assert inner == architecture.with_block(Position(0, 0), inner=int(4 * factor))
-    stream = TRANSFORMATIONS[f"widen_stream_{name}"].edit(architecture, Position(0, 0), SPACE)
-    assert stream == architecture.with_stage(0, width=int(4 * factor))
-    targets = TRANSFORMATIONS[f"widen_stream_{name}"].targets(architecture)
-    assert list(targets) == [Position(0, 0), Position(1, 0)]
+def test_kernels_grow_by_two_where_there_are_any():
+    transformation = TRANSFORMATIONS["grow_kernel"]
+    cnn = CHILDREN["cnn"]
+    assert list(transformation.targets(cnn)) == [position for position, _ in cnn]
+    for position, block in cnn:
+        grown = transformation.edit(cnn, position, SPACE)
+        assert grown == cnn.with_block(position, kernel=block.kernel + 2)
+    for family in ("mlp", "rnn", "transformer"):
+        assert not list(transformation.targets(CHILDREN[family]))
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_change_where_there_is_another_one_that_does_not_fade(name):
+    transformation = TRANSFORMATIONS[f"activation_{name}"]
+    for architecture in CHILDREN.values():
+        targets = list(transformation.targets(architecture))
+        assert targets == [p for p, block in architecture if block.activation not in (name, "none")]
+        for target in targets:
+            after = transformation.edit(architecture, target, SPACE)
+            old = architecture.block(target)
+            assert after.block(target) == replace(old, activation=name, fading=old.activation)
+            for other in ACTIVATIONS:
+                assert target not in list(TRANSFORMATIONS[f"activation_{other}"].targets(after))
+
+
+def test_the_last_block_of_a_stage_is_not_removed():
+    architecture = CHILDREN["mlp"]
+    transformation = TRANSFORMATIONS["remove_block"]
+    assert list(transformation.targets(architecture)) == [position for position, _ in architecture]
+    alone = transformation.edit(architecture, Position(1, 0), SPACE)
+    assert list(transformation.targets(alone)) == [Position(0, 0), Position(0, 1)]
+    assert alone.block(Position(1, 0)) == architecture.block(Position(1, 1))
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_the_receipt_tells_the_cost_before_and_after(name, architecture):
+def test_the_receipt_tells_the_cost_before_and_after(name, family):
+    architecture = CHILDREN[family]
     for target in TRANSFORMATIONS[name].targets(architecture):
         child, optimizer = born(architecture)
         child, receipt = transform(name, target, child, optimizer)
@@ -95,32 +245,48 @@ def test_the_receipt_tells_the_cost_before_and_after(name, architecture):
         assert (receipt.flops_before, receipt.flops_after) == (before.flops, after.flops)
         assert (receipt.parameters_before, receipt.parameters_after) == (before.parameters, after.parameters)
         assert receipt.parameters_after == sum(p.numel() for p in child.parameters())
-        assert (receipt.flops_after > receipt.flops_before) == (name in GROWING)
-        json.dumps(vars(receipt))
+        assert json.loads(json.dumps(asdict(receipt)))["transformation"] == name
 
 
 @pytest.mark.parametrize("name", ["wait", "stop"])
 def test_the_inert_ones_hand_back_the_very_child(name):
-    child, optimizer = born(CNN)
+    child, optimizer = born(CHILDREN["cnn"])
     same, receipt = transform(name, None, child, optimizer)
     assert same is child
     assert receipt.deviation == 0
 
 
-def test_new_weights_are_drawn_by_the_generator_alone():
-    def weights(seed):
-        child, optimizer = born(MLP)
-        child, _ = transform("widen_inner_x2", Position(0, 0), child, optimizer, seed=seed)
-        return child.block(Position(0, 0)).linear1.weight
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_new_weights_are_drawn_by_the_generator_alone(family):
+    names = [name for name in TRANSFORMATIONS if name.startswith(("deepen", "widen_inner_x2", "link"))]
 
-    torch.rand(3)  # where no seed would put it
-    before = torch.get_rng_state()
-    first = weights(0)
-    assert torch.equal(before, torch.get_rng_state())
-    torch.rand(3)
-    assert torch.equal(first, weights(0))
-    assert not torch.equal(first[4:], weights(1)[4:])
-    assert torch.equal(first[:4], weights(1)[:4])
+    def weights(name, target, seed):
+        child, optimizer = born(CHILDREN[family])
+        return transform(name, target, child, optimizer, seed=seed)[0].state_dict()
+
+    for name, target in choices(CHILDREN[family], names):
+        torch.rand(3)  # where no seed would put it
+        before = torch.get_rng_state()
+        first = weights(name, target, 0)
+        assert torch.equal(before, torch.get_rng_state())
+        torch.rand(3)
+        again, other = weights(name, target, 0), weights(name, target, 1)
+        assert all(torch.equal(tensor, again[key]) for key, tensor in first.items())
+        drawn = {key for key, tensor in first.items() if not torch.equal(tensor, other[key])}
+        assert bool(drawn) == (name != "link")  # which is zero
+
+
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_other_seeds_change_new_units_alone(family):
+    def intake(seed):
+        child, optimizer = born(CHILDREN[family])
+        child, _ = transform("widen_inner_x2", START, child, optimizer, seed=seed)
+        weight, gate = child.block(START).intake
+        return weight.chunk(max(1, len(weight) // 8))[gate].detach()  # (8, in, ...)
+
+    first, other = intake(0), intake(1)
+    assert torch.equal(first[:4], other[:4])
+    assert (first[4:] != other[4:]).flatten(1).all(1).all()
 
 
 def test_the_registry_holds_every_transformation_once_under_its_own_name():
@@ -141,7 +307,9 @@ def test_the_registry_holds_every_transformation_once_under_its_own_name():
 
 
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_every_transformation_is_documented(name):
-    kind = type(TRANSFORMATIONS[name])
-    assert kind.__doc__
-    assert inspect.getmodule(kind).__doc__
+def test_every_transformation_is_documented_and_says_what_it_takes_away(name):
+    transformation = TRANSFORMATIONS[name]
+    assert type(transformation).__doc__
+    assert inspect.getmodule(type(transformation)).__doc__
+    assert transformation.preserving == (not name.startswith(SHRINKING))
+    assert transformation.adds_units == name.startswith("widen_inner")

@@ -1,58 +1,163 @@
-"""After surgery the optimizer trains the new child as if the old parts had never been touched."""
+"""After surgery the optimizer trains the new child as if the old parts had never been touched.
 
-from copy import deepcopy
+Where every entry stood before is worked out here once more, by hand: gate by gate, head by head.
+"""
+
+from functools import cache
 
 import pytest
 import torch
-from children import CNN, GROWING, MLP, born, perturb_, samples, seeded, train_, transform
+from children import CHILDREN, born, choices, labels, perturb_, samples, seeded, train_, transform
 from torch.nn import functional as F
 
-from mse_rl.transformations import TRANSFORMATIONS
+from mse_rl.architecture import PADDING, Link, Position
+from mse_rl.config import OptimizerConfig
+from mse_rl.training import capture, restore
+from mse_rl.transformations import TRANSFORMATIONS, BlockStatistics, ChildStatistics, Reading
 
-OPTIMIZERS = ["sgd", "adamw"]
+OPTIMIZERS = pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 FIRST_MOMENTS = {"momentum_buffer", "exp_avg"}
+GATES = {"gru": 3, "lstm": 4, "attention": 3}
+"""Of the rows of ``first``; a row of attention is of queries, keys or values."""
+OTHER_SIZES = ("x1.25", "x1.5", "x4", "x0.75", "gelu", "silu", "tanh")
+"""What differs from another transformation by a number or a function alone."""
 
 
-def cases():
-    """Yield every (transformation, target, architecture) that changes a child."""
-    for label, architecture in (("cnn", CNN), ("mlp", MLP)):
-        for name in GROWING:
-            for target in TRANSFORMATIONS[name].targets(architecture):
-                yield pytest.param(
-                    name, target, architecture, id=f"{label}-{name}-{target.stage}.{target.block}"
-                )
+def cases(names):
+    """Return the mark for every family and every one of the transformations that it has."""
+    pairs = [(family, name) for family in CHILDREN for name in names if choices(CHILDREN[family], [name])]
+    return pytest.mark.parametrize(("family", "name"), pairs)
 
 
-CASES = list(cases())
+ALL = cases(TRANSFORMATIONS)
+ONE_OF_EACH = cases([name for name in TRANSFORMATIONS if not name.endswith(OTHER_SIZES)])
+GROWING = cases(
+    [
+        name
+        for name in TRANSFORMATIONS
+        if name.startswith(("deepen", "widen", "link", "grow")) and not name.endswith(OTHER_SIZES)
+    ]
+)
 
 
-def ancestors(name, target, before):
-    """Return, for every block's prefix in the new child, its prefix in the old one, or None."""
-    origins = TRANSFORMATIONS[name].origins(before, target)
-    return {
+def importance(unit):
+    """Return an importance that is in no order, and another for every unit or head."""
+    return (5 * unit + 3) % 7 + 0.5
+
+
+def reading(units, head=1):
+    return Reading(tuple(importance(unit // head) for unit in range(units)), (0.0,) * units)
+
+
+def told(architecture):
+    """Return statistics that tell which units go."""
+    blocks = {
+        at: BlockStatistics(
+            gradient_norm=1.0,
+            growth_score=1.0,
+            dead_fraction=0.0,
+            importance=1.0,
+            stream=reading(architecture.stages[at.stage].width),
+            units=reading(block.inner, block.head_width),
+            update=(0.0,) * architecture.stages[at.stage].width,
+        )
+        for at, block in architecture
+    }
+    exits = {number: reading(stage.width) for number, stage in enumerate(architecture.stages)}
+    return ChildStatistics(blocks, exits)
+
+
+def kept_units(before, after, head=1):
+    """Return for each unit after an edit its index before, -1 if it is new."""
+    if after >= before:
+        return [*range(before)] + [-1] * (after - before)
+    heads = sorted(range(before // head), key=lambda unit: -importance(unit))[: after // head]
+    return [unit * head + inside for unit in sorted(heads) for inside in range(head)]
+
+
+def ancestors(child, twin, name, target):
+    """Return, for the prefix of every block and link of the new child, its prefix in the old one, or None."""
+    origins = TRANSFORMATIONS[name].origins(twin.architecture, target)
+    prefixes = {
         f"stages.{new.stage}.{new.block}.": old and f"stages.{old.stage}.{old.block}."
         for new, old in origins.items()
     }
+    for index, (source, end) in enumerate(child.architecture.links):
+        was = Link(origins[source], origins[end])
+        known = was in twin.architecture.links
+        prefixes[f"links.{index}."] = f"links.{twin.architecture.links.index(was)}." if known else None
+    return prefixes
 
 
-def pairs(child, twin, prefixes):
-    """Yield (name, parameter of child, its parameter in twin or None)."""
-    old = dict(twin.named_parameters())
-    for name, parameter in child.named_parameters():
-        prefix = ".".join(name.split(".")[:3]) + "."
-        if prefix in prefixes:
-            before = prefixes[prefix]
-            yield name, parameter, old[before + name.removeprefix(prefix)] if before else None
-        else:
-            yield name, parameter, old[name]
+def entries(name, dimension, old, new, block):
+    """Return for each index along a dimension of a parameter its index before, -1 if it is new."""
+    before, after = old.shape[dimension], new.shape[dimension]
+    if before == after:
+        return [*range(before)]
+    if dimension >= 2:  # the sides of a kernel
+        return [-1, *range(before), -1]
+    gates = GATES.get(block.kind, 1) if block and dimension == 0 and ".first." in name else 1
+    inside = block is not None and (".first." in name, dimension) in ((True, 0), (False, 1))
+    inside |= "weight_hh" in name
+    head = block.head_width if inside else 1
+    units = kept_units(before // gates, after // gates, head)
+    return [unit if unit < 0 else gate * (before // gates) + unit for gate in range(gates) for unit in units]
 
 
-def grown(tensor, old):
-    """Return which entries of ``tensor`` are new."""
-    new = torch.ones(tensor.shape, dtype=torch.bool)
-    if old is not None:
-        new[tuple(map(slice, old.shape))] = False
-    return new
+def inherited(moved):
+    """Yield (parameter, its ancestor or None, index of each entry in the flat ancestor, -1 if new)."""
+    child, _, twin, _, name, target = moved
+    prefixes = ancestors(child, twin, name, target)
+    old_parameters = dict(twin.named_parameters())
+    for full, parameter in child.named_parameters():
+        prefix = next((known for known in prefixes if full.startswith(known)), "")
+        before = prefixes.get(prefix, "")
+        old = None if before is None else old_parameters[before + full.removeprefix(prefix)]
+        if old is None:
+            yield full, parameter, None, torch.full(parameter.shape, -1)
+            continue
+        _, stage, at, *_ = full.split(".") if full.startswith("stages.") else ("", -1, -1)
+        block = child.architecture.block(Position(int(stage), int(at))) if int(stage) >= 0 else None
+        flat = torch.arange(old.numel()).view(old.shape)
+        new = torch.zeros(parameter.shape, dtype=torch.bool)
+        for dimension in range(old.dim()):
+            index = torch.tensor(entries(full, dimension, old, parameter, block))
+            flat = flat.index_select(dimension, index.clamp(min=0))
+            new |= (index < 0).view([-1 if d == dimension else 1 for d in range(new.dim())])
+        yield full, parameter, old, torch.where(new, -1, flat)
+
+
+@cache
+def prepared(family, optimizer):
+    child, trainer = born(CHILDREN[family], optimizer)
+    perturb_(child, seed=4)
+    train_(child, trainer, steps=3)
+    return capture(child, trainer)
+
+
+def copied(family, optimizer):
+    """Return a trained child and its optimizer."""
+    return restore(prepared(family, optimizer), OptimizerConfig(optimizer, weight_decay=0.01), "cpu")
+
+
+@cache
+def untouched(family, optimizer):
+    return copied(family, optimizer)
+
+
+def transform_each(family, name, optimizer):
+    """Yield, for every target, a trained child and its optimizer after a transformation, and before."""
+    statistics = told(CHILDREN[family])
+    for _, target in choices(CHILDREN[family], [name]):
+        child, trainer = copied(family, optimizer)
+        child, _ = transform(name, target, child, trainer, statistics=statistics)
+        yield child, trainer, *untouched(family, optimizer), name, target
+
+
+@cache
+def transformed(family, name, optimizer):
+    """Return the same, to be looked at only."""
+    return list(transform_each(family, name, optimizer))
 
 
 def memory_order(tensor):
@@ -60,107 +165,119 @@ def memory_order(tensor):
     return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 
-def transformed(name, target, architecture, optimizer):
-    """Return a trained child and its optimizer, both before and after a transformation."""
-    child, trainer = born(architecture, optimizer)
-    perturb_(child, seed=4)
-    train_(child, trainer, steps=3)
-    twin, twin_trainer = deepcopy((child, trainer))
-    child, _ = transform(name, target, child, trainer)
-    return child, trainer, twin, twin_trainer
+@OPTIMIZERS
+@ALL
+def test_every_parameter_is_in_exactly_one_group_the_one_of_its_kind(family, name, optimizer):
+    for child, trainer, *_ in transformed(family, name, optimizer):
+        held = [id(p) for group in trainer.param_groups for p in group["params"]]
+        assert sorted(held) == sorted(map(id, child.parameters()))
+        for group in trainer.param_groups:
+            assert {p.dim() > 1 for p in group["params"]} == {group["decays"]}
+            assert (group["weight_decay"] > 0) == group["decays"]
+        assert {id(p) for p in trainer.state} <= set(held)  # nothing is kept alive for parameters gone
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("name", "target", "architecture"), CASES)
-def test_the_next_step_of_what_was_there_is_what_it_would_have_been(name, target, architecture, optimizer):
-    child, trainer, twin, twin_trainer = transformed(name, target, architecture, optimizer)
-    matched = list(pairs(child, twin, ancestors(name, target, architecture)))
-    assert {id(old) for _, _, old in matched if old is not None} == set(map(id, twin.parameters()))
-    starts = []
-    for number, (_, parameter, old) in enumerate(matched):
-        parameter.grad = torch.empty_like(parameter).normal_(generator=seeded(number))
-        if old is not None:
-            region = tuple(map(slice, old.shape))
-            old.grad = torch.empty_like(old).copy_(parameter.grad[region])
-            starts.append((parameter, old, region, parameter.detach()[region].clone(), old.detach().clone()))
-    trainer.step()
-    twin_trainer.step()
-    for parameter, old, region, start, old_start in starts:
-        decay = 1 - trainer.param_groups[0]["lr"] * 0.01 if optimizer == "adamw" and old.dim() > 1 else 1.0
-        moved = parameter.detach()[region] - decay * start
-        expected = old.detach() - decay * old_start
-        torch.testing.assert_close(moved, expected, rtol=1e-9, atol=1e-12)
-        assert expected.any()
+@OPTIMIZERS
+@ALL
+def test_kept_entries_keep_their_moments_and_new_ones_have_none_or_the_mean(family, name, optimizer):
+    for moved in transformed(family, name, optimizer):
+        _, trainer, _, old_trainer, *_ = moved
+        for full, parameter, old, origin in inherited(moved):
+            if old is None:
+                assert parameter not in trainer.state, full
+                continue
+            state, before = trainer.state[parameter], old_trainer.state[old]
+            assert state.keys() == before.keys()
+            for key in state.keys() & (FIRST_MOMENTS | {"exp_avg_sq"}):
+                mean = before[key].mean().item()
+                values = before[key].reshape(-1)[origin.clamp(min=0)]
+                expected = torch.where(origin < 0, 0.0 if key in FIRST_MOMENTS else mean, values)
+                assert torch.equal(state[key], expected), (full, key)
+                # AdamW's fused kernel reads a moment in the order of memory, not of its strides
+                assert memory_order(state[key]) == memory_order(parameter), (full, key)
+            if optimizer == "adamw":
+                assert torch.equal(state["step"], before["step"])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("name", "target", "architecture"), CASES)
-def test_moments_of_new_entries_are_zero_and_second_ones_the_mean(name, target, architecture, optimizer):
-    child, trainer, twin, twin_trainer = transformed(name, target, architecture, optimizer)
-    resized = 0
-    for _, parameter, old in pairs(child, twin, ancestors(name, target, architecture)):
-        if old is None:
-            assert not trainer.state.get(parameter)
-            continue
-        state, before = trainer.state[parameter], twin_trainer.state[old]
-        assert state.keys() == before.keys()
-        new = grown(parameter, old)
-        for key in state.keys() & FIRST_MOMENTS | state.keys() & {"exp_avg_sq"}:
-            assert torch.equal(state[key][~new], before[key].flatten())
-            fill = 0.0 if key in FIRST_MOMENTS else before[key].mean().item()
-            assert (state[key][new] == fill).all()
-            # AdamW's fused kernel reads a moment in the order of memory, not of its strides
-            assert memory_order(state[key]) == memory_order(parameter)
-            resized += new.any().item()
-        if optimizer == "adamw":
-            assert torch.equal(state["step"], before["step"])
-    assert resized > 0 or name == "deepen"
+@ALL
+def test_kept_entries_keep_their_weights(family, name):
+    """Biases may take something over, and the gains of RMSNorms are rescaled."""
+    for moved in transformed(family, name, "sgd"):
+        for full, parameter, old, origin in inherited(moved):
+            if old is not None and parameter.dim() > 1:
+                weights = old.detach().reshape(-1)[origin.clamp(min=0)]
+                assert torch.equal(parameter.detach()[origin >= 0], weights[origin >= 0]), full
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("name", "target", "architecture"), CASES)
-def test_every_parameter_is_in_exactly_one_group_the_one_of_its_kind(name, target, architecture, optimizer):
-    child, trainer, _, _ = transformed(name, target, architecture, optimizer)
-    held = [id(p) for group in trainer.param_groups for p in group["params"]]
-    assert sorted(held) == sorted(map(id, child.parameters()))
-    for group in trainer.param_groups:
-        assert {p.dim() > 1 for p in group["params"]} == {group["decays"]}
-        assert (group["weight_decay"] > 0) == group["decays"]
-    assert {id(p) for p in trainer.state} <= set(held)  # nothing is kept alive for parameters that are gone
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("name", "target", "architecture"), CASES)
-def test_gradient_reaches_every_new_unit_within_two_steps(name, target, architecture, optimizer):
-    child, trainer, twin, _ = transformed(name, target, architecture, optimizer)
-    x = samples(architecture, n=128, seed=7)
-    y = torch.randint(architecture.classes, (128,), generator=seeded(7))
-    born_as = {n: p.detach().clone() for n, p in child.named_parameters()}
-    reached = {n: torch.zeros(p.shape, dtype=torch.bool) for n, p in child.named_parameters()}
-    child.train()
-    for _ in range(2):
-        trainer.zero_grad()
-        F.cross_entropy(child(x), y).backward()
-        for parameter_name, parameter in child.named_parameters():
-            reached[parameter_name] |= parameter.grad.abs() > 1e-9  # more than rounding
+@OPTIMIZERS
+@ONE_OF_EACH
+def test_the_next_step_of_what_was_there_is_what_it_would_have_been(family, name, optimizer):
+    starts, steps = one_step(family, optimizer)
+    for moved in transform_each(family, name, optimizer):
+        _, trainer, *_ = moved
+        before = []
+        for full, parameter, old, origin in inherited(moved):
+            parameter.grad = torch.ones_like(parameter)  # what is new has a gradient as well
+            if old is not None:
+                kept = origin >= 0
+                parameter.grad[kept] = starts[old][origin[kept]]
+                before.append((full, parameter, kept, parameter.detach()[kept], steps[old][origin[kept]]))
         trainer.step()
-    for parameter_name, parameter, old in pairs(child, twin, ancestors(name, target, architecture)):
-        if parameter_name.endswith("conv2.bias"):
-            continue  # in the last stage every reader's BatchNorm takes a constant out again
-        new = grown(parameter, old)
-        for dimension in range(min(2, new.dim())):  # units that write, and units that are read
-            others = [d for d in range(new.dim()) if d != dimension]
-            units = new.sum(others) > 0
-            assert ((reached[parameter_name] & new).sum(others) > 0)[units].all(), parameter_name
-        moved = parameter.detach() != born_as[parameter_name]
-        assert moved[reached[parameter_name] & new].all(), parameter_name
+        for full, parameter, kept, start, expected in before:
+            step = parameter.detach()[kept] - start
+            torch.testing.assert_close(step, expected, rtol=1e-9, atol=1e-12, msg=full)
+            assert expected.all()
 
 
-@pytest.mark.parametrize("architecture", [CNN, MLP], ids=["cnn", "mlp"])
-@pytest.mark.parametrize("name", GROWING)
-def test_new_born_children_without_moments_can_be_transformed_too(name, architecture):
-    child, trainer = born(architecture, "adamw")
-    child, _ = transform(name, next(TRANSFORMATIONS[name].targets(architecture)), child, trainer)
-    assert not trainer.state
-    train_(child, trainer, steps=1)
-    assert set(trainer.state) == set(child.parameters())
+@cache
+def one_step(family, optimizer):
+    """Return for each parameter of the untouched child a gradient, and the step that it leads to, flat."""
+    child, trainer = copied(family, optimizer)
+    for number, parameter in enumerate(child.parameters()):
+        parameter.grad = torch.empty_like(parameter).normal_(generator=seeded(number))
+    gradients = [parameter.grad.clone() for parameter in child.parameters()]  # Nesterov's step adds to them
+    before = [parameter.detach().clone() for parameter in child.parameters()]
+    trainer.step()
+    steps = [parameter.detach() - start for parameter, start in zip(child.parameters(), before, strict=True)]
+    old = list(untouched(family, optimizer)[0].parameters())
+    return tuple(
+        {key: tensor.reshape(-1) for key, tensor in zip(old, tensors, strict=True)}
+        for tensors in (gradients, steps)
+    )
+
+
+@GROWING
+def test_gradient_reaches_every_new_unit_within_two_steps(family, name):
+    for moved in transform_each(family, name, "sgd"):
+        child, trainer, *_ = moved
+        x, y = (make(child.architecture, n=128, seed=7) for make in (samples, labels))
+        reached = {n: torch.zeros(p.shape, dtype=torch.bool) for n, p in child.named_parameters()}
+        child.train()
+        for _ in range(2):
+            trainer.zero_grad()
+            F.cross_entropy(child(x), y).backward()
+            for full, parameter in child.named_parameters():
+                reached[full] |= parameter.grad.abs() > 1e-12  # more than rounding
+            trainer.step()
+        for full, parameter, _, origin in inherited(moved):
+            if family == "cnn" and full.endswith("last.bias"):
+                continue  # in the last stage every reader's BatchNorm takes a constant out again
+            if full == "stem.stem.weight":
+                reached[full][:, PADDING] = True  # never seen
+            new = origin < 0
+            for dimension in range(min(2, parameter.dim())):  # units that write, and units that are read
+                others = [d for d in range(parameter.dim()) if d != dimension]
+                units = new.sum(others) > 0 if others else new
+                hit = (reached[full] & new).sum(others) > 0 if others else reached[full] & new
+                assert hit[units].all(), full
+
+
+@pytest.mark.parametrize(("family", "start"), CHILDREN.items(), ids=CHILDREN)
+def test_new_born_children_without_moments_can_be_transformed_too(family, start):
+    for name in TRANSFORMATIONS:
+        for _, target in choices(start, [name])[:1]:
+            child, trainer = born(start, "adamw")
+            child, _ = transform(name, target, child, trainer)
+            assert not trainer.state
+            train_(child, trainer, steps=1)
+            assert set(trainer.state) == set(child.parameters())

@@ -1,0 +1,51 @@
+"""Sequences of different lengths in one array: which steps are padding."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mse_rl.data.raw import Array
+
+Steps = NDArray[np.bool_]
+
+
+def padding(x: Array) -> Steps:
+    """Return which steps (n, T) of ``x`` (n, T, F) are padding: all NaN, and so are those behind them.
+
+    The first step of a sequence never is.
+    """
+    missing: Steps = np.all(np.isnan(x), axis=2)
+    return _at_end(missing)
+
+
+def mark_zero_padding(x_train: Array, x_test: Array) -> tuple[Array, Array]:
+    """Return both (n, T, F) with NaN for the padding of zeros, or as they are if there is none.
+
+    Steps at the end of a sequence that are exactly 0 in all features are padding, unless ``x_train`` has
+    such steps elsewhere, too: then 0 is a value.
+    """
+    zero, at_end = _zero_steps(x_train)
+    if (zero & ~at_end)[:, 1:].any():
+        return x_train, x_test
+    return _marked(x_train), _marked(x_test)
+
+
+def _marked(x: Array) -> Array:
+    zero, at_end = _zero_steps(x)
+    if not (zero & at_end).any():
+        return x
+    marked = x.astype(np.result_type(x.dtype, np.float32))
+    marked[zero & at_end] = np.nan
+    return marked
+
+
+def _zero_steps(x: Array) -> tuple[Steps, Steps]:
+    """Return which steps (n, T) are all zero, and behind which there is nothing but zeros and NaN."""
+    zero = np.all(x == 0, axis=2)
+    return zero, _at_end(zero | np.all(np.isnan(x), axis=2))
+
+
+def _at_end(steps: Steps) -> Steps:
+    """Return those of ``steps`` (n, T) behind which there are only more of them, without the first."""
+    tail: Steps = np.logical_and.accumulate(steps[:, ::-1], axis=1)[:, ::-1].copy()
+    tail[:, 0] = False
+    return tail

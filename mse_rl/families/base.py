@@ -1,0 +1,113 @@
+"""What is known of a family of children without building one: what it reads, and what it costs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+from mse_rl.architecture import Architecture, Block
+
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
+"""Non-linearities that a block may have, where its kind leaves the choice."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The price of one part of a child.
+
+    Args:
+        macs: multiply-accumulates of a forward pass of one sample.
+        parameters: number of trainable values.
+        activations: number of values that one sample keeps for the backward pass.
+    """
+
+    macs: int = 0
+    parameters: int = 0
+    activations: int = 0
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of a forward pass of one sample."""
+        return 2 * self.macs
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.macs + other.macs,
+            self.parameters + other.parameters,
+            self.activations + other.activations,
+        )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of residual block.
+
+    Args:
+        cost: of a block, from (block, stream width, number of positions).
+        kernels: whether it has a kernel that can grow.
+        activations: whether its non-linearity can be chosen.
+    """
+
+    cost: Callable[[Block, int, int], Cost]
+    kernels: bool = False
+    activations: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a child reads and tells.
+
+    Args:
+        shape: of one sample.
+        vocabulary: number of token ids; 0 where inputs are no tokens.
+        classes: number of classes.
+    """
+
+    shape: tuple[int, ...]
+    vocabulary: int
+    classes: int
+
+    @property
+    def kind(self) -> str:
+        """Say what one sample is: image, sequence, vector or tokens."""
+        return "tokens" if self.vocabulary else {1: "vector", 2: "sequence", 3: "image"}[len(self.shape)]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """How wide the first child is.
+
+    Args:
+        stream: width of the first stream, and units inside each first block.
+        head: units of an attention head.
+    """
+
+    stream: int
+    head: int
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of children.
+
+    Args:
+        reads: kinds of input that it can read.
+        kinds: of residual blocks that it is made of; the first is its own.
+        start: the smallest child.
+        grid: (architecture, stage) -> sides of the grid of positions that a stream holds; () for one.
+        frame: costs of all that is neither block nor link.
+    """
+
+    reads: tuple[str, ...]
+    kinds: tuple[str, ...]
+    start: Callable[[Inputs, Widths], Architecture]
+    grid: Callable[[Architecture, int], tuple[int, ...]]
+    frame: Callable[[Architecture], Iterator[Cost]]
+
+    def positions(self, architecture: Architecture, stage: int) -> int:
+        """Return how many positions the stream of ``stage`` holds."""
+        return prod(self.grid(architecture, stage))
+
+
+def classifier(width: int, classes: int) -> Cost:
+    """Return the cost of a linear map to logits."""
+    return Cost(width * classes, width * classes + classes, width)

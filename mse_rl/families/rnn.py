@@ -1,0 +1,58 @@
+"""Recurrent children over sequences, tokens, and the rows of images."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
+
+
+def _start(inputs: Inputs, widths: Widths) -> Architecture:
+    stage = Stage(widths.stream, (Block("gru", widths.stream, activation="none"),))
+    return Architecture("rnn", inputs.shape, inputs.classes, (stage,), vocabulary=inputs.vocabulary)
+
+
+def _grid(architecture: Architecture, stage: int) -> tuple[int, ...]:
+    """Return (T,): steps of a sequence, or rows of an image."""
+    shape = architecture.input_shape
+    return (shape[1],) if len(shape) == 3 else (shape[0],)
+
+
+def _features(architecture: Architecture) -> int:
+    return architecture.input_size // _grid(architecture, 0)[0]
+
+
+def sequence_frame(architecture: Architecture, features: int, steps: int) -> Iterator[Cost]:
+    """Yield transitions between stages, head, and a stem over sequences of ``features`` or tokens."""
+    widths = [stage.width for stage in architecture.stages]
+    if architecture.vocabulary:
+        yield Cost(0, architecture.vocabulary * widths[0], (2 + widths[0]) * steps)
+    else:
+        yield Cost(features * widths[0] * steps, features * widths[0] + widths[0], features * steps)
+    for before, after in pairwise(widths):
+        yield Cost(before * after * steps, before * after + after, before * steps)
+    yield classifier(widths[-1], architecture.classes) + Cost(0, widths[-1], widths[-1] * steps)
+
+
+def _frame(architecture: Architecture) -> Iterator[Cost]:
+    return sequence_frame(architecture, _features(architecture), _grid(architecture, 0)[0])
+
+
+def _recurrent(gates: int) -> Callable[[Block, int, int], Cost]:
+    def cost(block: Block, width: int, positions: int) -> Cost:
+        weights = gates * block.inner * (width + block.inner) + block.inner * width
+        return Cost(
+            macs=weights * positions,
+            # two biases of the gates, that of the last map, and the gain of the norm
+            parameters=weights + 2 * gates * block.inner + width + width,
+            # norm, gates, cell and output; oneDNN's LSTM on CPU has a workspace of several times this
+            activations=(4 * width + (gates + 5) * block.inner) * positions,
+        )
+
+    return cost
+
+
+KINDS = {"gru": Kind(_recurrent(3)), "lstm": Kind(_recurrent(4))}
+RNN = Family(
+    reads=("sequence", "tokens", "image"), kinds=("gru", "lstm"), start=_start, grid=_grid, frame=_frame
+)

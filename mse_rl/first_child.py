@@ -1,0 +1,97 @@
+"""The child that a growth process begins with."""
+
+import torch
+
+from mse_rl.architecture import Architecture
+from mse_rl.config import GrowthConfig
+from mse_rl.cost import cost, training_bytes
+from mse_rl.data import Task
+from mse_rl.errors import InvalidConfig
+from mse_rl.families import Inputs
+from mse_rl.legality import Bounds
+from mse_rl.networks import Child, build_child
+from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.transformations import Receipt, adopt, adopted
+
+
+def inputs_of(task: Task) -> Inputs:
+    """Return what a child for ``task`` reads and tells."""
+    return Inputs(task.input_shape, task.vocabulary, task.classes)
+
+
+def first_architecture(
+    task: Task, config: GrowthConfig, space: SearchSpace, init: Child | None
+) -> Architecture:
+    """Return the architecture that growth on ``task`` begins with.
+
+    Args:
+        task: the dataset.
+        config: names the family.
+        space: how wide a new child is.
+        init: a child grown before, to start from; a new one if not given.
+
+    Raises:
+        InvalidArchitecture: if the family cannot read the task.
+        InvalidConfig: if ``init`` is of another family.
+    """
+    if init is None:
+        return starting_architecture(config.family, inputs_of(task), space)
+    if init.architecture.family != config.family:
+        raise InvalidConfig(
+            f"the child to start from is of family {init.architecture.family}, but {config.family} was "
+            f"asked for: say --family {init.architecture.family}"
+        )
+    return adopted(init.architecture, inputs_of(task))
+
+
+def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink: bool) -> None:
+    """Raise unless the first child lies within the search space and the budgets.
+
+    Args:
+        first: its architecture.
+        bounds: what it has to keep to.
+        task: for the message.
+        may_shrink: whether the budgets may be met later, by shrinking.
+
+    Raises:
+        InvalidConfig: if it does not.
+    """
+    if not bounds.space.allows(first):
+        raise InvalidConfig(
+            f"the first child has {first.depth} blocks, {len(first.links)} links and widths up to "
+            f"{first.widest}, which is beyond {bounds.space}: raise --max-blocks or --max-width"
+        )
+    if may_shrink or bounds.fit(first):
+        return
+    who = f"those of the first {first.family} child on {task.name}"
+    if cost(first).flops > bounds.flops_budget:
+        raise InvalidConfig(
+            f"the FLOPs budget must be at least {cost(first).flops:,}, {who}, "
+            f"got {bounds.flops_budget:,}: raise --flops-budget"
+        )
+    raise InvalidConfig(
+        f"the memory budget must be at least {training_bytes(first, bounds.batch_size):,} bytes, {who}, "
+        f"got {bounds.memory_budget:,}: raise --memory-budget or lower --batch-size"
+    )
+
+
+def first_child(
+    architecture: Architecture,
+    task: Task,
+    init: Child | None,
+    input_origins: tuple[int, ...] | None,
+    *,
+    generator: torch.Generator,
+) -> tuple[Child, Receipt | None]:
+    """Return the child that growth begins with, and what was kept where it was taken over.
+
+    Args:
+        architecture: from ``first_architecture``.
+        task: on the device where the child is to live.
+        init: a child grown before.
+        input_origins: as in ``adopt``.
+        generator: draws new weights.
+    """
+    if init is None:
+        return build_child(architecture, generator=generator, device=task.train.x.device), None
+    return adopt(init, inputs_of(task), generator=generator, origins=input_origins)

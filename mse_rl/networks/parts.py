@@ -1,0 +1,108 @@
+"""What children of a family are made of, and what their parts have in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mse_rl.architecture import Architecture, Block
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The modules of one family; each has ``birth_(generator)``, which draws its first weights.
+
+    Args:
+        stem: (architecture) -> module, from a sample to the first stream.
+        transition: (width before, width after) -> module, from one stage's stream to the next.
+        link: (width before, width after, stages between them) -> module, from a stream to a later
+            one; zero at birth.
+        blocks: by kind, (block, width) -> module.
+        head: (width, classes) -> module with a map ``linear`` to the logits.
+        silent: which side of new stream dimensions is zero, so that they change nothing. A norm
+            over the stream that sees each dimension alone (BatchNorm) lets them carry values, and
+            their ``"readers"`` ignore them; one that mixes them (RMSNorm) needs them to be zero,
+            so their ``"writers"`` are silent.
+        channel_axis: of the stream's tensors.
+    """
+
+    stem: Callable[[Architecture], nn.Module]
+    transition: Callable[[int, int], nn.Module]
+    link: Callable[[int, int, int], nn.Module]
+    blocks: dict[str, Callable[[Block, int], "ResidualBlock"]]
+    head: Callable[[int, int], nn.Module]
+    silent: Literal["readers", "writers"]
+    channel_axis: int
+
+
+class ResidualBlock(nn.Module):
+    """x + last(units(first(norm(x)))), with ``last`` zero at birth.
+
+    In every weight of two or more dimensions, dimension 0 is what is written and dimension 1 what is
+    read; units that come in gates are laid out gate by gate.
+
+    Attributes:
+        first: reads the normalised stream.
+        last: reads the units, writes to the stream; has a bias.
+    """
+
+    first: nn.Module
+    last: nn.Module
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw every weight anew."""
+        raise NotImplementedError
+
+    @property
+    def stream_readers(self) -> tuple[Tensor, ...]:
+        """Return the weights whose dimension 1 is the stream."""
+        return (_weight(self.first),)
+
+    @property
+    def unit_readers(self) -> tuple[Tensor, ...]:
+        """Return the weights whose dimension 1 are the units."""
+        return (_weight(self.last),)
+
+    @property
+    def intake(self) -> tuple[Tensor, int]:
+        """Return the weight whose rows drive the units, and the gate among its rows that does."""
+        return _weight(self.first), 0
+
+    def fold_units_(self, means: Tensor) -> None:
+        """Let biases take over what units with these means (inner,) contribute; others' means are 0."""
+        bias = self.last.bias
+        assert isinstance(bias, Tensor)
+        bias += response(_weight(self.last), means)
+
+    def fold_stream_(self, means: Tensor) -> None:
+        """Let biases take over what stream dimensions with these means (width,) contribute as they are
+        read, after the norm; others' means are 0. Where no bias can, nothing is done.
+        """
+        return None
+
+
+def response(weight: Tensor, means: Tensor) -> Tensor:
+    """Return what a map (out, in, ...) makes of a constant input (in,); border effects aside."""
+    return weight.flatten(2).sum(2) @ means if weight.dim() > 2 else weight @ means
+
+
+def _weight(module: nn.Module) -> Tensor:
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def he_(weight: Tensor, generator: torch.Generator) -> None:
+    """Draw ``weight`` (out, in, ...) from N(0, 2 / fan_in), as for rectifiers.
+
+    He et al., 2015, https://arxiv.org/abs/1502.01852.
+    """
+    nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+
+
+def zero_(module: nn.Module) -> None:
+    """Set every parameter of ``module`` to zero."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)

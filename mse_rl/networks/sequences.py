@@ -1,0 +1,105 @@
+"""What recurrent children and transformers share: stems that make sequences, and the head that ends them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mse_rl.architecture import PADDING, Architecture
+from mse_rl.networks.mlp import Head, LinearMap
+
+
+class Embedding(nn.Module):
+    """Token ids (n, T) to a stream (n, T, width), zero where there is no token.
+
+    The weight is (width, vocabulary): what is written comes first, as in a linear map of one-hot tokens.
+    """
+
+    def __init__(self, width: int, vocabulary: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, vocabulary))
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw unit normal vectors; that of padding is never seen."""
+        nn.init.normal_(self.weight, generator=generator)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the stream."""
+        return F.embedding(ids, self.weight.t()) * mask_of(ids)
+
+
+class Steps(LinearMap):
+    """Sequences (n, T, F) to a stream (n, T, width)."""
+
+
+class Rows(LinearMap):
+    """Images (n, C, H, W) to a stream (n, H, width): every row is a step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the stream."""
+        return super().forward(x.transpose(1, 2).flatten(2))
+
+
+class Patches(LinearMap):
+    """Images (n, C, H, W) to a stream (n, T, width) of square patches; the border is padded with 0.
+
+    Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929.
+    """
+
+    def __init__(self, channels: int, width: int, side: int) -> None:
+        super().__init__(channels * side**2, width)
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the stream."""
+        down, right = (-size % self.side for size in x.shape[2:])
+        cut = F.pad(x, (0, right, 0, down)).unfold(2, self.side, self.side).unfold(3, self.side, self.side)
+        return super().forward(cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2))
+
+
+class Positions(nn.Module):
+    """A stem, and a learned vector for every position; none where there is no token."""
+
+    def __init__(self, stem: nn.Module, width: int, steps: int) -> None:
+        super().__init__()
+        self.stem = stem
+        self.weight = nn.Parameter(torch.empty(width, steps))
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw the stem, and small vectors for the positions."""
+        self.stem.birth_(generator)  # type: ignore[operator]
+        nn.init.normal_(self.weight, std=0.1, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the stream (n, T, width)."""
+        stream: Tensor = self.stem(x)
+        places = self.weight.t()
+        return stream + (places * mask_of(x) if isinstance(self.stem, Embedding) else places)
+
+
+class PooledHead(Head):
+    """Norm, mean over the positions that hold something, linear map to logits (n, classes)."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits of a stream (n, T, width); ``mask`` (n, T, 1) is 0 where there is no token."""
+        x = self.norm(x)
+        pooled = x.mean(dim=1) if mask is None else x.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        logits: Tensor = self.linear(pooled)
+        return logits
+
+
+def mask_of(ids: Tensor) -> Tensor:
+    """Return (n, T, 1): 1 where there is a token, 0 where there is padding."""
+    return (ids != PADDING).unsqueeze(-1)
+
+
+def sequence_stem(architecture: Architecture) -> nn.Module:
+    """Return the stem that reads sequences or tokens."""
+    width = architecture.stages[0].width
+    if architecture.vocabulary:
+        return Embedding(width, architecture.vocabulary)
+    return Steps(architecture.input_shape[-1], width)
+
+
+def is_image(architecture: Architecture) -> bool:
+    """Say whether the child reads images."""
+    return len(architecture.input_shape) == 3

@@ -1,0 +1,142 @@
+"""What a slice tells about the blocks of a child, gathered while it trains, at no pass of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from mse_rl.architecture import Position
+from mse_rl.networks import Child, ResidualBlock
+from mse_rl.transformations import BlockStatistics, ChildStatistics, Reading
+
+RECORDED_STEPS = 3
+"""Steps of a slice that are looked at, spread evenly; the last is one of them."""
+
+
+def recorded_steps(steps: range) -> set[int]:
+    """Return the steps of a slice that are looked at."""
+    return {steps[-1 - index * len(steps) // RECORDED_STEPS] for index in range(RECORDED_STEPS)}
+
+
+@dataclass
+class _Sums:
+    """What was seen of the inputs of one map, added up over the recorded steps."""
+
+    mean: Tensor | float = 0.0
+    importance: Tensor | float = 0.0
+    alive: Tensor | None = None
+
+    def reading(self, steps: int) -> Reading:
+        return Reading(
+            tuple((torch.as_tensor(self.importance) / steps).tolist()),
+            tuple((torch.as_tensor(self.mean) / steps).tolist()),
+        )
+
+
+@dataclass
+class _BlockSums:
+    """What was seen of one block."""
+
+    stream: _Sums = field(default_factory=_Sums)
+    units: _Sums = field(default_factory=_Sums)
+    update: Tensor | float = 0.0
+    importance: Tensor | float = 0.0
+
+
+class SliceRecorder:
+    """Looks at some training steps of a slice.
+
+    A recorded step is ``watch()``, forward, backward, ``read_gradients()``.
+
+    Args:
+        child: in training.
+    """
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._axis = child.parts.channel_axis
+        self._blocks = {position: _BlockSums() for position, _ in child.blocks()}
+        self._exits = {stage: _Sums() for stage in range(len(child.stages))}
+        self._hooks: list[RemovableHandle] = []
+        self._steps = 0
+
+    def watch(self) -> None:
+        """Look at the activations of the next forward pass."""
+        for position, block in self._child.blocks():
+            sums = self._blocks[position]
+            self._see(block.first, sums.stream)
+            self._see(block.last, sums.units, units=True)
+            self._hooks.append(block.register_forward_hook(self._update_hook(sums)))
+        for stage, exit_sums in self._exits.items():
+            self._see(self._child.leaving(stage), exit_sums)
+
+    def _see(self, module: nn.Module, sums: _Sums, *, units: bool = False) -> None:
+        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            inputs = arguments[0].detach().transpose(0, self._axis).flatten(1)  # (channels, ...)
+            sums.mean = sums.mean + inputs.mean(1)
+            if units:
+                alive = (inputs != 0).any(1)
+                sums.alive = alive if sums.alive is None else sums.alive | alive
+
+        self._hooks.append(module.register_forward_pre_hook(hook))
+
+    def _update_hook(self, sums: _BlockSums) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+            update = (output.detach() - arguments[0].detach()).transpose(0, self._axis).flatten(1)
+            sums.update = sums.update + update.mean(1)
+
+        return hook
+
+    @torch.no_grad()
+    def read_gradients(self) -> None:
+        """Look at the gradients of the step, before the optimizer takes it."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+        self._steps += 1
+        for position, block in self._child.blocks():
+            sums = self._blocks[position]
+            sums.stream.importance = sums.stream.importance + _taylor(block.stream_readers)
+            sums.units.importance = sums.units.importance + _taylor(block.unit_readers)
+            whole = sum(((p * p.grad).sum() for p in block.last.parameters() if p.grad is not None), 0.0)
+            sums.importance = sums.importance + whole**2
+        for stage, exit_sums in self._exits.items():
+            exit_sums.importance = exit_sums.importance + _taylor((self._child.leaving(stage).weight,))
+
+    def statistics(self) -> ChildStatistics:
+        """Return what was seen, while the last step's gradients are still there."""
+        return ChildStatistics(
+            {position: self._of_block(position, block) for position, block in self._child.blocks()},
+            {stage: sums.reading(self._steps) for stage, sums in self._exits.items()},
+        )
+
+    def _of_block(self, position: Position, block: ResidualBlock) -> BlockStatistics:
+        sums = self._blocks[position]
+        parameters: list[Tensor] = list(block.parameters())
+        gradient = _norm([p.grad for p in parameters if p.grad is not None])
+        assert sums.units.alive is not None
+        return BlockStatistics(
+            gradient_norm=gradient,
+            growth_score=gradient / (_norm([p.detach() for p in parameters]) + 1e-12),
+            dead_fraction=1 - sums.units.alive.double().mean().item(),
+            importance=float(sums.importance) / self._steps,
+            stream=sums.stream.reading(self._steps),
+            units=sums.units.reading(self._steps),
+            update=tuple((torch.as_tensor(sums.update) / self._steps).tolist()),
+        )
+
+
+def _taylor(readers: tuple[Tensor, ...]) -> Tensor:
+    """Return (Σ w·∂L/∂w)² for each input (in,) of the weights (out, in, ...) that read it."""
+    products = [
+        (reader * reader.grad).transpose(0, 1).flatten(1).sum(1)
+        for reader in readers
+        if reader.grad is not None
+    ]
+    return torch.stack(products).sum(0).square()
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return torch.nn.utils.get_total_norm(tensors).item()

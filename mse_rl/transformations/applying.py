@@ -1,0 +1,114 @@
+"""Applying a transformation to a child: the edit, the weights, the optimizer, the receipt."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mse_rl.networks import Child, build_child
+from mse_rl.search_space import SearchSpace
+from mse_rl.transformations.base import Axis, Target, Transformation, at_block
+from mse_rl.transformations.gradmax import gradmax_rows
+from mse_rl.transformations.receipt import Receipt, receipt_of
+from mse_rl.transformations.statistics import ChildStatistics
+from mse_rl.transformations.surgery import transplant_, unchanged_parts
+
+DEVIATION_SAMPLES = 16
+"""Samples on which the deviation is measured: it is a check, and costs two forward passes."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Training samples on which a child is looked at while it is transformed.
+
+    Args:
+        x: inputs (n, *input_shape).
+        y: labels (n,).
+    """
+
+    x: Tensor
+    y: Tensor
+
+
+def apply(
+    transformation: Transformation,
+    target: Target,
+    child: Child,
+    optimizer: Optimizer,
+    *,
+    space: SearchSpace,
+    probe: Probe,
+    generator: torch.Generator,
+    statistics: ChildStatistics | None = None,
+    new_units: Literal["he", "gradmax"] = "he",
+) -> tuple[Child, Receipt]:
+    """Transform ``child``; ``optimizer`` goes along.
+
+    Args:
+        transformation: what to do.
+        target: where; one of ``transformation.targets(child.architecture)``.
+        child: must not be used afterwards.
+        optimizer: trains the child; afterwards it trains the new one.
+        space: the bounds of growth.
+        probe: on which the deviation is measured (the first few), and GradMax's gradient.
+        generator: draws the new weights.
+        statistics: of the last slice, for what shrinks; magnitudes of weights decide without them.
+        new_units: how new units of a block get their incoming weights.
+
+    Returns:
+        The child after the transformation, and the receipt.
+    """
+    before, statistics = child.architecture, statistics or ChildStatistics()
+    after = transformation.edit(before, target, space)
+    if after == before:
+        return child, receipt_of(transformation.name, target, before, after, deviation=0.0)
+    expected = _logits(child, probe.x[:DEVIATION_SAMPLES])
+    axis = transformation.axis(child, after, target, statistics)
+    rows = None
+    if transformation.adds_units and new_units == "gradmax":
+        assert axis is not None
+        rows = gradmax_rows(child, at_block(target), len(axis.units) - axis.before, probe.x, probe.y)
+    with torch.no_grad():
+        transformation.fold_(child, target, axis, statistics)
+    weight = next(child.parameters())
+    origins = transformation.origins(before, target)
+    new = build_child(
+        after,
+        generator=generator,
+        device=weight.device,
+        dtype=weight.dtype,
+        reuse=unchanged_parts(child, after, origins),
+    )
+    new.train(child.training)
+    transplant_(
+        child,
+        new,
+        optimizer,
+        origins=origins,
+        axis=axis,
+        silenced=transformation.silences(child),
+    )
+    with torch.no_grad():
+        transformation.settle_(new, before, target)
+        if rows is not None and axis is not None:
+            _take_in_(new, target, axis, rows)
+    new.compact_()
+    deviation = (_logits(new, probe.x[:DEVIATION_SAMPLES]) - expected).abs().max().item()
+    return new, receipt_of(transformation.name, target, before, after, deviation=deviation)
+
+
+@torch.no_grad()
+def _logits(child: Child, x: Tensor) -> Tensor:
+    mode = child.training
+    logits: Tensor = child.eval()(x)
+    child.train(mode)
+    return logits
+
+
+def _take_in_(child: Child, target: Target, axis: Axis, rows: Tensor) -> None:
+    """Give new units their incoming weights; where there are more units than rows, the rest keep theirs."""
+    weight, gate = child.block(at_block(target)).intake
+    first = gate * len(axis.units) + axis.before
+    weight[first : first + len(rows)] = rows

@@ -1,0 +1,126 @@
+"""How long a transformation takes, in training steps of the child that it changes.
+
+    python scripts/bench_transformations.py
+
+Times the whole way of a decision: legality of all choices, edit, weights, optimizer, receipt. The ratio
+is of medians within this run.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch.nn import functional as F
+
+from mse_rl.config import GrowthConfig, OptimizerConfig
+from mse_rl.families import Inputs
+from mse_rl.growth_state import GrowthState
+from mse_rl.legality import Bounds
+from mse_rl.networks import Child, build_child
+from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.training import Measurement, make_optimizer
+from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
+
+CHILDREN = {
+    "cnn, digits (8x8)": ("cnn", Inputs((1, 8, 8), 0, 10)),
+    "cnn, 28x28": ("cnn", Inputs((1, 28, 28), 0, 10)),
+    "mlp, 64 features": ("mlp", Inputs((64,), 0, 10)),
+    "rnn, 35 tokens": ("rnn", Inputs((35,), 2000, 6)),
+    "transformer, 35 tokens": ("transformer", Inputs((35,), 2000, 6)),
+}
+REPEATS = 15
+
+
+def main() -> None:
+    """Print a line of JSON for every child, with the slowest transformation and the median one."""
+    torch.set_num_threads(1)
+    space = SearchSpace(start_width=8, head_width=8)
+    for name, (family, inputs) in CHILDREN.items():
+        child = build_child(
+            starting_architecture(family, inputs, space), generator=torch.Generator().manual_seed(0)
+        )
+        step = _median(_step(child, inputs))
+        ratios = {}
+        for transformation in TRANSFORMATIONS.values():
+            targets = list(transformation.targets(child.architecture))
+            if targets and not transformation.name.startswith(("wait", "stop")):
+                ratios[transformation.name] = (
+                    _median(_decision(child, inputs, transformation.name, space)) / step
+                )
+        slowest = max(ratios, key=lambda key: ratios[key])
+        figures = {
+            "child": name,
+            "step_ms": round(1000 * step, 2),
+            "median_in_steps": round(statistics.median(ratios.values()), 2),
+            "slowest": slowest,
+            "slowest_in_steps": round(ratios[slowest], 2),
+        }
+        print(json.dumps(figures), flush=True)
+
+
+def _samples(inputs: Inputs, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    y = torch.arange(count) % inputs.classes
+    if inputs.vocabulary:
+        return torch.randint(inputs.vocabulary, (count, *inputs.shape)), y
+    return torch.randn(count, *inputs.shape), y
+
+
+def _step(child: Child, inputs: Inputs) -> Callable[[], Callable[[], object]]:
+    child, (x, y) = deepcopy(child), _samples(inputs, GrowthConfig().batch_size)
+    optimizer = make_optimizer(child, OptimizerConfig())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(child(x), y).backward()
+        optimizer.step()
+
+    return lambda: step
+
+
+def _decision(
+    child: Child, inputs: Inputs, name: str, space: SearchSpace
+) -> Callable[[], Callable[[], object]]:
+    x, y = _samples(inputs, 64)
+    bounds = Bounds(space, 10**12, None, 32, frozenset(TRANSFORMATIONS))
+    nothing = Measurement.of_nothing(inputs.classes)
+    target = list(TRANSFORMATIONS[name].targets(child.architecture))[-1]
+
+    def prepare() -> Callable[[], object]:
+        old = deepcopy(child)
+        optimizer = make_optimizer(old, OptimizerConfig())
+        F.cross_entropy(old(x), y).backward()
+        optimizer.step()
+
+        def decision() -> None:
+            list(bounds.choices(GrowthState(0, old.architecture, nothing)))
+            apply(
+                TRANSFORMATIONS[name],
+                target,
+                old,
+                optimizer,
+                space=space,
+                probe=Probe(x, y),
+                generator=torch.Generator().manual_seed(0),
+            )
+
+        return decision
+
+    return prepare
+
+
+def _median(prepare: Callable[[], Callable[[], object]]) -> float:
+    """Return the median seconds of what ``prepare`` returns."""
+    seconds = []
+    for _ in range(REPEATS + 3):
+        action = prepare()
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[3:])
+
+
+if __name__ == "__main__":
+    main()

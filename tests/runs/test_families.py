@@ -1,0 +1,165 @@
+"""Every family as a user meets it: trained on, applied to, gone on from, compressed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mse_rl
+from mse_rl.cli import main
+
+GROWTH = ["--slices", "3", "--slice-steps", "3", "--batch-size", "16"]
+RUN = ["--episodes", "4", "--groups", "2", "--rollouts", "2", "--held-out", "1", "--workers", "1"]
+WORDS = {"fruit": ["apple", "pear", "plum"], "tool": ["saw", "file", "drill"]}
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A small task of each kind, by the family that is to read it."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    lines = [
+        f"{label},the {rng.choice(words)} and the {rng.choice(words)}"
+        for label, words in WORDS.items()
+        for _ in range(60)
+    ]
+    (folder / "text.csv").write_text("\n".join(["label,text", *lines]) + "\n")
+    x, y = rng.normal(size=(120, 7, 3)).astype(np.float32), np.arange(120) % 3
+    np.savez(folder / "steps.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return {
+        "cnn": "digits",
+        "mlp": "wine",
+        "rnn": f"csv:{folder / 'text.csv'}",
+        "transformer": f"npz:{folder / 'steps.npz'}",
+    }
+
+
+def growth(folder: Path) -> dict:
+    return json.loads((folder / "growth.json").read_text())
+
+
+@pytest.mark.parametrize("family", ["cnn", "mlp", "rnn", "transformer"])
+def test_a_policy_is_trained_on_every_family_and_applied(
+    family: str, tasks: dict[str, str], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    common = ["--task", tasks[family], "--family", family, "--max-train", "100"]
+    main(["train", *common, "--run-dir", str(run), *GROWTH, *RUN])
+    assert (run / "policy" / "policy.safetensors").is_file()
+    main(["apply", str(run), *common, "--out", str(out), *GROWTH])
+    child, record = mse_rl.load_child(out), growth(out)
+    task = mse_rl.load_task(tasks[family], mse_rl.TaskConfig(max_train=100))
+    with torch.inference_mode():
+        right = (child(task.test.x).argmax(dim=1) == task.test.y).double().mean().item()
+    assert right == pytest.approx(record["test_accuracy"])
+    assert record["input"]["kind"] == task.kind
+    assert record["input"]["encoding"] == task.encoding
+
+
+def test_a_policy_may_use_the_transformations_that_it_was_trained_with(
+    tasks: dict[str, str], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    names = ["widen_inner_x2", "deepen_linear"]
+    main(["train", "--task", "wine", "--family", "mlp", "--run-dir", str(run), *GROWTH, *RUN,
+          "--transformations", *names])  # fmt: skip
+    main(["apply", str(run), "--task", "wine", "--family", "mlp", "--out", str(out), *GROWTH])
+    assert {entry.get("transformation", "wait") for entry in growth(out)["timeline"]} <= {"wait", *names}
+
+
+def test_a_child_shrinks_to_a_budget_below_its_flops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large, small = tmp_path / "large", tmp_path / "small"
+    main(["apply", "widen", "--task", "digits", "--out", str(large), *GROWTH])
+    flops = growth(large)["timeline"][-1]["flops"]
+    capsys.readouterr()
+    main(["apply", "compress", "--task", "digits", "--init", str(large), "--flops-budget", str(flops // 2),
+          "--out", str(small), *GROWTH])  # fmt: skip
+    said = capsys.readouterr().out
+    assert "nothing is made new" in said
+    assert "until it fits, it shrinks" in said
+    last = growth(small)["timeline"][-1]
+    assert last["fits"]
+    assert last["flops"] <= flops // 2
+
+
+def test_a_child_that_could_not_shrink_in_time_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large, small = tmp_path / "large", tmp_path / "small"
+    main(["apply", "widen", "--task", "digits", "--out", str(large), *GROWTH])
+    main(["apply", "compress", "--task", "digits", "--init", str(large), "--flops-budget", "9000",
+          "--out", str(small), "--slices", "1", "--slice-steps", "2"])  # fmt: skip
+    assert "beyond its budget" in capsys.readouterr().out
+    assert not growth(small)["timeline"][-1]["fits"]
+
+
+def test_a_child_goes_on_with_other_classes_and_says_what_is_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(256, size=(120, 10, 10), dtype=np.uint8), np.arange(120) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    donor, out = tmp_path / "donor", tmp_path / "out"
+    main(["apply", "widen", "--task", "digits", "--out", str(donor), *GROWTH])
+    capsys.readouterr()
+    main(
+        [
+            "apply",
+            "wait",
+            "--task",
+            f"npz:{tmp_path / 'd.npz'}",
+            "--init",
+            str(donor),
+            "--out",
+            str(out),
+            *GROWTH,
+        ]
+    )
+    assert "made new: head.linear" in capsys.readouterr().out
+    receipt = growth(out)["timeline"][0]["receipt"]
+    assert receipt["made_new"] == ["head.linear"]
+    assert "stem" in receipt["kept"]
+
+
+def test_a_text_child_keeps_the_words_that_it_knows(tmp_path: Path) -> None:
+    def texts(name: str, words: list[str]) -> str:
+        lines = [f"{i % 2},{words[i % len(words)]} {words[(i + 1) % len(words)]}" for i in range(80)]
+        (tmp_path / name).write_text("\n".join(["label,text", *lines]) + "\n")
+        return f"csv:{tmp_path / name}"
+
+    first, second = texts("a.csv", ["red", "green", "blue"]), texts("b.csv", ["blue", "grey", "red", "pink"])
+    donor, out = tmp_path / "donor", tmp_path / "out"
+    main(["apply", "wait", "--task", first, "--family", "rnn", "--out", str(donor), *GROWTH])
+    # A learning rate of next to nothing, so that what was taken over can still be seen.
+    still = ["--learning-rate", "1e-12", "--weight-decay", "0"]
+    main(["apply", "wait", "--task", second, "--init", str(donor), "--out", str(out), *still, *GROWTH])
+    before, after = (mse_rl.load_child(folder).stem.weight for folder in (donor, out))
+    words = [["padding", "unknown", *growth(folder)["input"]["encoding"]["words"]] for folder in (donor, out)]
+    for word in ("red", "blue", "unknown"):
+        assert torch.allclose(after[:, words[1].index(word)], before[:, words[0].index(word)], atol=1e-6)
+    assert "stem" in growth(out)["timeline"][0]["receipt"]["kept"]
+
+
+def test_the_family_of_the_child_to_start_from_need_not_be_said(tmp_path: Path) -> None:
+    donor, out = tmp_path / "donor", tmp_path / "out"
+    main(["apply", "wait", "--task", "wine", "--family", "mlp", "--out", str(donor), *GROWTH])
+    main(["apply", "wait", "--task", "wine", "--init", str(donor), "--out", str(out), *GROWTH])
+    assert json.loads((out / "architecture.json").read_text())["family"] == "mlp"
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"input": {"encoding": 3}}', "\udcff"])
+def test_a_record_that_is_none_is_refused_in_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    donor = tmp_path / "donor"
+    main(["apply", "wait", "--task", "wine", "--family", "mlp", "--out", str(donor), *GROWTH])
+    (donor / "growth.json").write_text(content, errors="surrogateescape")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(["apply", "wait", "--task", "wine", "--init", str(donor), "--out", str(tmp_path / "o"), *GROWTH])
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

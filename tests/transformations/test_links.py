@@ -1,0 +1,134 @@
+"""Links lead from a block to any later one, say nothing at birth, and are told apart by their ends."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+from children import CHILDREN, SPACE, born, labels, perturb_, samples, trained, transform
+from hypothesis import given
+from strategies import architectures
+from torch.nn import functional as F
+
+from mse_rl.architecture import PADDING, Architecture, Block, Link, Position, Stage
+from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics
+
+FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
+LINK, UNLINK = TRANSFORMATIONS["link"], TRANSFORMATIONS["unlink"]
+DEEP = Architecture(
+    "cnn",
+    (2, 7, 6),
+    3,
+    (
+        Stage(4, (Block("conv", 4, 3),)),
+        Stage(6, (Block("conv", 4, 3),)),
+        Stage(8, (Block("conv", 4, 3), Block("separable", 4, 3))),
+    ),
+)
+
+
+@given(architectures())
+def test_every_pair_of_blocks_is_linked_or_can_be(architecture):
+    pairs = {Link(*pair) for pair in combinations([position for position, _ in architecture], 2)}
+    assert set(UNLINK.targets(architecture)) == set(architecture.links)
+    assert set(LINK.targets(architecture)) == pairs - set(architecture.links)
+
+
+@given(architectures())
+def test_linking_and_unlinking_undo_each_other(architecture):
+    for target in LINK.targets(architecture):
+        linked = LINK.edit(architecture, target, SPACE)
+        assert target in linked.links
+        assert UNLINK.edit(linked, target, SPACE) == architecture
+
+
+def test_there_are_no_more_links_than_the_space_allows():
+    few = replace(SPACE, max_links=2)
+    architecture = CHILDREN["mlp"]  # which has two
+    assert few.allows(architecture)
+    for target in LINK.targets(architecture):
+        assert not few.allows(LINK.edit(architecture, target, few))
+
+
+def test_across_stages_a_projection_is_strided_as_the_resolution_falls():
+    """From 7x6 to 4x3 to 2x2."""
+    for target, stride in (
+        (Link(Position(0, 0), Position(1, 0)), 2),
+        (Link(Position(0, 0), Position(2, 1)), 4),
+        (Link(Position(1, 0), Position(2, 0)), 2),
+        (Link(Position(2, 0), Position(2, 1)), 1),
+    ):
+        child, optimizer = born(DEEP)
+        child, _ = transform("link", target, child, optimizer)
+        (projection,) = child.links
+        widths = [DEEP.stages[end.stage].width for end in target]
+        assert (projection.in_channels, projection.out_channels) == tuple(widths)
+        assert (projection.kernel_size, projection.stride) == ((1, 1), (stride, stride))
+        assert projection.bias is None
+
+
+@FAMILIES
+def test_a_new_link_is_zero_and_learns_at_once(architecture):
+    for target in LINK.targets(architecture):
+        child, optimizer = trained(architecture)
+        child, _ = transform("link", target, child, optimizer)
+        weight = child.links[child.architecture.links.index(target)].weight
+        assert not weight.any()
+        x, y = (make(architecture, seed=7) for make in (samples, labels))
+        F.cross_entropy(child(x), y).backward()
+        assert weight.grad.flatten(1).any(dim=1).all()
+        assert weight.grad.transpose(0, 1).flatten(1).any(dim=1).all()
+
+
+@FAMILIES
+def test_the_others_keep_their_weights_wherever_they_stand_in_the_row(architecture):
+    for name in ("link", "unlink"):
+        for target in TRANSFORMATIONS[name].targets(architecture):
+            child, optimizer = trained(architecture)
+            weights = dict(zip(architecture.links, child.links, strict=True))
+            weights = {link: module.weight.detach().clone() for link, module in weights.items()}
+            child, _ = transform(name, target, child, optimizer)
+            assert set(child.architecture.links) == set(architecture.links) ^ {target}
+            for link, module in zip(child.architecture.links, child.links, strict=True):
+                assert link == target or torch.equal(module.weight, weights[link])
+
+
+def test_what_a_link_carries_is_added_ahead_of_its_target_by_hand():
+    child, _ = trained(CHILDREN["mlp"])
+    x = samples(child.architecture, n=6, seed=3)
+    (near, far), transition = child.links, child.transitions[0]
+    first = child.block(Position(0, 0))(child.stem(x))
+    stream = child.block(Position(0, 1))(first + first @ near.weight.T)
+    stream = child.block(Position(1, 0))(transition(stream))
+    stream = child.block(Position(1, 1))(stream + first @ far.weight.T)
+    torch.testing.assert_close(child(x), child.head(stream), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["rnn", "transformer"])
+def test_links_leave_the_stream_zero_where_there_is_no_token(family):
+    architecture = replace(CHILDREN[family], input_shape=(6,), vocabulary=9)
+    child, _ = born(architecture)
+    perturb_(child, seed=4)
+    x = samples(architecture, n=32, seed=3)
+    padding = x == PADDING
+    assert padding.any()
+    for link in architecture.links:
+        child.block(link.target).register_forward_pre_hook(
+            lambda _, arguments: seen.append(arguments[0][padding])
+        )
+    seen = []
+    child(x)
+    assert len(seen) == 2
+    assert not any(stream.any() for stream in seen)
+
+
+@FAMILIES
+def test_a_link_that_carries_something_is_missed_when_it_goes(architecture):
+    for index, target in enumerate(architecture.links):
+        child, optimizer = trained(architecture)
+        weight = child.links[index].weight
+        lost = UNLINK.lost(child, target, SPACE, ChildStatistics())
+        assert lost == pytest.approx(weight.square().sum().item())
+        child, receipt = transform("unlink", target, child, optimizer)
+        assert receipt.deviation > 1e-6
+        assert receipt.parameters_before - receipt.parameters_after == weight.numel()
