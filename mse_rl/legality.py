@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mse_rl.architecture import Architecture
 from mse_rl.cost import cost, training_bytes
@@ -42,24 +43,31 @@ class Bounds:
         FLOPs away is legal, and ``wait`` only where there is no such thing.
         """
         changes = [
-            (name, target)
-            for name in TRANSFORMATIONS
-            if name in self.vocabulary and name != "wait"
-            for target in TRANSFORMATIONS[name].targets(state.architecture)
-            if self.permit(state, name, target)
+            decision
+            for decision in (() if state.stopped else _changes(self, state.architecture))
+            if decision not in state.rejected
         ]
         if not changes or self.fit(state.architecture):
             yield "wait", None
         yield from changes
 
-    def permit(self, state: GrowthState, name: str, target: Target) -> bool:
+    def permit(self, before: Architecture, name: str, target: Target) -> bool:
         """Say whether a transformation other than ``wait`` may be applied at one of its targets."""
-        before = state.architecture
-        if state.stopped or (name, target) in state.rejected:
-            return False
         if name == "stop":
             return self.fit(before)
         after = TRANSFORMATIONS[name].edit(before, target, self.space)
         if after == before or not self.space.allows(after):
             return False
         return self.fit(after) or (not self.fit(before) and cost(after).flops < cost(before).flops)
+
+
+@lru_cache(maxsize=4096)
+def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[str, Target], ...]:
+    """Return what may be done to an architecture; episodes of a group meet the same ones again and again."""
+    return tuple(
+        (name, target)
+        for name in TRANSFORMATIONS
+        if name in bounds.vocabulary and name != "wait"
+        for target in TRANSFORMATIONS[name].targets(architecture)
+        if bounds.permit(architecture, name, target)
+    )

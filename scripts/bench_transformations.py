@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import count
 
 import torch
 from torch.nn import functional as F
@@ -84,7 +85,7 @@ def _decision(
     child: Child, inputs: Inputs, name: str, space: SearchSpace
 ) -> Callable[[], Callable[[], object]]:
     x, y = _samples(inputs, 64)
-    bounds = Bounds(space, 10**12, None, 32, frozenset(TRANSFORMATIONS))
+    budgets = count(10**12)
     nothing = Measurement.of_nothing(inputs.classes)
     target = list(TRANSFORMATIONS[name].targets(child.architecture))[-1]
 
@@ -93,6 +94,8 @@ def _decision(
         optimizer = make_optimizer(old, OptimizerConfig())
         F.cross_entropy(old(x), y).backward()
         optimizer.step()
+        # Another budget each time, for what is legal is remembered.
+        bounds = Bounds(space, next(budgets), None, 32, frozenset(TRANSFORMATIONS))
 
         def decision() -> None:
             list(bounds.choices(GrowthState(0, old.architecture, nothing)))

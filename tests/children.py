@@ -133,7 +133,7 @@ def watched(child: Child, steps: int = 1) -> ChildStatistics:
     recorder = SliceRecorder(child.train())
     for step in range(steps):
         x, y = (make(child.architecture, seed=11 + step) for make in (samples, labels))
-        recorder.watch()
+        recorder.watch(x)
         child.zero_grad()
         F.cross_entropy(child(x), y).backward()
         recorder.read_gradients()

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.families import FAMILIES, Inputs
 from mse_rl.networks import build_child
@@ -44,6 +44,16 @@ def test_the_bounds_are_inclusive():
     assert not space.allows(mlp(9, 8, 2))
     assert not space.allows(mlp(8, 9, 2))
     assert not space.allows(mlp(8, 8, 3))
+
+
+def test_kernels_and_links_are_bounded_too():
+    blocks = (Block("conv", 4, 5), Block("conv", 4, 3))
+    linked = Architecture(
+        "cnn", (1, 8, 8), 2, (Stage(4, blocks),), links=(Link(Position(0, 0), Position(0, 1)),)
+    )
+    assert SearchSpace(max_kernel=5, max_links=1).allows(linked)
+    assert not SearchSpace(max_kernel=3, max_links=1).allows(linked)
+    assert not SearchSpace(max_kernel=5, max_links=0).allows(linked)
 
 
 @pytest.mark.parametrize(

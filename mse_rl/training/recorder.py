@@ -9,6 +9,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mse_rl.architecture import Position
 from mse_rl.networks import Child, ResidualBlock
+from mse_rl.networks.sequences import mask_of
 from mse_rl.transformations import BlockStatistics, ChildStatistics, Reading
 
 RECORDED_STEPS = 3
@@ -48,7 +49,7 @@ class _BlockSums:
 class SliceRecorder:
     """Looks at some training steps of a slice.
 
-    A recorded step is ``watch()``, forward, backward, ``read_gradients()``.
+    A recorded step is ``watch(batch)``, forward, backward, ``read_gradients()``.
 
     Args:
         child: in training.
@@ -61,9 +62,14 @@ class SliceRecorder:
         self._exits = {stage: _Sums() for stage in range(len(child.stages))}
         self._hooks: list[RemovableHandle] = []
         self._steps = 0
+        self._tokens: Tensor | None = None
 
-    def watch(self) -> None:
-        """Look at the activations of the next forward pass."""
+    def watch(self, batch: Tensor) -> None:
+        """Look at the activations of the next forward pass, which will be over ``batch``.
+
+        Positions without a token say nothing, and do not count.
+        """
+        self._tokens = mask_of(batch).squeeze(-1) if self._child.architecture.vocabulary else None
         for position, block in self._child.blocks():
             sums = self._blocks[position]
             self._see(block.first, sums.stream)
@@ -74,7 +80,7 @@ class SliceRecorder:
 
     def _see(self, module: nn.Module, sums: _Sums, *, units: bool = False) -> None:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            inputs = arguments[0].detach().transpose(0, self._axis).flatten(1)  # (channels, ...)
+            inputs = self._by_channel(arguments[0])
             sums.mean = sums.mean + inputs.mean(1)
             if units:
                 alive = (inputs != 0).any(1)
@@ -84,10 +90,16 @@ class SliceRecorder:
 
     def _update_hook(self, sums: _BlockSums) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            update = (output.detach() - arguments[0].detach()).transpose(0, self._axis).flatten(1)
-            sums.update = sums.update + update.mean(1)
+            sums.update = sums.update + self._by_channel(output - arguments[0]).mean(1)
 
         return hook
+
+    def _by_channel(self, x: Tensor) -> Tensor:
+        """Return (channels, samples and positions) of a stream's tensor."""
+        x = x.detach()
+        if self._tokens is not None and x.dim() == 3:
+            x = x[self._tokens]  # (tokens, channels)
+        return x.transpose(0, self._axis).flatten(1)
 
     @torch.no_grad()
     def read_gradients(self) -> None:

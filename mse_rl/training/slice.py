@@ -69,7 +69,7 @@ def train_slice_(
         indices = order.batch(step)
         batch = augment(x[indices], task.augmentation, generator=generator("cpu", seed, AUGMENTATION, step))
         if step in recorded:
-            recorder.watch()
+            recorder.watch(batch)
         loss = F.cross_entropy(child(batch), y[indices])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -103,6 +103,8 @@ def _copy_(module: nn.Module, source: nn.Module, origins: torch.Tensor | None) -
         assert isinstance(weight, torch.Tensor)
         assert isinstance(before, torch.Tensor)
         known = origins >= 0
+        if not known.any():
+            return False
         weight[:, known] = before[:, origins[known]]
         pairs = [(tensor, old) for tensor, old in pairs if tensor.dim() < 2]
     if any(tensor.shape != old.shape for tensor, old in pairs):

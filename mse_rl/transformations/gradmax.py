@@ -15,10 +15,10 @@ ROW_NORM = 2**0.5
 def gradmax_rows(child: Child, position: Position, count: int, x: Tensor, y: Tensor) -> Tensor:
     """Return incoming weights for new units of a block, in order of the gradient that they bring.
 
-    A new unit's outgoing weights are zero; their gradient, for a unit that is linear at birth, is
-    G v, where G = Σ δ hᵀ over samples and positions, h is what the block's first map reads, δ the
-    gradient of the loss by what the block adds, and v the incoming weights. The |v| = 1 with the largest
-    gradient are G's first right singular vectors (Evci et al., 2022,
+    A new unit's outgoing weights are zero; their gradient, for a unit that is linear at birth and looks
+    at one step at a time, is G v, where G = Σ δ hᵀ over samples and positions, h is what the block's first
+    map reads, δ the gradient of the loss by what the block adds, and v the incoming weights. The |v| = 1
+    with the largest gradient are G's first right singular vectors (Evci et al., 2022,
     https://arxiv.org/abs/2201.05125, with the roles of incoming and outgoing weights exchanged).
 
     Args:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from mse_rl.architecture import Architecture, Position, pulled
 from mse_rl.networks import Child
@@ -12,7 +13,7 @@ from mse_rl.transformations.statistics import ChildStatistics, block_importance
 
 
 class RemoveBlock(Transformation):
-    """Remove a block, with its links. The mean of what it added goes into a neighbour's last bias."""
+    """Remove a block, with its links. The mean of what it added goes into a bias nearby."""
 
     name = "remove_block"
     preserving = False
@@ -33,14 +34,22 @@ class RemoveBlock(Transformation):
         return {pulled(old, gone): old for old, _ in before if old != gone}
 
     def fold_(self, child: Child, target: Target, axis: Axis | None, statistics: ChildStatistics) -> None:
-        """Let the block ahead of it, or the one behind where it is the first, add the mean."""
+        """Let what writes to the stream ahead of it add the mean, or, where nothing has a bias, the block
+        behind it.
+        """
         gone = at_block(target)
         if gone in statistics.blocks:
-            heir = Position(gone.stage, gone.block - 1 if gone.block else 1)
-            bias = child.block(heir).last.bias
+            bias = _writer(child, gone).bias
             assert isinstance(bias, torch.Tensor)
             bias += bias.new_tensor(statistics.blocks[gone].update)
 
     def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
         """Return the importance of the block."""
         return block_importance(child, at_block(target), statistics)
+
+
+def _writer(child: Child, gone: Position) -> nn.Module:
+    if gone.block:
+        return child.block(gone._replace(block=gone.block - 1)).last
+    before = child.transitions[gone.stage - 1] if gone.stage else child.stem
+    return before if getattr(before, "bias", None) is not None else child.block(gone._replace(block=1)).last

@@ -7,10 +7,10 @@ from problems import FAMILIES as FAMILY_NAMES
 from problems import problem_for
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.architecture import PADDING, Architecture, Block, Position, Stage
 from mse_rl.config import OptimizerConfig
 from mse_rl.first_child import inputs_of
-from mse_rl.networks import build_child
+from mse_rl.networks import build_child, empty_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, learning_rate, make_optimizer, train_slice_
 from mse_rl.training.recorder import RECORDED_STEPS, SliceRecorder, recorded_steps
@@ -133,10 +133,11 @@ def test_several_steps_are_averaged(architecture):
     ones = []
     for seed in (21, 22, 23):
         single = SliceRecorder(child)
+        x = samples(architecture, seed=seed)
         for watcher in (recorder, single):
-            watcher.watch()
+            watcher.watch(x)
         child.zero_grad()
-        F.cross_entropy(child(samples(architecture, seed=seed)), labels(architecture, seed=seed)).backward()
+        F.cross_entropy(child(x), labels(architecture, seed=seed)).backward()
         for watcher in (recorder, single):
             watcher.read_gradients()
         ones.append(single.statistics())
@@ -170,8 +171,9 @@ def test_a_unit_that_was_alive_in_one_of_the_steps_is_not_dead():
     for values in ((-1e3, -1e3, 1e1, 1e1, 1e1), (-1e3, 1e1, -1e3, -1e3, 1e1)):
         with torch.no_grad():
             bias.copy_(torch.tensor(values))
-        recorder.watch()
-        F.cross_entropy(child(samples(child.architecture)), labels(child.architecture) % 2).backward()
+        x = samples(child.architecture)
+        recorder.watch(x)
+        F.cross_entropy(child(x), labels(child.architecture) % 2).backward()
         recorder.read_gradients()
     assert recorder.statistics().blocks[FIRST].dead_fraction == pytest.approx(0.2)
 
@@ -224,3 +226,25 @@ def test_a_slice_of_any_length_has_statistics_of_its_last_step(family, length):
         assert found.gradient_norm == pytest.approx(gradients.norm().item(), rel=1e-5)
         assert 0 <= found.dead_fraction <= 1
     assert not any(module._forward_hooks for module in child.modules())
+
+
+def test_positions_without_a_token_do_not_count():
+    """The same texts, with padding behind them: the same means of what blocks read and add."""
+
+    def seen(steps):
+        architecture = Architecture("rnn", (steps,), 3, CHILDREN["rnn"].stages, vocabulary=9)
+        child, _ = trained(Architecture("rnn", (4,), 3, CHILDREN["rnn"].stages, vocabulary=9))
+        longer = empty_child(architecture)
+        longer.load_state_dict(child.state_dict(), assign=True)
+        x = torch.randint(1, 9, (8, 4), generator=seeded(1))
+        x = F.pad(x, (0, steps - 4), value=PADDING)
+        recorder = SliceRecorder(longer.train())
+        recorder.watch(x)
+        F.cross_entropy(longer(x), labels(architecture, 8)).backward()
+        recorder.read_gradients()
+        return recorder.statistics().blocks.values()
+
+    for short, padded in zip(seen(4), seen(7), strict=True):
+        assert padded.stream.mean == pytest.approx(short.stream.mean)
+        assert padded.units.mean == pytest.approx(short.units.mean)
+        assert padded.update == pytest.approx(short.update)

@@ -65,9 +65,11 @@ def test_where_everything_fits_everything_is_kept_and_outputs_are_the_same_bit_f
 @FAMILIES
 def test_the_child_that_is_taken_over_is_left_alone(architecture):
     child, _ = trained(architecture)
-    before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
-    new, _ = adopt(child, inputs_of(architecture, classes=5), generator=seeded(3))
-    assert new.training == child.training
+    for training in (True, False):
+        child.train(training)
+        before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+        new, _ = adopt(child, inputs_of(architecture, classes=5), generator=seeded(3))
+        assert new.training is child.training is training
     assert not {p.data_ptr() for p in child.parameters()} & {p.data_ptr() for p in new.parameters()}
     with torch.no_grad():
         for parameter in new.parameters():

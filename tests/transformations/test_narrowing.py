@@ -303,19 +303,35 @@ def test_what_a_block_adds_in_the_mean_stays_when_it_goes(architecture):
 
 
 @FAMILIES
-def test_the_mean_of_what_a_block_added_goes_to_the_one_ahead_that_of_the_first_to_the_next(architecture):
-    for name, gone, heir in (
-        ("first", Position(0, 0), Position(0, 1)),
-        ("second", Position(0, 1), Position(0, 0)),
-        ("last", Position(1, 1), Position(1, 0)),
+def test_the_mean_of_what_a_block_added_goes_to_what_writes_ahead_of_it(architecture):
+    """To the last map of the block before, or the stem; in a cnn, and of tokens, to the block behind."""
+    behind = architecture.family == "cnn" or architecture.vocabulary > 0
+    for gone, heir in (
+        (Position(0, 0), "stages.0.0.last" if behind else "stem"),
+        (Position(0, 1), "stages.0.0.last"),
+        (Position(1, 0), "stages.1.0.last" if architecture.family == "cnn" else "transitions.0"),
+        (Position(1, 1), "stages.1.0.last"),
     ):
         child, optimizer = trained(architecture)
         statistics = watched(deepcopy(child))
         update = torch.tensor(statistics.blocks[gone].update, dtype=torch.float64)
-        bias = child.block(heir).last.bias.detach().clone()
+        of_the_next = heir.endswith("0.last") and gone.block == 0
+        before = child.get_submodule(heir.replace("0.last", "1.last") if of_the_next else heir)
+        bias = before.bias.detach().clone()
         child, _ = transform("remove_block", gone, child, optimizer, statistics=statistics)
-        now = child.block(heir._replace(block=0)).last.bias
-        torch.testing.assert_close(now.detach(), bias + update, msg=name)
+        torch.testing.assert_close(child.get_submodule(heir).bias.detach(), bias + update, msg=heir)
+
+
+@pytest.mark.parametrize("family", ["mlp", "rnn"])
+def test_a_first_block_that_adds_a_constant_goes_without_a_trace(family):
+    child, optimizer = trained(CHILDREN[family])
+    with torch.no_grad():
+        child.block(Position(0, 0)).last.weight.zero_()
+        for link in child.links:  # they leave with the block
+            link.weight.zero_()
+    statistics = watched(deepcopy(child))
+    _, receipt = transform("remove_block", Position(0, 0), child, optimizer, statistics=statistics)
+    assert receipt.deviation < 1e-10
 
 
 def test_a_block_that_is_removed_takes_its_links_along_and_the_others_move():
