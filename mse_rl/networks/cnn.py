@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block
 from mse_rl.networks.activation import Activation
-from mse_rl.networks.layers import Conv2d, Linear
+from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 
 
@@ -40,9 +40,9 @@ class ConvBlock(ResidualBlock):
 
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(width)
+        self.norm1 = BatchNorm2d(width)
         self.first: Conv2d = Conv2d(width, block.inner, block.kernel, bias=False)
-        self.norm2 = nn.BatchNorm2d(block.inner)
+        self.norm2 = BatchNorm2d(block.inner)
         self.last: Conv2d = Conv2d(block.inner, width, block.kernel, bias=True)
         self.activation = Activation(block)
 
@@ -75,10 +75,10 @@ class SeparableBlock(ResidualBlock):
 
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(width)
+        self.norm1 = BatchNorm2d(width)
         self.first: Conv2d = Conv2d(width, block.inner, 1, bias=False)
         self.depthwise = Conv2d(block.inner, block.inner, block.kernel, bias=False, groups=block.inner)
-        self.norm2 = nn.BatchNorm2d(block.inner)
+        self.norm2 = BatchNorm2d(block.inner)
         self.last: Conv2d = Conv2d(block.inner, width, 1, bias=True)
         self.activation = Activation(block)
 
@@ -109,7 +109,7 @@ class ConvHead(nn.Module):
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = BatchNorm2d(width)
         self.linear = Linear(width, classes)
 
     def birth_(self, generator: torch.Generator) -> None:

@@ -29,6 +29,18 @@ class Conv2d(nn.Conv2d):
         """Leave the weights as they are."""
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's, with running statistics that follow the batches faster: momentum 0.3 instead of 0.1.
+
+    Children change quickly: with 0.1 the statistics lag behind, and a child that trains well fails in
+    evaluation (skill 0.02 at a training loss of 1.5 was seen). A batch has hundreds of positions per
+    channel, so there is little noise to average out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, momentum=0.3)
+
+
 class GRU(nn.GRU):
     """One recurrent layer over (n, T, inputs); Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
 
