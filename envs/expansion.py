@@ -20,7 +20,7 @@ from mse_rl.growth_state import CacheEntry
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
 from mse_rl.training import TrajectoryCache
-from mse_rl.transformations import Target
+from mse_rl.transformations import Renumbering, Target
 
 ILLEGAL_PENALTY = 0.01
 """What an illegal action costs; it does nothing else."""
@@ -90,7 +90,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         config: tasks, children, schedule, budget and reward.
         tasks: the datasets, where they are loaded already.
         init: a child grown before, from which every episode starts.
-        input_origins: for each token or feature of the tasks, the one that it was for ``init``.
+        renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 
@@ -102,13 +102,13 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         *,
         tasks: tuple[Task, ...] | None = None,
         init: Child | None = None,
-        input_origins: tuple[int, ...] | None = None,
+        renumbering: Renumbering | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.config = config or ExpansionConfig()
         loaded = tasks or tuple(load_task(name, self.config.data) for name in self.config.task)
         self.tasks = tuple(task.to(self.config.device) for task in loaded)
-        self.init, self.input_origins = init, input_origins
+        self.init, self.renumbering = init, renumbering
         self.render_mode = render_mode
         self.actions = ActionTable(self.config.space.max_blocks)
         self.action_space = spaces.Discrete(len(self.actions))
@@ -153,7 +153,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             seed=context.seed,
             flops_budget=self._flops_budget(context),
             init=self.init,
-            input_origins=self.input_origins,
+            renumbering=self.renumbering,
             cache=self.cache,
         )
         return self._observation(), self._info()

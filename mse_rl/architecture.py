@@ -15,6 +15,8 @@ from mse_rl.errors import InvalidArchitecture
 
 FORMAT = 2
 """Version of the JSON layout."""
+LARGEST = 2**24
+"""The largest size of anything in an architecture: files may come from strangers."""
 PADDING, UNKNOWN = 0, 1
 """Token ids that stand for no token, and for one that is not in the vocabulary."""
 
@@ -101,8 +103,12 @@ class Architecture:
             )
         sizes = [*self.input_shape, self.stem_stride, *(stage.width for stage in self.stages)]
         sizes += [size for _, block in self for size in (block.inner, block.kernel, block.head_width)]
-        if min(sizes) < 1:
-            raise InvalidArchitecture(f"every size must be at least 1, got {min(sizes)}")
+        if min(sizes) < 1 or max(*sizes, self.vocabulary, self.classes) > LARGEST:
+            raise InvalidArchitecture(
+                f"every size must lie between 1 and {LARGEST:,}, got {min(sizes):,} to {max(sizes):,}"
+            )
+        if len(self.input_shape) > 3:
+            raise InvalidArchitecture(f"expected inputs of 1 to 3 dimensions, got {self.input_shape}")
         if self.vocabulary and (self.vocabulary <= UNKNOWN or len(self.input_shape) != 1):
             raise InvalidArchitecture(
                 f"tokens need an input shape (T,) and a vocabulary of at least 2 ids, got {self.input_shape} "

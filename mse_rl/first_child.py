@@ -11,7 +11,7 @@ from mse_rl.families import Inputs
 from mse_rl.legality import Bounds
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.transformations import Receipt, adopt, adopted
+from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
 
 
 def inputs_of(task: Task) -> Inputs:
@@ -56,12 +56,20 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
     Raises:
         InvalidConfig: if it does not.
     """
-    if not bounds.space.allows(first):
+    if bound := bounds.space.exceeded(first):
         raise InvalidConfig(
-            f"the first child has {first.depth} blocks, {len(first.links)} links and widths up to "
-            f"{first.widest}, which is beyond {bounds.space}: raise --max-blocks or --max-width"
+            f"the first child is beyond {bound.replace('_', '-')}, which is {getattr(bounds.space, bound)}: "
+            f"raise --{bound.replace('_', '-')}"
         )
-    if may_shrink or bounds.fit(first):
+    if bounds.fit(first):
+        return
+    if may_shrink:
+        least = cost(bounds.smallest(first)).flops
+        if least > bounds.flops_budget:
+            raise InvalidConfig(
+                f"the FLOPs budget must be at least {least:,}, the least that this child can shrink to with "
+                f"the transformations that may be used, got {bounds.flops_budget:,}: raise --flops-budget"
+            )
         return
     who = f"those of the first {first.family} child on {task.name}"
     if cost(first).flops > bounds.flops_budget:
@@ -79,7 +87,7 @@ def first_child(
     architecture: Architecture,
     task: Task,
     init: Child | None,
-    input_origins: tuple[int, ...] | None,
+    renumbering: Renumbering | None,
     *,
     generator: torch.Generator,
 ) -> tuple[Child, Receipt | None]:
@@ -89,9 +97,9 @@ def first_child(
         architecture: from ``first_architecture``.
         task: on the device where the child is to live.
         init: a child grown before.
-        input_origins: as in ``adopt``.
+        renumbering: as in ``adopt``.
         generator: draws new weights.
     """
     if init is None:
         return build_child(architecture, generator=generator, device=task.train.x.device), None
-    return adopt(init, inputs_of(task), generator=generator, origins=input_origins)
+    return adopt(init, inputs_of(task), generator=generator, renumbering=renumbering)

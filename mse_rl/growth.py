@@ -5,7 +5,7 @@
         seed=0, flops_budget=1_000_000,
     )
     while not process.finished:
-        name, target = next(process.choices())
+        name, target = process.choices()[0]
         process.advance(name, target)
     process.child, process.state.validation.skill
 
@@ -43,7 +43,7 @@ from mse_rl.training import (
     train_slice_,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import TRANSFORMATIONS, Probe, Receipt, Target, apply
+from mse_rl.transformations import TRANSFORMATIONS, Probe, Receipt, Renumbering, Target, apply
 
 PROBE_SAMPLES = 64
 """Training samples on which deviations are measured."""
@@ -61,7 +61,7 @@ class GrowthProcess:
         flops_budget: most FLOPs of a forward pass of one sample.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
-        input_origins: for each token or feature of the task, the one that it was for ``init``; -1 if new.
+        renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: trajectories of this and other processes.
 
     Raises:
@@ -80,7 +80,7 @@ class GrowthProcess:
         seed: int,
         flops_budget: int,
         init: Child | None = None,
-        input_origins: tuple[int, ...] | None = None,
+        renumbering: Renumbering | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
     ) -> None:
         if len(task.train) < config.batch_size:
@@ -96,7 +96,7 @@ class GrowthProcess:
             space, flops_budget, config.memory_budget, config.batch_size, _vocabulary(config)
         )
         self._optimizer_config, self._cache = optimizer.of(config.family), cache
-        self._init, self._input_origins = init, input_origins
+        self._init, self._renumbering = init, renumbering
         self._device = task.train.x.device
         self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
         self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
@@ -218,7 +218,7 @@ class GrowthProcess:
             architecture,
             self.task,
             self._init,
-            self._input_origins,
+            self._renumbering,
             generator=generator(self._device, self.seed, BIRTH),
         )
         self._live = child, make_optimizer(child, self._optimizer_config)
@@ -308,7 +308,7 @@ class GrowthProcess:
         """Everything that determines the child's state. The budget bounds what may be done, and no more,
         but for a child that has to shrink.
         """
-        settings = (self.config, self._optimizer_config, self.space, self._init, self._input_origins)
+        settings = (self.config, self._optimizer_config, self.space, self._init, self._renumbering)
         return (self.task, settings, self.flops_budget if self._init else None, self.seed, self._path)
 
     def _recall(self) -> bool:

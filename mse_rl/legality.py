@@ -36,6 +36,24 @@ class Bounds:
             memory is None or training_bytes(architecture, self.batch_size) <= memory
         )
 
+    def smallest(self, architecture: Architecture) -> Architecture:
+        """Return the smallest child that an architecture can shrink to, whatever becomes of its skill.
+
+        Blocks go last: which of them is the cheapest to keep shows when all are as narrow as can be.
+        """
+        while True:
+            edits = [
+                edit
+                for name, transformation in TRANSFORMATIONS.items()
+                if name in self.vocabulary and not transformation.preserving
+                for target in transformation.targets(architecture)
+                if cost(edit := transformation.edit(architecture, target, self.space)).flops
+                < cost(architecture).flops
+            ]
+            if not edits:
+                return architecture
+            architecture = min(edits, key=lambda edit: (-edit.depth, cost(edit).flops))
+
     def choices(self, state: GrowthState) -> Iterator[tuple[str, Target]]:
         """Yield every legal (transformation, target).
 

@@ -50,12 +50,17 @@ class SearchSpace:
 
     def allows(self, architecture: Architecture) -> bool:
         """Say whether an architecture lies within the bounds."""
-        return (
-            architecture.depth <= self.max_blocks
-            and architecture.widest <= self.max_width
-            and len(architecture.links) <= self.max_links
-            and all(block.kernel <= self.max_kernel for _, block in architecture)
-        )
+        return self.exceeded(architecture) is None
+
+    def exceeded(self, architecture: Architecture) -> str | None:
+        """Return the first bound that an architecture is beyond, None if it lies within all."""
+        sizes = {
+            "max_blocks": architecture.depth,
+            "max_width": architecture.widest,
+            "max_links": len(architecture.links),
+            "max_kernel": max(block.kernel for _, block in architecture),
+        }
+        return next((bound for bound, size in sizes.items() if size > getattr(self, bound)), None)
 
 
 def starting_architecture(family: str, inputs: Inputs, space: SearchSpace) -> Architecture:

@@ -36,7 +36,7 @@ def task() -> Task:
 @pytest.fixture
 def grow(task):
     """Return a function that begins a GrowthProcess, small, fast and on ``task`` unless told otherwise."""
-    arguments = ("optimizer", "space", "seed", "flops_budget", "init", "input_origins", "cache")
+    arguments = ("optimizer", "space", "seed", "flops_budget", "init", "renumbering", "cache")
 
     def begin(on=task, **settings):
         settings = {"slices": 4, "slice_steps": 3, "batch_size": 16} | settings

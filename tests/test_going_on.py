@@ -11,6 +11,7 @@ from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import TrajectoryCache
+from mse_rl.transformations import Renumbering
 
 
 def weights(child):
@@ -68,8 +69,8 @@ OTHERS = {
     "mlp, features and classes": ("mlp", {"shape": (9,), "classes": 2}, {"stem", "head.linear"}),
     "rnn, length": ("rnn", {"shape": (9, 4)}, set()),
     "rnn, features": ("rnn", {"shape": (6, 5)}, {"stem"}),
-    "transformer, length": ("transformer", {"shape": (11,)}, {"stem"}),
-    "transformer, vocabulary": ("transformer", {"vocabulary": 14}, {"stem.stem"}),
+    "transformer, length": ("transformer", {"shape": (11,)}, {"stem.positions"}),
+    "transformer, vocabulary": ("transformer", {"vocabulary": 14}, {"stem.reader"}),
     "transformer, classes": ("transformer", {"classes": 4}, {"head.linear"}),
 }
 
@@ -111,18 +112,18 @@ def test_another_task_is_the_same_with_the_cache_and_with_the_seed(grow, family)
 def test_tokens_keep_their_meaning_under_other_ids(grow):
     on, init = problem("tokens", vocabulary=10), grown("transformer").child
     origins = (0, 1, 5, -1, 2, 3, 4, -1, 8, 7)
-    process = grow(on, family="transformer", init=init, input_origins=origins)
-    before, after = init.state_dict()["stem.stem.weight"], process.child.state_dict()["stem.stem.weight"]
+    process = grow(on, family="transformer", init=init, renumbering=Renumbering(origins))
+    before, after = init.state_dict()["stem.reader.weight"], process.child.state_dict()["stem.reader.weight"]
     for now, then in enumerate(origins):
         assert then < 0 or torch.equal(after[:, now], before[:, then])
     assert not any(torch.equal(after[:, 3], column) for column in before.T)
-    assert "stem.stem" in process.state.receipt.kept
+    assert "stem.reader" in process.state.receipt.kept
 
 
 def test_features_keep_their_meaning_in_another_order_so_that_nothing_is_lost(grow):
     trained_on, init = problem("vector"), grown("mlp").child
     order = (3, 5, 0, 1, 4, 2)
-    process = grow(trained_on, family="mlp", init=init, input_origins=order)
+    process = grow(trained_on, family="mlp", init=init, renumbering=Renumbering(order))
     with torch.no_grad():
         moved = process.child.eval()(trained_on.test.x[:, list(order)])
     torch.testing.assert_close(moved, outputs(init, trained_on))
@@ -134,7 +135,7 @@ def test_a_cache_is_not_shared_by_children_to_start_from_or_meanings_of_inputs(g
     other = build_child(start, generator=torch.Generator().manual_seed(0))
     for settings in (
         {"init": grown("mlp").child},
-        {"init": grown("mlp").child, "input_origins": (1, 0, 2, 3, 4, 5)},
+        {"init": grown("mlp").child, "renumbering": Renumbering((1, 0, 2, 3, 4, 5))},
         {"init": other},
         {},
     ):

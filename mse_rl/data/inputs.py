@@ -4,7 +4,7 @@ import numpy as np
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.checks import check_numbers
-from mse_rl.data.padding import mark_zero_padding
+from mse_rl.data.padding import fit_length, mark_zero_padding
 from mse_rl.data.raw import Array, Kind, RawData
 from mse_rl.data.token_ids import MOST_IDS, IdEncoder, read_ids
 from mse_rl.errors import InvalidTask
@@ -85,6 +85,7 @@ def _vectors(x_train: Array, x_test: Array) -> tuple[Array, Array, tuple[str, ..
 def _sequences(x_train: Array, x_test: Array) -> tuple[Array, Array, tuple[str, ...]]:
     check_numbers("x_train", x_train, "sequence")
     check_numbers("x_test", x_test, "sequence")
+    x_test = fit_length(x_test, x_train.shape[1])
     marked = mark_zero_padding(x_train, x_test)
     if marked[0] is x_train and marked[1] is x_test:
         return x_train, x_test, ()

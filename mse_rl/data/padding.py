@@ -17,6 +17,15 @@ def padding(x: Array) -> Steps:
     return _at_end(missing)
 
 
+def fit_length(x: Array, steps: int) -> Array:
+    """Return sequences (n, T, F) of ``steps`` steps: longer ones are cut, shorter ones padded with NaN."""
+    missing = steps - x.shape[1]
+    if missing <= 0:
+        return x[:, :steps]
+    floats = x.astype(np.result_type(x.dtype, np.float32))
+    return np.pad(floats, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
+
+
 def mark_zero_padding(x_train: Array, x_test: Array) -> tuple[Array, Array]:
     """Return both (n, T, F) with NaN for the padding of zeros, or as they are if there is none.
 

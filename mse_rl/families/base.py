@@ -45,11 +45,13 @@ class Kind:
         cost: of a block, from (block, stream width, number of positions).
         kernels: whether it has a kernel that can grow.
         activations: whether its non-linearity can be chosen.
+        heads: whether its units come in heads.
     """
 
     cost: Callable[[Block, int, int], Cost]
     kernels: bool = False
     activations: bool = False
+    heads: bool = False
 
 
 @dataclass(frozen=True)

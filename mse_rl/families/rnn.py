@@ -1,10 +1,10 @@
 """Recurrent children over sequences, tokens, and the rows of images."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 from mse_rl.architecture import Architecture, Block, Stage
-from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
+from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
+from mse_rl.families.sequences import sequence_frame
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
@@ -20,18 +20,6 @@ def _grid(architecture: Architecture, stage: int) -> tuple[int, ...]:
 
 def _features(architecture: Architecture) -> int:
     return architecture.input_size // _grid(architecture, 0)[0]
-
-
-def sequence_frame(architecture: Architecture, features: int, steps: int) -> Iterator[Cost]:
-    """Yield transitions between stages, head, and a stem over sequences of ``features`` or tokens."""
-    widths = [stage.width for stage in architecture.stages]
-    if architecture.vocabulary:
-        yield Cost(0, architecture.vocabulary * widths[0], (2 + widths[0]) * steps)
-    else:
-        yield Cost(features * widths[0] * steps, features * widths[0] + widths[0], features * steps)
-    for before, after in pairwise(widths):
-        yield Cost(before * after * steps, before * after + after, before * steps)
-    yield classifier(widths[-1], architecture.classes) + Cost(0, widths[-1], widths[-1] * steps)
 
 
 def _frame(architecture: Architecture) -> Iterator[Cost]:

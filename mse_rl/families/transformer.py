@@ -5,7 +5,7 @@ from math import ceil, log2
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
-from mse_rl.families.rnn import sequence_frame
+from mse_rl.families.sequences import sequence_frame
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
@@ -48,7 +48,7 @@ def _attention(block: Block, width: int, positions: int) -> Cost:
     )
 
 
-KINDS = {"attention": Kind(_attention)}
+KINDS = {"attention": Kind(_attention, heads=True)}
 TRANSFORMER = Family(
     reads=("tokens", "sequence", "image"),
     kinds=("attention", "linear"),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Link, Position
+from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.families import Inputs
 from mse_rl.networks.activation import Activation
@@ -90,6 +91,12 @@ class Child(nn.Module):
             if link.target == position:
                 yield link, module
 
+    def link(self, link: Link) -> nn.Linear | nn.Conv2d:
+        """Return the projection of a link."""
+        module = self.links[self.architecture.links.index(link)]
+        assert isinstance(module, nn.Linear | nn.Conv2d)
+        return module
+
     def leaving(self, stage: int) -> nn.Linear | nn.Conv2d:
         """Return the map by which the stream of ``stage`` leaves it: a transition, or the classifier."""
         last = stage == len(self.architecture.stages) - 1
@@ -161,9 +168,17 @@ def empty_child(architecture: Architecture) -> Child:
     """Return a child without memory for its weights, on torch's meta device.
 
     To be filled by ``load_state_dict(..., assign=True)``.
+
+    Raises:
+        InvalidArchitecture: if no child can have it, or it is too large.
     """
-    with torch.device("meta"):
-        return Child(architecture)
+    try:
+        with torch.device("meta"):
+            return Child(architecture)
+    except (RuntimeError, TypeError) as error:  # sizes whose product is beyond all numbers
+        raise InvalidArchitecture(
+            f"expected a child that fits into memory, got {cost(architecture).parameters:,} parameters"
+        ) from error
 
 
 def build_child(

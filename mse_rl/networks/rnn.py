@@ -10,6 +10,9 @@ from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_stem
 
+CANDIDATE = 2
+"""The gate that proposes new content, of GRU (reset, update, new) and LSTM (input, forget, cell, output)."""
+
 
 class RecurrentBlock(ResidualBlock):
     """x + linear(rnn(norm(x))), x of shape (n, T, width). The linear map is zero at birth.
@@ -18,15 +21,14 @@ class RecurrentBlock(ResidualBlock):
         block: how many units.
         width: of the stream.
         layer: what is recurrent.
-        candidate: which of the layer's gates proposes new content.
     """
 
-    def __init__(self, block: Block, width: int, layer: type[GRU | LSTM], candidate: int) -> None:
+    def __init__(self, block: Block, width: int, layer: type[GRU | LSTM]) -> None:
         super().__init__()
         self.norm = RMSNorm(width)
         self.first: GRU | LSTM = layer(width, block.inner)
         self.last: Linear = Linear(block.inner, width)
-        self._candidate, self._gates = candidate, len(self.first.weight_hh_l0) // block.inner
+        self._gates = len(self.first.weight_hh_l0) // block.inner
 
     def birth_(self, generator: torch.Generator) -> None:
         """Draw input weights by He and orthogonal recurrent ones, gate by gate; the last map is zero."""
@@ -51,7 +53,7 @@ class RecurrentBlock(ResidualBlock):
     @property
     def intake(self) -> tuple[Tensor, int]:
         """Return the input weights, and the gate that proposes new content."""
-        return self.first.weight_ih_l0, self._candidate
+        return self.first.weight_ih_l0, CANDIDATE
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus what the block adds."""
@@ -70,11 +72,11 @@ class RecurrentBlock(ResidualBlock):
 
 
 def _gru(block: Block, width: int) -> RecurrentBlock:
-    return RecurrentBlock(block, width, GRU, candidate=2)
+    return RecurrentBlock(block, width, GRU)
 
 
 def _lstm(block: Block, width: int) -> RecurrentBlock:
-    return RecurrentBlock(block, width, LSTM, candidate=2)
+    return RecurrentBlock(block, width, LSTM)
 
 
 def _stem(architecture: Architecture) -> nn.Module:

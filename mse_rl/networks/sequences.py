@@ -57,23 +57,40 @@ class Patches(LinearMap):
 
 
 class Positions(nn.Module):
-    """A stem, and a learned vector for every position; none where there is no token."""
+    """A learned vector for every position."""
 
-    def __init__(self, stem: nn.Module, width: int, steps: int) -> None:
+    def __init__(self, width: int, steps: int) -> None:
         super().__init__()
-        self.stem = stem
         self.weight = nn.Parameter(torch.empty(width, steps))
 
     def birth_(self, generator: torch.Generator) -> None:
-        """Draw the stem, and small vectors for the positions."""
-        self.stem.birth_(generator)  # type: ignore[operator]
+        """Draw small vectors."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
+
+    def forward(self, stream: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the stream (n, T, width) with the vectors added, but where ``mask`` is 0."""
+        places = self.weight.t()
+        return stream + (places if mask is None else places * mask)
+
+
+class PositionedStem(nn.Module):
+    """A stem that reads, and positions; nothing is added where there is no token."""
+
+    def __init__(self, reader: nn.Module, width: int, steps: int) -> None:
+        super().__init__()
+        self.reader = reader
+        self.positions = Positions(width, steps)
+
+    def birth_(self, generator: torch.Generator) -> None:
+        """Draw both."""
+        self.reader.birth_(generator)  # type: ignore[operator]
+        self.positions.birth_(generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the stream (n, T, width)."""
-        stream: Tensor = self.stem(x)
-        places = self.weight.t()
-        return stream + (places * mask_of(x) if isinstance(self.stem, Embedding) else places)
+        mask = mask_of(x) if isinstance(self.reader, Embedding) else None
+        stream: Tensor = self.positions(self.reader(x), mask)
+        return stream
 
 
 class PooledHead(Head):

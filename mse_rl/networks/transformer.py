@@ -10,7 +10,7 @@ from mse_rl.networks.layers import Linear
 from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearMap
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
-from mse_rl.networks.sequences import Patches, PooledHead, Positions, is_image, sequence_stem
+from mse_rl.networks.sequences import Patches, PooledHead, PositionedStem, is_image, sequence_stem
 
 
 class AttentionBlock(ResidualBlock):
@@ -18,8 +18,8 @@ class AttentionBlock(ResidualBlock):
 
     Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, with the norm in front (Xiong et al., 2020,
     https://arxiv.org/abs/2002.04745). ``first`` makes queries, keys and values, in this order, without
-    bias: where there is no token, the stream is zero, and so are key and value. The last map is zero at
-    birth.
+    bias: where there is no token, the stream is zero, and so are key and value, and its score is 0: padding
+    adds nothing, but takes its share of the softmax. The last map is zero at birth.
     """
 
     def __init__(self, block: Block, width: int) -> None:
@@ -49,13 +49,13 @@ class AttentionBlock(ResidualBlock):
         return x + update
 
 
-def _stem(architecture: Architecture) -> Positions:
+def _stem(architecture: Architecture) -> PositionedStem:
     width = architecture.stages[0].width
     if is_image(architecture):
-        stem: nn.Module = Patches(architecture.input_shape[0], width, architecture.stem_stride)
+        reader: nn.Module = Patches(architecture.input_shape[0], width, architecture.stem_stride)
     else:
-        stem = sequence_stem(architecture)
-    return Positions(stem, width, FAMILIES["transformer"].positions(architecture, 0))
+        reader = sequence_stem(architecture)
+    return PositionedStem(reader, width, FAMILIES["transformer"].positions(architecture, 0))
 
 
 TRANSFORMER = Parts(

@@ -11,7 +11,7 @@ from mse_rl.agents.controller import Controller
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, make_rule
-from mse_rl.config import ApplyConfig
+from mse_rl.config import FIRST_FAMILY, ApplyConfig
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
@@ -25,6 +25,7 @@ from mse_rl.runs.inheritance import Inheritance, load_inheritance
 from mse_rl.runs.policy_bundle import Policy, load_policy
 from mse_rl.runs.report import save_report
 from mse_rl.runs.tasks import load_tasks
+from mse_rl.transformations import Renumbering
 
 DEFAULT_BUDGET_MULTIPLE = 8.0
 """FLOPs budget, over those of the first child, where none is given."""
@@ -63,14 +64,15 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     check_device(config.device)
     inherited = load_inheritance(config.init) if config.init else None
     (task,) = load_tasks((config.task,), config.data, console)
-    env = _environment(_completed(config, inherited, policy), task, inherited, policy)
+    config = _completed(config, inherited, policy)
+    env = _environment(config, task, inherited, policy)
     episode = run_episode(
         env,
         controller,
         Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
         rng=np.random.default_rng(config.seed),
         test=True,
-        on_start=lambda: _show_start(env.process, console),
+        on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), console),
         on_step=lambda: say(console, str(env.render())),
     )
     if episode.final["diverged"]:
@@ -89,8 +91,10 @@ def apply(config: ApplyConfig, console: Console) -> Path:
 
 def _completed(config: ApplyConfig, inherited: Inheritance | None, policy: Policy | None) -> ApplyConfig:
     """Return the settings, with what child and policy say where the user has said nothing."""
-    if inherited and config.family is None:
+    if config.family is None and inherited:
         config = replace(config, family=inherited.child.architecture.family)
+    elif config.family is None:
+        config = replace(config, family=policy.family if policy else FIRST_FAMILY)
     if policy and config.transformations is None:
         config = replace(config, transformations=policy.transformations)
     return config
@@ -107,18 +111,24 @@ def _environment(
         ),
         tasks=(task,),
         init=inherited.child.to(config.device) if inherited else None,
-        input_origins=inherited.origins(task) if inherited else None,
+        renumbering=inherited.renumbering(task) if inherited else None,
         render_mode="ansi",
     )
 
 
-def _show_start(process: GrowthProcess, console: Console) -> None:
+def _show_start(process: GrowthProcess, renumbering: Renumbering, console: Console) -> None:
     """Say what was kept of a child that was taken over, and that it has to shrink, if it has."""
     receipt, state = process.state.receipt, process.state
     if receipt is None:
         return
     new = f"made new: {', '.join(receipt.made_new)}" if receipt.made_new else "nothing is made new"
     say(console, f"taken over: {len(receipt.kept)} modules kept, {new}")
+    for what, numbers in (("inputs", renumbering.inputs), ("classes", renumbering.classes)):
+        if numbers is not None:
+            say(
+                console,
+                f"{sum(number >= 0 for number in numbers)} of {len(numbers)} {what} are known by name",
+            )
     if not process.fits:
         say(
             console,

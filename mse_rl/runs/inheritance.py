@@ -1,6 +1,7 @@
 """A child grown before, as the start of another growth."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from mse_rl.data import Task
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child
 from mse_rl.runs.child_files import load_child
+from mse_rl.transformations import Renumbering
 
 
 @dataclass(frozen=True)
@@ -17,21 +19,27 @@ class Inheritance:
 
     Args:
         child: the network.
-        encoding: how its inputs were encoded, as in ``Task.encoding``; empty for numbers.
+        task: name of the dataset that it was grown on.
+        inputs: names of its tokens or features, in order; None if they have none.
+        classes: names of its classes, in order; None if they have none.
     """
 
     child: Child
-    encoding: dict[str, Any]
+    task: str
+    inputs: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
 
-    def origins(self, task: Task) -> tuple[int, ...] | None:
-        """Return for each token or feature of ``task`` the one that it was for the child, -1 if it is
-        new; None where inputs have no names, and mean what their place says.
+    def renumbering(self, task: Task) -> Renumbering:
+        """Return what the numbers of ``task`` were for the child.
+
+        Inputs without names mean what their place says. Classes without names are the same on the same
+        dataset, and others on another one.
         """
-        before, after = _names(self.encoding), _names(task.encoding)
-        if before is None or after is None:
-            return None
-        known = {name: index for index, name in enumerate(before)}
-        return tuple(known.get(name, -1) for name in after)
+        inputs = _numbers(self.inputs, input_names(task.encoding))
+        classes = _numbers(self.classes, class_names(task.encoding))
+        if classes is None and task.name != self.task:
+            classes = (-1,) * task.classes
+        return Renumbering(inputs, classes)
 
 
 def load_inheritance(folder: Path) -> Inheritance:
@@ -43,23 +51,46 @@ def load_inheritance(folder: Path) -> Inheritance:
     """
     child, path = load_child(folder), folder / "growth.json"
     try:
-        encoding = json.loads(path.read_text(errors="replace"))["input"]["encoding"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = json.loads(path.read_text(errors="replace"))
+        encoding, task = record["input"]["encoding"], record["task"]
+        inputs, classes = input_names(encoding), class_names(encoding)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
-    if not isinstance(encoding, dict):
-        raise InvalidRun(f"expected an encoding in {path}, got {encoding!r}")
-    return Inheritance(child, encoding)
+    architecture = child.architecture
+    _require_names(path, "inputs", inputs, architecture.vocabulary or architecture.input_size)
+    _require_names(path, "classes", classes, architecture.classes)
+    return Inheritance(child, str(task), inputs, classes)
 
 
-def _names(encoding: dict[str, Any]) -> list[str] | None:
+def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
     """Return the names of tokens or features, in order; None if they have none."""
     reads = encoding.get("reads")
     if reads == "text":
-        return ["padding ", "unknown ", *encoding["words"]]  # no word ends in a space
+        return ("padding ", "unknown ", *encoding["words"])  # no word ends in a space
+    if reads == "ids":
+        return ("padding ", "unknown ", *map(str, range(1, encoding["largest"] + 1)))
     if reads == "table":
         categories = encoding["categorical"].items()
-        return [
-            *encoding["numeric"],
-            *(f"{column}={value}" for column, known in categories for value in known),
-        ]
+        hot = (f"{column}={value}" for column, known in categories for value in known)
+        return (*encoding["numeric"], *hot)
     return None
+
+
+def class_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of the classes, in order; None if they have none."""
+    return tuple(encoding["classes"]) if encoding.get("classes") else None
+
+
+def _numbers(before: Sequence[str] | None, after: Sequence[str] | None) -> tuple[int, ...] | None:
+    """Return for each name the number that it had, -1 if it is new; None without names, or if all stay."""
+    if before is None or after is None or before == after:
+        return None
+    known = {name: number for number, name in enumerate(before)}
+    return tuple(known.get(name, -1) for name in after)
+
+
+def _require_names(path: Path, what: str, names: tuple[str, ...] | None, count: int) -> None:
+    if names is None:
+        return
+    if len(names) != count or not all(isinstance(name, str) for name in names):
+        raise InvalidRun(f"expected the names of {count} {what} in {path}, got {len(names)}: {names[:3]!r} …")

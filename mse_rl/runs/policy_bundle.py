@@ -15,7 +15,7 @@ from mse_rl.reward import RewardConfig
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.safe_tensors import load_weights
 
-FORMAT = 1
+FORMAT = 2
 LAYOUT = {
     "globals": list(GLOBAL_FEATURES),
     "blocks": list(BLOCK_FEATURES),
@@ -54,12 +54,14 @@ class Policy:
 
     Args:
         network: decides.
+        family: of the children that it was trained on.
         slices: decisions of its episodes.
         reward: what its episodes were worth.
         transformations: that it could choose from; None for all.
     """
 
     network: BlockNetwork
+    family: str
     slices: int
     reward: RewardConfig
     transformations: tuple[str, ...] | None
@@ -75,8 +77,14 @@ def load_policy(path: str | Path) -> Policy:
     folder = folder if (folder / "policy.json").is_file() else folder / "policy"
     try:
         data = json.loads((folder / "policy.json").read_text(errors="replace"))
-        layout, env = data["layout"], data["training"]["config"]["env"]
-        slices, reward = int(env["growth"]["slices"]), RewardConfig(**env["reward"])
+        layout = data["layout"]
+        if data["format"] != FORMAT or layout != LAYOUT:
+            raise InvalidController(
+                f"{path} does not fit this version: {_difference(layout)}; train a new policy"
+            )
+        env = data["training"]["config"]["env"]
+        family, slices = str(env["growth"]["family"]), int(env["growth"]["slices"])
+        reward = RewardConfig(**env["reward"])
         names = env["growth"]["transformations"]
         transformations = None if names is None else tuple(map(str, names))
     except OSError as error:
@@ -85,16 +93,12 @@ def load_policy(path: str | Path) -> Policy:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidController(f"expected a policy in {folder / 'policy.json'}, got: {error!r}") from error
-    if data.get("format") != FORMAT or layout != LAYOUT:
-        raise InvalidController(
-            f"{path} does not fit this version: {_difference(layout)}; train a new policy"
-        )
     network = BlockNetwork()
     try:
         load_weights(network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
-    return Policy(network, slices, reward, transformations)
+    return Policy(network, family, slices, reward, transformations)
 
 
 def _difference(layout: Any) -> str:

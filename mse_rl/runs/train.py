@@ -58,7 +58,7 @@ def train(config: TrainConfig, console: Console) -> Path:
         episodes = _compare(config, env, pool, learned, console)
     summary = summarise(episodes)
     _keep(folder, config, summary, learned, writer, episodes["learned"])
-    _show(summary, folder, console)
+    _show(summary, folder, config.env.growth.family, console)
     return folder
 
 
@@ -179,7 +179,7 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
         writer.add_scalar(name, value)
 
 
-def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
+def _show(summary: dict[str, Any], folder: Path, family: str, console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading == _HEADINGS[0] else "right", no_wrap=True)
@@ -188,7 +188,10 @@ def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     console.print(table)
     say(console, f"Kept in {folder}. What to type next:")
     for what, line in _NEXT.items():
-        say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")
+        say(
+            console,
+            f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)), task=_OTHER_TASKS[family])}",
+        )
 
 
 _HEADINGS = (
@@ -202,6 +205,8 @@ _HEADINGS = (
 )
 """The columns of the comparison, for a terminal of 80 characters."""
 _NEXT: dict[str, str] = {
-    "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
+    "let it grow a network on another dataset": "mse-rl apply {folder} --task {task}",
     "look at the reward curves": "tensorboard --logdir {folder}",
 }
+_OTHER_TASKS = {"cnn": "fashion_mnist", "mlp": "wine", "rnn": "csv:PATH", "transformer": "csv:PATH"}
+"""Something that children of each family can read."""

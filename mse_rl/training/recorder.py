@@ -1,6 +1,6 @@
 """What a slice tells about the blocks of a child, gathered while it trains, at no pass of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -43,7 +43,6 @@ class _BlockSums:
     stream: _Sums = field(default_factory=_Sums)
     units: _Sums = field(default_factory=_Sums)
     update: Tensor | float = 0.0
-    importance: Tensor | float = 0.0
 
 
 class SliceRecorder:
@@ -60,6 +59,7 @@ class SliceRecorder:
         self._axis = child.parts.channel_axis
         self._blocks = {position: _BlockSums() for position, _ in child.blocks()}
         self._exits = {stage: _Sums() for stage in range(len(child.stages))}
+        self._links = {link: _Sums() for link in child.architecture.links}
         self._hooks: list[RemovableHandle] = []
         self._steps = 0
         self._tokens: Tensor | None = None
@@ -71,12 +71,19 @@ class SliceRecorder:
         """
         self._tokens = mask_of(batch).squeeze(-1) if self._child.architecture.vocabulary else None
         for position, block in self._child.blocks():
-            sums = self._blocks[position]
-            self._see(block.first, sums.stream)
-            self._see(block.last, sums.units, units=True)
-            self._hooks.append(block.register_forward_hook(self._update_hook(sums)))
-        for stage, exit_sums in self._exits.items():
-            self._see(self._child.leaving(stage), exit_sums)
+            block_sums = self._blocks[position]
+            self._see(block.first, block_sums.stream)
+            self._see(block.last, block_sums.units, units=True)
+            self._hooks.append(block.register_forward_hook(self._update_hook(block_sums)))
+        for module, sums in self._others():
+            self._see(module, sums)
+
+    def _others(self) -> Iterator[tuple[nn.Linear | nn.Conv2d, _Sums]]:
+        """Yield the maps besides those of the blocks that read a stream."""
+        for stage, sums in self._exits.items():
+            yield self._child.leaving(stage), sums
+        for link, sums in self._links.items():
+            yield self._child.link(link), sums
 
     def _see(self, module: nn.Module, sums: _Sums, *, units: bool = False) -> None:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -109,19 +116,18 @@ class SliceRecorder:
         self._hooks.clear()
         self._steps += 1
         for position, block in self._child.blocks():
-            sums = self._blocks[position]
-            sums.stream.importance = sums.stream.importance + _taylor(block.stream_readers)
-            sums.units.importance = sums.units.importance + _taylor(block.unit_readers)
-            whole = sum(((p * p.grad).sum() for p in block.last.parameters() if p.grad is not None), 0.0)
-            sums.importance = sums.importance + whole**2
-        for stage, exit_sums in self._exits.items():
-            exit_sums.importance = exit_sums.importance + _taylor((self._child.leaving(stage).weight,))
+            stream, units = self._blocks[position].stream, self._blocks[position].units
+            stream.importance = stream.importance + _taylor(block.stream_readers)
+            units.importance = units.importance + _taylor(block.unit_readers)
+        for module, sums in self._others():
+            sums.importance = sums.importance + _taylor((module.weight,))
 
     def statistics(self) -> ChildStatistics:
         """Return what was seen, while the last step's gradients are still there."""
         return ChildStatistics(
             {position: self._of_block(position, block) for position, block in self._child.blocks()},
             {stage: sums.reading(self._steps) for stage, sums in self._exits.items()},
+            {link: sums.reading(self._steps) for link, sums in self._links.items()},
         )
 
     def _of_block(self, position: Position, block: ResidualBlock) -> BlockStatistics:
@@ -133,7 +139,6 @@ class SliceRecorder:
             gradient_norm=gradient,
             growth_score=gradient / (_norm([p.detach() for p in parameters]) + 1e-12),
             dead_fraction=1 - sums.units.alive.double().mean().item(),
-            importance=float(sums.importance) / self._steps,
             stream=sums.stream.reading(self._steps),
             units=sums.units.reading(self._steps),
             update=tuple((torch.as_tensor(sums.update) / self._steps).tolist()),

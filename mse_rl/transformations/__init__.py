@@ -5,7 +5,7 @@ A new transformation is a new file, and one line here.
 
 from mse_rl.families import ACTIVATIONS, KINDS
 from mse_rl.transformations.activation import ChangeActivation
-from mse_rl.transformations.adopt import adopt, adopted
+from mse_rl.transformations.adopt import Renumbering, adopt, adopted
 from mse_rl.transformations.applying import Probe, apply
 from mse_rl.transformations.base import Origins, Target, Transformation
 from mse_rl.transformations.deepen import Deepen
@@ -48,6 +48,7 @@ __all__ = [
     "Probe",
     "Reading",
     "Receipt",
+    "Renumbering",
     "Target",
     "Transformation",
     "adopt",

@@ -1,7 +1,7 @@
 """Taking a child over to other data: what fits is kept, what does not is made new."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from mse_rl.architecture import Architecture
 from mse_rl.families import FAMILIES, Inputs, Widths
 from mse_rl.networks import Child, build_child
+from mse_rl.networks.sequences import PositionedStem
 from mse_rl.search_space import require_readable
 from mse_rl.transformations.receipt import Receipt, receipt_of
 
@@ -32,13 +33,27 @@ def adopted(architecture: Architecture, inputs: Inputs) -> Architecture:
     )
 
 
+@dataclass(frozen=True)
+class Renumbering:
+    """What the numbers of a task were for the child that goes on with it.
+
+    Args:
+        inputs: for each token id, or feature of a vector, the one that it was, -1 if it is new; None if
+            they are the same.
+        classes: the same for classes.
+    """
+
+    inputs: tuple[int, ...] | None = None
+    classes: tuple[int, ...] | None = None
+
+
 @torch.no_grad()
 def adopt(
     child: Child,
     inputs: Inputs,
     *,
     generator: torch.Generator,
-    origins: tuple[int, ...] | None = None,
+    renumbering: Renumbering | None = None,
 ) -> tuple[Child, Receipt]:
     """Return a copy of ``child`` that reads ``inputs`` and tells their classes.
 
@@ -49,8 +64,7 @@ def adopt(
         child: left as it is.
         inputs: what the new child shall read and tell.
         generator: draws the new weights; on the child's device.
-        origins: for each token id, or feature of a vector, the one that it was for ``child``, -1 if it is
-            new; the same if not given.
+        renumbering: what tokens, features and classes were for ``child``; the same if not given.
 
     Returns:
         The new child, and a receipt with the modules that were kept and made new.
@@ -62,13 +76,13 @@ def adopt(
     weight = next(child.parameters())
     new = build_child(after, generator=generator, device=weight.device, dtype=weight.dtype)
     new.train(child.training)
-    known = {} if origins is None else {_reader(child): torch.tensor(origins, device=weight.device)}
+    known = _known(child, renumbering or Renumbering(), weight.device)
     kept: list[str] = []
     made_new: list[str] = []
     for name, module in _owners(new):
-        taken = _copy_(module, child.get_submodule(name), known.get(name))
+        taken = _copy_(module, child.get_submodule(name), *known.get(name, ()))
         (kept if taken else made_new).append(name)
-    comparable = not made_new and origins is None
+    comparable = not made_new and before == after and not known
     receipt = receipt_of(
         "adopt",
         None,
@@ -88,30 +102,48 @@ def _owners(child: Child) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
-def _reader(child: Child) -> str:
-    """Return the name of the module that reads tokens or features."""
-    return "stem.stem" if hasattr(child.stem, "stem") else "stem"
+def _known(
+    child: Child, renumbering: Renumbering, device: torch.device
+) -> dict[str, tuple[int, torch.Tensor]]:
+    """Return for modules whose inputs or outputs have new numbers the dimension, and the old numbers."""
+    reader = "stem.reader" if isinstance(child.stem, PositionedStem) else "stem"
+    parts = {reader: (1, renumbering.inputs), "head.linear": (0, renumbering.classes)}
+    return {
+        name: (dimension, torch.tensor(numbers, device=device))
+        for name, (dimension, numbers) in parts.items()
+        if numbers is not None
+    }
 
 
-def _copy_(module: nn.Module, source: nn.Module, origins: torch.Tensor | None) -> bool:
-    """Give ``module`` the weights of ``source`` if they fit; say whether they did."""
-    if type(module) is not type(source):
+def _copy_(
+    module: nn.Module, source: nn.Module, dimension: int = 0, numbers: torch.Tensor | None = None
+) -> bool:
+    """Give ``module`` the weights of ``source`` if they fit; say whether any did.
+
+    Args:
+        module: new-born.
+        source: the same kind of module, of the old child.
+        dimension: of the weights, along which there are new numbers.
+        numbers: for each of them the old one, -1 where it is new; that keeps its birth.
+    """
+    if type(module) is not type(source) or (numbers is not None and (numbers < 0).all()):
         return False
     pairs = [*zip(_own(module), _own(source), strict=True)]
-    if origins is not None:
-        weight, before = module.weight, source.weight
-        assert isinstance(weight, torch.Tensor)
-        assert isinstance(before, torch.Tensor)
-        known = origins >= 0
-        if not known.any():
-            return False
-        weight[:, known] = before[:, origins[known]]
-        pairs = [(tensor, old) for tensor, old in pairs if tensor.dim() < 2]
-    if any(tensor.shape != old.shape for tensor, old in pairs):
+    if any(_fixed(tensor, dimension, numbers) != _fixed(old, dimension, numbers) for tensor, old in pairs):
         return False
     for tensor, old in pairs:
-        tensor.copy_(old)
+        if numbers is None or tensor.dim() <= dimension:
+            tensor.copy_(old)
+        else:
+            known = numbers >= 0
+            kept = old.index_select(dimension, numbers[known])
+            tensor.index_copy_(dimension, known.nonzero().flatten(), kept)
     return True
+
+
+def _fixed(tensor: torch.Tensor, dimension: int, numbers: torch.Tensor | None) -> list[int]:
+    """Return the sizes that have to be the same: all, or all but the renumbered one."""
+    return [size for d, size in enumerate(tensor.shape) if numbers is None or d != dimension]
 
 
 def _own(module: nn.Module) -> list[torch.Tensor]:

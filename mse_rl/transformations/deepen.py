@@ -33,7 +33,7 @@ class Deepen(BlockTransformation):
 
     def _block(self, like: Block, width: int, space: SearchSpace) -> Block:
         kind, before = KINDS[self.kind], KINDS[like.kind]
-        head = space.head_width if self.kind == "attention" else 1
+        head = space.head_width if kind.heads else 1
         kernel = like.kernel if before.kernels else 3
         activation = like.activation if before.activations else "gelu"
         return Block(

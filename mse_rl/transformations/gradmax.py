@@ -29,12 +29,15 @@ def gradmax_rows(child: Child, position: Position, count: int, x: Tensor, y: Ten
         y: labels (n,).
 
     Returns:
-        (at most ``count``, in, ...), as rows of the block's intake, of He's norm.
+        (at most ``count``, in, ...), as rows of the block's intake, of He's norm; none if gradients are
+        not finite.
     """
     block = child.block(position)
     read, update_gradient = _probed(child, block, x, y)
     weight, _ = block.intake
     correlation = _correlation(weight, read, update_gradient)  # (width, in · kernel)
+    if not correlation.isfinite().all():  # a child that is about to diverge
+        return weight[:0].detach()
     _, _, vectors = torch.linalg.svd(correlation, full_matrices=False)
     rows: Tensor = vectors[:count].unflatten(1, weight.shape[1:])
     return ROW_NORM * rows
@@ -48,12 +51,13 @@ def _probed(child: Child, block: ResidualBlock, x: Tensor, y: Tensor) -> tuple[T
         block.register_forward_hook(lambda _, args, output: seen.__setitem__("output", output)),
     ]
     mode = child.training
-    with torch.enable_grad():
+    # cuDNN gives no gradients through recurrent layers in eval mode.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         loss = F.cross_entropy(child.eval()(x), y)
+        (gradient,) = torch.autograd.grad(loss, seen["output"])
     child.train(mode)
     for hook in hooks:
         hook.remove()
-    (gradient,) = torch.autograd.grad(loss, seen["output"])
     return seen["read"], gradient
 
 

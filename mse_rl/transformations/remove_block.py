@@ -9,7 +9,7 @@ from mse_rl.architecture import Architecture, Position, pulled
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations.base import Axis, Origins, Target, Transformation, at_block
-from mse_rl.transformations.statistics import ChildStatistics, block_importance
+from mse_rl.transformations.statistics import ChildStatistics, unit_importance
 
 
 class RemoveBlock(Transformation):
@@ -44,8 +44,8 @@ class RemoveBlock(Transformation):
             bias += bias.new_tensor(statistics.blocks[gone].update)
 
     def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
-        """Return the importance of the block."""
-        return block_importance(child, at_block(target), statistics)
+        """Return the importance of all its units."""
+        return unit_importance(child, at_block(target), statistics).sum().item()
 
 
 def _writer(child: Child, gone: Position) -> nn.Module:

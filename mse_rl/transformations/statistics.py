@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mse_rl.architecture import Position
+from mse_rl.architecture import Link, Position
 from mse_rl.networks import Child, ResidualBlock
 
 
@@ -32,7 +32,6 @@ class BlockStatistics:
         gradient_norm: Euclidean norm of its gradients at the last step.
         growth_score: gradient norm over weight norm: how much the loss asks it to change.
         dead_fraction: share of units that were zero in every sample that was looked at.
-        importance: of all that it adds, as in ``Reading``.
         stream: what its first map has read.
         units: what its last map has read.
         update: (width,) mean of what it adds to the stream.
@@ -41,10 +40,14 @@ class BlockStatistics:
     gradient_norm: float
     growth_score: float
     dead_fraction: float
-    importance: float
     stream: Reading
     units: Reading
     update: tuple[float, ...]
+
+    @property
+    def importance(self) -> float:
+        """The importance of all its units together."""
+        return sum(self.units.importance)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,12 @@ class ChildStatistics:
     Args:
         blocks: by position; empty before the first slice.
         exits: by stage, what its transition or the head has read; empty before the first slice.
+        links: what each has read; empty before the first slice.
     """
 
     blocks: dict[Position, BlockStatistics] = field(default_factory=dict)
     exits: dict[int, Reading] = field(default_factory=dict)
+    links: dict[Link, Reading] = field(default_factory=dict)
 
 
 def unit_importance(child: Child, position: Position, statistics: ChildStatistics) -> Tensor:
@@ -74,13 +79,21 @@ def stream_importance(child: Child, stage: int, statistics: ChildStatistics) -> 
         if position.stage == stage
     ]
     readings.append(_importance(statistics.exits.get(stage), (child.leaving(stage).weight,)))
+    readings += [
+        _link_importance(child, link, statistics)
+        for link in child.architecture.links
+        if link.source.stage == stage
+    ]
     return torch.stack(readings).sum(dim=0)
 
 
-def block_importance(child: Child, position: Position, statistics: ChildStatistics) -> float:
-    """Return the importance of all that a block adds; by its weights where nothing was seen yet."""
-    seen = statistics.blocks.get(position)
-    return seen.importance if seen else _magnitude(child.block(position).unit_readers).sum().item()
+def link_importance(child: Child, link: Link, statistics: ChildStatistics) -> float:
+    """Return the importance of all that a link carries; by its weights where nothing was seen yet."""
+    return _link_importance(child, link, statistics).sum().item()
+
+
+def _link_importance(child: Child, link: Link, statistics: ChildStatistics) -> Tensor:
+    return _importance(statistics.links.get(link), (child.link(link).weight,))
 
 
 def unit_means(block: ResidualBlock, seen: BlockStatistics | None) -> Tensor:

@@ -7,7 +7,7 @@ from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations.base import Target, Transformation, at_pair
-from mse_rl.transformations.statistics import ChildStatistics
+from mse_rl.transformations.statistics import ChildStatistics, link_importance
 
 
 class Unlink(Transformation):
@@ -27,6 +27,5 @@ class Unlink(Transformation):
         return replace(architecture, links=tuple(link for link in architecture.links if link != gone))
 
     def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
-        """Return the squared norm of the link's weights: its gradients are not recorded."""
-        index = child.architecture.links.index(at_pair(target))
-        return sum(weight.square().sum().item() for weight in child.links[index].parameters())
+        """Return the importance of what the link carries."""
+        return link_importance(child, at_pair(target), statistics)

@@ -224,8 +224,17 @@ def test_integers_are_padded_too(tmp_path):
     assert 7.9 < task.mean[0] < 8.1
 
 
-def test_sequences_of_other_lengths_in_test_are_refused(tmp_path):
-    assert "one shape in train and test" in refused(tmp_path, np.ones((30, 5, 2)), np.ones((9, 4, 2)))
+@pytest.mark.parametrize("steps", [2, 5, 9])
+def test_test_sequences_are_cut_or_padded_to_the_length_of_training(tmp_path, steps):
+    rng = np.random.default_rng(0)
+    x, x_test = rng.normal(size=(30, 5, 2)), rng.normal(size=(9, steps, 2))
+    task, _ = load(tmp_path, x, x_test)
+    assert task.test.x.shape == (9, 5, 2)
+    mean, deviation = np.array(task.mean), np.array(task.deviation)
+    kept = min(steps, 5)
+    expected = (x_test[:, :kept] - mean) / deviation
+    assert np.allclose(task.test.x[:, :kept].numpy(), expected, atol=1e-5)
+    assert not task.test.x[:, kept:].any()
 
 
 @FIXTURE_IS_FINE

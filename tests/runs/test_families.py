@@ -91,7 +91,7 @@ def test_a_child_that_could_not_shrink_in_time_is_told_of(
 ) -> None:
     large, small = tmp_path / "large", tmp_path / "small"
     main(["apply", "widen", "--task", "digits", "--out", str(large), *GROWTH])
-    main(["apply", "compress", "--task", "digits", "--init", str(large), "--flops-budget", "9000",
+    main(["apply", "compress", "--task", "digits", "--init", str(large), "--flops-budget", "30000",
           "--out", str(small), "--slices", "1", "--slice-steps", "2"])  # fmt: skip
     assert "beyond its budget" in capsys.readouterr().out
     assert not growth(small)["timeline"][-1]["fits"]
@@ -149,6 +149,102 @@ def test_the_family_of_the_child_to_start_from_need_not_be_said(tmp_path: Path) 
     main(["apply", "wait", "--task", "wine", "--family", "mlp", "--out", str(donor), *GROWTH])
     main(["apply", "wait", "--task", "wine", "--init", str(donor), "--out", str(out), *GROWTH])
     assert json.loads((out / "architecture.json").read_text())["family"] == "mlp"
+
+
+def test_the_bundled_policy_fits_this_version(tmp_path: Path) -> None:
+    bundle = Path(__file__).parents[2] / "scripts" / "policies" / "digits"
+    main(["apply", str(bundle), "--task", "digits", "--out", str(tmp_path / "o"), "--slice-steps", "1"])
+    assert len(growth(tmp_path / "o")["timeline"]) == 11
+
+
+def test_a_policy_grows_children_of_the_family_that_it_was_trained_on(
+    tasks: dict[str, str], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    main(["train", "--task", "wine", "--family", "mlp", "--run-dir", str(run), *GROWTH, *RUN])
+    main(["apply", str(run), "--task", "breast_cancer", "--out", str(out), *GROWTH])
+    assert json.loads((out / "architecture.json").read_text())["family"] == "mlp"
+    assert json.loads((out / "config.json").read_text())["family"] == "mlp"
+
+
+def test_the_classifier_is_new_on_another_dataset_and_kept_on_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(256, size=(120, 8, 8), dtype=np.uint8), np.arange(120) % 10
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    donor = tmp_path / "donor"
+    main(["apply", "wait", "--task", "digits", "--out", str(donor), *GROWTH])
+    for task, made_new in (("digits", []), (f"npz:{tmp_path / 'd.npz'}", ["head.linear"])):
+        out = tmp_path / task[:3]
+        main(["apply", "wait", "--task", task, "--init", str(donor), "--out", str(out), *GROWTH])
+        assert growth(out)["timeline"][0]["receipt"]["made_new"] == made_new
+
+
+def test_classes_of_a_csv_keep_their_rows_by_name(tmp_path: Path) -> None:
+    def table(name: str, classes: str) -> str:
+        lines = [f"{i % 7},{i % 5},{classes[i % len(classes)]}" for i in range(90)]
+        (tmp_path / name).write_text("\n".join(["p,q,label", *lines]) + "\n")
+        return f"csv:{tmp_path / name}"
+
+    first, second = table("a.csv", "ab"), table("b.csv", "bca")
+    donor, out = tmp_path / "donor", tmp_path / "out"
+    main(["apply", "wait", "--task", first, "--family", "mlp", "--out", str(donor), *GROWTH])
+    still = ["--learning-rate", "1e-12", "--weight-decay", "0"]
+    main(["apply", "wait", "--task", second, "--init", str(donor), "--out", str(out), *still, *GROWTH])
+    before, after = (mse_rl.load_child(folder).head.linear.weight for folder in (donor, out))
+    assert torch.allclose(after[:2], before, atol=1e-6)  # a and b; c is new
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"reads": "text"},
+        {"reads": "text", "words": [["a"]]},
+        {"reads": "text", "words": ["a", "b", "c"]},
+        {"reads": "table", "numeric": {}, "categorical": []},
+        {"reads": "ids", "largest": "9"},
+        {"classes": ["a"]},
+    ],
+    ids=str,
+)
+def test_names_that_do_not_fit_the_child_are_refused_in_one_line(
+    encoding: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    donor = tmp_path / "donor"
+    main(["apply", "wait", "--task", "wine", "--family", "mlp", "--out", str(donor), *GROWTH])
+    record = growth(donor)
+    record["input"]["encoding"] = encoding
+    (donor / "growth.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(["apply", "wait", "--task", "wine", "--init", str(donor), "--out", str(tmp_path / "o"), *GROWTH])
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"input_shape": [1, 1, 1, 13]}, {"stem_stride": 10**9}, {"input_shape": [2**23, 2**23, 2**23]}],
+    ids=str,
+)
+def test_an_architecture_beyond_all_memory_is_refused(change: dict, tmp_path: Path) -> None:
+    donor = tmp_path / "donor"
+    main(["apply", "wait", "--task", "wine", "--family", "mlp", "--out", str(donor), *GROWTH])
+    path = donor / "architecture.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(mse_rl.MseRlError):
+        mse_rl.load_child(donor)
+
+
+def test_gradmax_of_a_child_that_is_about_to_diverge_draws_weights_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = ["--new-units", "gradmax", "--learning-rate", "300", "--family", "mlp", "--slices", "5"]
+    with pytest.raises(SystemExit) as stop:
+        main(
+            ["apply", "widen", "--task", "digits", "--out", str(tmp_path / "o"), *wild, "--slice-steps", "3"]
+        )
+    assert stop.value.code == 2
+    assert "lower --learning-rate" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"input": {"encoding": 3}}', "\udcff"])

@@ -10,7 +10,7 @@ from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.families import Inputs
-from mse_rl.transformations import adopt, adopted
+from mse_rl.transformations import Renumbering, adopt, adopted
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
 IMAGES = Architecture(
@@ -39,7 +39,9 @@ def own(child):
 def taken_over(architecture, origins=None, **changes):
     """Return (old child, new child, receipt) after other inputs or classes."""
     child, _ = trained(architecture)
-    new, receipt = adopt(child, inputs_of(architecture, **changes), generator=seeded(3), origins=origins)
+    new, receipt = adopt(
+        child, inputs_of(architecture, **changes), generator=seeded(3), renumbering=Renumbering(origins)
+    )
     assert new.architecture == replace(architecture, **changes)
     assert set(receipt.kept) | set(receipt.made_new) == own(new)
     assert not set(receipt.kept) & set(receipt.made_new)
@@ -98,15 +100,17 @@ def test_other_classes_make_the_classifier_new(architecture):
         ("mlp", {"input_shape": (13,)}, ("stem",)),
         ("rnn", {"input_shape": (9, 3)}, ()),  # longer sequences
         ("rnn", {"input_shape": (5, 4)}, ("stem",)),
-        ("transformer", {"vocabulary": 12}, ("stem.stem",)),
-        ("transformer", {"input_shape": (8,)}, ("stem",)),  # positions
+        ("transformer", {"vocabulary": 12}, ("stem.reader",)),
+        ("transformer", {"input_shape": (8,)}, ("stem.positions",)),
         ("transformer", {"input_shape": (8,), "vocabulary": 12, "classes": 2}, None),
     ],
     ids=str,
 )
 def test_what_does_not_fit_other_inputs_is_made_new_and_the_rest_kept(family, changes, made_new):
     _, new, receipt = taken_over(CHILDREN[family], **changes)
-    assert receipt.made_new == (made_new if made_new is not None else ("stem", "stem.stem", "head.linear"))
+    assert receipt.made_new == (
+        made_new if made_new is not None else ("stem.reader", "stem.positions", "head.linear")
+    )
     assert new.eval()(samples(new.architecture, n=4)).isfinite().all()
 
 
@@ -114,9 +118,9 @@ def test_images_of_as_many_patches_keep_the_positions():
     _, _, receipt = taken_over(IMAGES, input_shape=(1, 7, 6))  # padded to 8x8
     assert receipt.made_new == ()
     _, _, receipt = taken_over(IMAGES, input_shape=(1, 12, 8))
-    assert receipt.made_new == ("stem",)
+    assert receipt.made_new == ("stem.positions",)
     _, _, receipt = taken_over(IMAGES, input_shape=(3, 8, 8))
-    assert receipt.made_new == ("stem.stem",)
+    assert receipt.made_new == ("stem.reader",)
 
 
 def test_words_keep_their_vectors_under_other_ids():
@@ -125,7 +129,7 @@ def test_words_keep_their_vectors_under_other_ids():
     child, new, receipt = taken_over(architecture, origins=origins, vocabulary=11)
     assert receipt.made_new == ()
     assert receipt.deviation is None
-    before, after = child.stem.stem.weight, new.stem.stem.weight
+    before, after = child.stem.reader.weight, new.stem.reader.weight
     for now, origin in enumerate(origins):
         assert origin < 0 or torch.equal(after[:, now], before[:, origin])
     renamed = samples(architecture, n=6)

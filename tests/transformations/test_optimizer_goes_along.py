@@ -56,7 +56,6 @@ def told(architecture):
             gradient_norm=1.0,
             growth_score=1.0,
             dead_fraction=0.0,
-            importance=1.0,
             stream=reading(architecture.stages[at.stage].width),
             units=reading(block.inner, block.head_width),
             update=(0.0,) * architecture.stages[at.stage].width,
@@ -262,7 +261,7 @@ def test_gradient_reaches_every_new_unit_within_two_steps(family, name):
         for full, parameter, _, origin in inherited(moved):
             if family == "cnn" and full.endswith("last.bias"):
                 continue  # in the last stage every reader's BatchNorm takes a constant out again
-            if full == "stem.stem.weight":
+            if full == "stem.reader.weight":
                 reached[full][:, PADDING] = True  # never seen
             new = origin < 0
             for dimension in range(min(2, parameter.dim())):  # units that write, and units that are read
