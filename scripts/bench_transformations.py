@@ -2,8 +2,9 @@
 
     python scripts/bench_transformations.py
 
-Times the whole way of a decision: legality of all choices, edit, weights, optimizer, receipt. The ratio
-is of medians within this run.
+Times the whole way of a decision: legality of all choices, the snapshot to go back to where the function
+changes, edit, weights (He's, and GradMax's for one of the widenings), optimizer, receipt. The ratio is of
+medians within this run.
 """
 
 import json
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import count
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -22,7 +24,7 @@ from mse_rl.growth_state import GrowthState
 from mse_rl.legality import Bounds
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import Measurement, make_optimizer
+from mse_rl.training import Measurement, capture, make_optimizer
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
 CHILDREN = {
@@ -48,9 +50,10 @@ def main() -> None:
         for transformation in TRANSFORMATIONS.values():
             targets = list(transformation.targets(child.architecture))
             if targets and not transformation.name.startswith(("wait", "stop")):
-                ratios[transformation.name] = (
-                    _median(_decision(child, inputs, transformation.name, space)) / step
-                )
+                decision = _decision(child, inputs, transformation.name, space)
+                ratios[transformation.name] = _median(decision) / step
+        gradmax = _decision(child, inputs, "widen_inner_x2", space, new_units="gradmax")
+        ratios["widen_inner_x2 by gradmax"] = _median(gradmax) / step
         slowest = max(ratios, key=lambda key: ratios[key])
         figures = {
             "child": name,
@@ -82,7 +85,12 @@ def _step(child: Child, inputs: Inputs) -> Callable[[], Callable[[], object]]:
 
 
 def _decision(
-    child: Child, inputs: Inputs, name: str, space: SearchSpace
+    child: Child,
+    inputs: Inputs,
+    name: str,
+    space: SearchSpace,
+    *,
+    new_units: Literal["he", "gradmax"] = "he",
 ) -> Callable[[], Callable[[], object]]:
     x, y = _samples(inputs, 64)
     budgets = count(10**12)
@@ -99,6 +107,8 @@ def _decision(
 
         def decision() -> None:
             list(bounds.choices(GrowthState(0, old.architecture, nothing)))
+            if not TRANSFORMATIONS[name].preserving:
+                capture(old, optimizer)
             apply(
                 TRANSFORMATIONS[name],
                 target,
@@ -107,6 +117,7 @@ def _decision(
                 space=space,
                 probe=Probe(x, y),
                 generator=torch.Generator().manual_seed(0),
+                new_units=new_units,
             )
 
         return decision
