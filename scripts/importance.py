@@ -3,9 +3,9 @@
     python scripts/importance.py --family cnn --task digits
 
 For each seed a child is trained, as in twins.py; then each shrinking of units or streams is applied to a
-copy at each of its targets. Printed is by how much the validation loss rises at once, before any training: when what
-goes is chosen by the importance that the slice has told (as it is done), by the size of weights, or at
-random, and when the mean of what goes is folded into biases or lost.
+copy at each of its targets. Printed is by how much the validation loss rises at once, before any training:
+when what goes is chosen by the importance that the slice has told (as it is done), by the size of weights,
+or at random, and when the mean of what goes is folded into biases or lost.
 """
 
 from concurrent.futures import ProcessPoolExecutor
