@@ -144,15 +144,16 @@ def test_without_statistics_the_heads_that_little_weight_reads_go_whole():
 def test_the_dimensions_that_matter_least_to_all_their_readers_go_and_the_others_keep_their_order(
     architecture,
 ):
-    """Importance adds up over the blocks of the stage and what leaves it."""
+    """Importance adds up over the blocks of the stage, what leaves it, and links."""
     child, optimizer = trained(architecture)
     statistics = watched(deepcopy(child))
     blocks = dict(statistics.blocks)
     for position, importance in ((FIRST, (0.0, 3.0, 0.0, 1.0)), (Position(0, 1), (1.0, 0.0, 0.0, 1.0))):
         stream = Reading(importance, blocks[position].stream.mean)
         blocks[position] = replace(blocks[position], stream=stream)
-    exits = statistics.exits | {0: Reading((0.0, 0.0, 2.5, 0.0), statistics.exits[0].mean)}
-    statistics = ChildStatistics(blocks, exits)  # 1, 3, 2.5 and 2 in all
+    exits = statistics.exits | {0: Reading((0.0, 0.0, 2.0, 0.0), statistics.exits[0].mean)}
+    links = {link: Reading((0.0, 0.0, 0.25, 0.0), (0.0,) * 4) for link in architecture.links}
+    statistics = ChildStatistics(blocks, exits, links)  # 1, 3, 2.5 and 2 in all: two links read the stream
     narrowing = TRANSFORMATIONS["narrow_stream_x0.5"]
     assert narrowing.lost(child, FIRST, SPACE, statistics) == pytest.approx(3.0)
     leaving, last = child.leaving(0).weight.clone(), child.block(FIRST).last.weight.clone()
@@ -380,7 +381,8 @@ def test_what_is_lost_is_the_importance_of_what_goes(architecture):
     assert lost("remove_block") == pytest.approx(seen.importance)
     exits = torch.tensor(statistics.exits[0].importance)
     stage = sum(torch.tensor(statistics.blocks[Position(0, b)].stream.importance) for b in (0, 1)) + exits
+    stage += sum(torch.tensor(statistics.links[link].importance) for link in architecture.links)
     assert lost("narrow_stream_x0.5") == pytest.approx(stage.sort().values[:2].sum().item())
     link = architecture.links[0]
-    assert lost("unlink", link) == pytest.approx(child.links[0].weight.square().sum().item())
+    assert lost("unlink", link) == pytest.approx(sum(statistics.links[link].importance))
     assert lost("widen_inner_x2") == lost("wait", None) == 0
