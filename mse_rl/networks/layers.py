@@ -41,31 +41,27 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(width, momentum=0.3)
 
 
-class GRU(nn.GRU):
-    """One recurrent layer over (n, T, inputs); Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
+class _Recurrent(nn.RNNBase):
+    """One recurrent layer over (n, T, inputs)."""
 
     weight_ih_l0: Tensor
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
 
-    def __init__(self, inputs: int, units: int) -> None:
-        super().__init__(inputs, units, batch_first=True)
-
     def reset_parameters(self) -> None:
         """Leave the weights as they are."""
 
 
-class LSTM(nn.LSTM):
-    """One recurrent layer over (n, T, inputs); Hochreiter and Schmidhuber, 1997."""
-
-    weight_ih_l0: Tensor
-    weight_hh_l0: Tensor
-    bias_ih_l0: Tensor
-    bias_hh_l0: Tensor
+class GRU(_Recurrent, nn.GRU):
+    """Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
 
     def __init__(self, inputs: int, units: int) -> None:
-        super().__init__(inputs, units, batch_first=True)
+        nn.GRU.__init__(self, inputs, units, batch_first=True)
 
-    def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
+
+class LSTM(_Recurrent, nn.LSTM):
+    """Hochreiter and Schmidhuber, 1997."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        nn.LSTM.__init__(self, inputs, units, batch_first=True)

@@ -1,5 +1,6 @@
 """What children of a family are made of, and what their parts have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +38,7 @@ class Parts:
     channel_axis: int
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module, ABC):
     """x + last(units(first(norm(x)))), with ``last`` zero at birth.
 
     In every weight of two or more dimensions, dimension 0 is what is written and dimension 1 what is
@@ -51,9 +52,9 @@ class ResidualBlock(nn.Module):
     first: nn.Module
     last: nn.Module
 
+    @abstractmethod
     def birth_(self, generator: torch.Generator) -> None:
         """Draw every weight anew."""
-        raise NotImplementedError
 
     @property
     def stream_readers(self) -> tuple[Tensor, ...]:

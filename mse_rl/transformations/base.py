@@ -130,6 +130,45 @@ class StageTransformation(Transformation):
             yield Position(stage, 0)
 
 
+class ResizeInner(BlockTransformation):
+    """A transformation that gives a block another number of units, ``factor`` times as many."""
+
+    verb: ClassVar[str]
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.name = f"{self.verb}_inner_x{factor:g}"
+
+    @abstractmethod
+    def resized(self, space: SearchSpace, width: int, unit: int) -> int:
+        """Return the number of units after, in whole ``unit``s; ``width`` where it cannot change."""
+
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
+        """Return the architecture with the resized block."""
+        position = at_block(target)
+        block = architecture.block(position)
+        return architecture.with_block(position, inner=self.resized(space, block.inner, block.head_width))
+
+
+class ResizeStream(StageTransformation):
+    """A transformation that gives a stage's stream another width, ``factor`` times as wide."""
+
+    verb: ClassVar[str]
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.name = f"{self.verb}_stream_x{factor:g}"
+
+    @abstractmethod
+    def resized(self, space: SearchSpace, width: int) -> int:
+        """Return the width after; ``width`` where it cannot change."""
+
+    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
+        """Return the architecture with the resized stream."""
+        stage = at_block(target).stage
+        return architecture.with_stage(stage, width=self.resized(space, architecture.stages[stage].width))
+
+
 def at_block(target: Target) -> Position:
     """Return the target of a transformation whose scope is the block."""
     assert isinstance(target, Position)

@@ -5,28 +5,22 @@ import torch
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, BlockTransformation, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeInner, Target, at_block
 from mse_rl.transformations.statistics import ChildStatistics, unit_importance, unit_means
 
 
-class NarrowInner(BlockTransformation):
+class NarrowInner(ResizeInner):
     """Multiply the units of a block by ``factor``; in attention, the heads. The least important go.
 
     What they contributed in the mean goes into the biases of what read them.
     """
 
+    verb = "narrow"
     preserving = False
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self.name = f"narrow_inner_x{factor:g}"
-
-    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
-        """Return the architecture with the narrower block."""
-        position = at_block(target)
-        block = architecture.block(position)
-        inner = space.narrowed(block.inner, self.factor, block.head_width)
-        return architecture.with_block(position, inner=inner)
+    def resized(self, space: SearchSpace, width: int, unit: int) -> int:
+        """Return fewer units."""
+        return space.narrowed(width, self.factor, unit)
 
     def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
         """Say which units stay: the most important, whole heads together, in their old order."""

@@ -4,30 +4,25 @@ from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.networks.parts import response
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, StageTransformation, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeStream, Target, at_block
 from mse_rl.transformations.narrow_inner import most_important
 from mse_rl.transformations.statistics import ChildStatistics, stream_importance, stream_means
 from mse_rl.transformations.widen_stream import rescale_norms_
 
 
-class NarrowStream(StageTransformation):
+class NarrowStream(ResizeStream):
     """Multiply the width of a stage's stream by ``factor``. The least important dimensions go.
 
     What they contributed in the mean goes into the biases of what read them, where there are any.
     RMSNorms are adjusted to the new count.
     """
 
+    verb = "narrow"
     preserving = False
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self.name = f"narrow_stream_x{factor:g}"
-
-    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
-        """Return the architecture with the narrower stream."""
-        stage = at_block(target).stage
-        width = space.narrowed(architecture.stages[stage].width, self.factor)
-        return architecture.with_stage(stage, width=width)
+    def resized(self, space: SearchSpace, width: int) -> int:
+        """Return fewer dimensions."""
+        return space.narrowed(width, self.factor)
 
     def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
         """Say which dimensions stay: the most important, in their old order."""

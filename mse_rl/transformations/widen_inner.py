@@ -3,11 +3,11 @@
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, BlockTransformation, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeInner, Target, at_block
 from mse_rl.transformations.statistics import ChildStatistics
 
 
-class WidenInner(BlockTransformation):
+class WidenInner(ResizeInner):
     """Multiply the units of a block by ``factor``; in attention, the heads.
 
     New units read the stream through He or GradMax weights; what reads them is zero, in the last map
@@ -15,18 +15,12 @@ class WidenInner(BlockTransformation):
     https://arxiv.org/abs/1603.01670).
     """
 
+    verb = "widen"
     adds_units = True
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self.name = f"widen_inner_x{factor:g}"
-
-    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
-        """Return the architecture with the wider block."""
-        position = at_block(target)
-        block = architecture.block(position)
-        inner = space.widened(block.inner, self.factor, block.head_width)
-        return architecture.with_block(position, inner=inner)
+    def resized(self, space: SearchSpace, width: int, unit: int) -> int:
+        """Return more units."""
+        return space.widened(width, self.factor, unit)
 
     def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
         """Say that the old units come first."""

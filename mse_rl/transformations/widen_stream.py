@@ -6,26 +6,22 @@ from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, StageTransformation, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeStream, Target, at_block
 from mse_rl.transformations.statistics import ChildStatistics
 
 
-class WidenStream(StageTransformation):
+class WidenStream(ResizeStream):
     """Multiply the width of a stage's stream by ``factor``.
 
     Under BatchNorm the new channels are filled at once and their readers are zero. Under RMSNorm,
     which mixes the dimensions, they are zero themselves, and norms are adjusted to the new count.
     """
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self.name = f"widen_stream_x{factor:g}"
+    verb = "widen"
 
-    def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
-        """Return the architecture with the wider stream."""
-        stage = at_block(target).stage
-        width = space.widened(architecture.stages[stage].width, self.factor)
-        return architecture.with_stage(stage, width=width)
+    def resized(self, space: SearchSpace, width: int) -> int:
+        """Return more dimensions."""
+        return space.widened(width, self.factor)
 
     def axis(self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics) -> Axis:
         """Say that the old dimensions come first."""
