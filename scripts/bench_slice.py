@@ -1,0 +1,160 @@
+"""What growth adds to a training step: slices against bare forward, backward and optimizer step.
+
+    python scripts/bench_slice.py
+
+Each child trains in three ways, in turn, on one thread, random data and the same batch size:
+- slice: ``train_slice_`` as growth calls it: batches from a task, learning rates of a schedule, records;
+- bare: the same module and optimizer on one batch: zero_grad, forward, cross-entropy, backward, step;
+- default: bare, with torch's default layout of weights and loop over parameters, instead of channels_last
+  and foreach or fused.
+
+Children are the first ones of their families, widened, and with more blocks from 5 MFLOPs on: of each size
+the nearest there is, or none (an image of 28x28 costs more than 0.05 MFLOPs). Prints a line of JSON for each:
+true MFLOPs of a forward pass of a sample, median milliseconds of a step, and share_of_bare, bare over slice:
+1 if growth adds nothing.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from math import log
+
+import torch
+import tyro
+from torch.nn import functional as F
+
+from mse_rl.architecture import Architecture
+from mse_rl.config import GrowthConfig, OptimizerConfig
+from mse_rl.cost import cost
+from mse_rl.data import Split, Task
+from mse_rl.families import Inputs
+from mse_rl.networks import Child, build_child
+from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.training import BatchOrder, make_optimizer, train_slice_
+
+CHILDREN = {
+    "cnn, 8x8": ("cnn", Inputs((1, 8, 8), 0, 10)),
+    "cnn, 28x28": ("cnn", Inputs((1, 28, 28), 0, 10)),
+    "cnn, 32x32x3": ("cnn", Inputs((3, 32, 32), 0, 10)),
+    "mlp, 784 features": ("mlp", Inputs((784,), 0, 10)),
+    "rnn, 35 tokens": ("rnn", Inputs((35,), 2000, 6)),
+    "transformer, 35 tokens": ("transformer", Inputs((35,), 2000, 6)),
+}
+SPACE = SearchSpace()
+NEAR = 2
+"""A child's FLOPs are at most this many times more or less than what was asked for."""
+OPTIMIZER = OptimizerConfig(learning_rate=1e-4)
+"""So low that the numbers stay ordinary, however long a child trains on random data."""
+TASK_SAMPLES = 4096
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What is timed."""
+
+    mflops: tuple[float, ...] = (0.05, 0.5, 5.0, 50.0)
+    children: tuple[str, ...] = tuple(CHILDREN)
+    steps: int = 100
+    """Training steps in a slice, and in a round of the bare loops."""
+    batch_size: int = GrowthConfig().batch_size
+    rounds: int = 7
+
+
+def main(arguments: Arguments) -> None:
+    """Print a line of JSON for every child."""
+    torch.set_num_threads(1)
+    for name in arguments.children:
+        for mflops in arguments.mflops:
+            if architecture := _nearest(*CHILDREN[name], mflops):
+                figures = _figures(architecture, _task(CHILDREN[name][1]), arguments)
+                print(json.dumps({"child": name} | figures), flush=True)
+
+
+def _nearest(family: str, inputs: Inputs, mflops: float) -> Architecture | None:
+    """Return the child whose FLOPs are nearest to ``mflops``, None if they are not near."""
+
+    def distance(architecture: Architecture) -> float:
+        return abs(log(cost(architecture).flops / 1e6 / mflops))
+
+    unit = SPACE.head_width if family == "transformer" else SPACE.quantum
+    depth = 1 if mflops < 5 else 2 if mflops < 50 else 3
+    widths = range(unit, 4096, unit)
+    nearest = min((_child_of(family, inputs, width, depth) for width in widths), key=distance)
+    return nearest if distance(nearest) < log(NEAR) else None
+
+
+def _child_of(family: str, inputs: Inputs, width: int, depth: int) -> Architecture:
+    first = starting_architecture(family, inputs, replace(SPACE, start_width=width))
+    stages = (
+        replace(stage, blocks=tuple(replace(block, inner=stage.width) for block in stage.blocks) * depth)
+        for stage in first.stages
+    )
+    return replace(first, stages=tuple(stages))
+
+
+def _figures(architecture: Architecture, task: Task, arguments: Arguments) -> dict[str, float]:
+    child = build_child(architecture, generator=torch.Generator().manual_seed(0))
+    actions = {
+        "bare": _bare(child, task, arguments),
+        "default": _bare(child, task, arguments, default=True),
+        "slice": _slice(child, task, arguments),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for index in range(1 + arguments.rounds):  # the first round warms up
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action(range(index * arguments.steps, (index + 1) * arguments.steps))
+            seconds[name].append(time.perf_counter() - start)
+    ms = {name: 1000 * statistics.median(times[1:]) / arguments.steps for name, times in seconds.items()}
+    return {
+        "mflops": round(cost(architecture).flops / 1e6, 3),
+        **{f"{name}_ms_per_step": round(value, 3) for name, value in ms.items()},
+        "share_of_bare": round(ms["bare"] / ms["slice"], 3),
+    }
+
+
+def _task(inputs: Inputs) -> Task:
+    generator, shape = torch.Generator().manual_seed(0), (TASK_SAMPLES, *inputs.shape)
+    if inputs.vocabulary:
+        x = torch.randint(inputs.vocabulary, shape, generator=generator)
+    else:
+        x = torch.randn(shape, generator=generator)
+    split = Split(x, torch.arange(TASK_SAMPLES) % inputs.classes)
+    return Task("random", inputs.kind, inputs.classes, split, split, split, vocabulary=inputs.vocabulary)
+
+
+def _bare(
+    child: Child, task: Task, arguments: Arguments, *, default: bool = False
+) -> Callable[[range], None]:
+    child = deepcopy(child).train()
+    optimizer = make_optimizer(child, OPTIMIZER)
+    if default:
+        for parameter in child.parameters():
+            parameter.data = parameter.data.contiguous()
+        for group in optimizer.param_groups:
+            group.update(foreach=None, fused=None)
+    x, y = task.train.x[: arguments.batch_size].clone(), task.train.y[: arguments.batch_size].clone()
+
+    def train(steps: range) -> None:
+        for _ in steps:
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(child(x), y).backward()
+            optimizer.step()
+
+    return train
+
+
+def _slice(child: Child, task: Task, arguments: Arguments) -> Callable[[range], None]:
+    child, config = deepcopy(child), OPTIMIZER.of(child.architecture.family)
+    optimizer, total = make_optimizer(child, config), (1 + arguments.rounds) * arguments.steps
+    order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device="cpu")
+    return lambda steps: train_slice_(
+        child, optimizer, task, order, steps=steps, total_steps=total, config=config, seed=0
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
