@@ -46,8 +46,6 @@ from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_
 
 BATCH_SIZE, EVALUATED_EVERY, DECISIONS = 100, 10, 10
 """Samples in a batch; iterations of the original loop between evaluations; slices of an epoch here."""
-PATIENCE_SECONDS = 300
-"""The processes of the engine wait this long for each other."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def _train(arguments: Arguments, barrier: Barrier, seed: int) -> float:
         train_slice_(child, optimizer, task, order, steps=steps, total_steps=total, config=config, seed=seed)
         evaluate(child, task.validation)
         if index == 0:  # the first slice warms up
-            barrier.wait(PATIENCE_SECONDS)
+            barrier.wait(timeout=300)
             start = time.perf_counter()
             continue
         seconds = time.perf_counter() - start
