@@ -79,6 +79,7 @@ def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
             "validation_skill": [episode.final["skill"] for episode in played],
             "test_accuracy": [episode.test_accuracy for episode in played],
             "flops": [episode.final["flops"] for episode in played],
+            "cost": [episode.final["cost"] for episode in played],
             "training_flops": [episode.final["training_flops"] for episode in played],
         }
         for name, played in episodes.items()
@@ -89,4 +90,5 @@ def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
         for name, figures in controllers.items()
         if name != "learned"
     }
-    return {"controllers": controllers, "paired": paired}
+    measure = episodes["learned"][0].final["cost_measure"]
+    return {"cost_measure": measure, "controllers": controllers, "paired": paired}

@@ -6,7 +6,6 @@ from math import log
 import numpy as np
 
 from mse_rl.agents.controller import Controller, Turn
-from mse_rl.cost import cost
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
 from mse_rl.transformations import TRANSFORMATIONS, Target
@@ -85,7 +84,7 @@ class Widen(Rule):
 
 
 class Compress(Rule):
-    """Shrink until the budget is met, then train on: what matters least for its FLOPs goes first."""
+    """Shrink until the budget is met, then train on: what matters least for its cost goes first."""
 
     def choose(self, process: GrowthProcess) -> Decision:
         """Return ``wait``."""
@@ -93,25 +92,27 @@ class Compress(Rule):
 
 
 def least_loss(process: GrowthProcess) -> Decision:
-    """Return the shrinking that loses least importance for the FLOPs that it saves.
+    """Return the shrinking that loses least importance for what it saves of the tightest budget.
 
     It saves at least its share of what is to be saved by the middle of the schedule, if any does.
     """
-    state = process.state
+    state, bounds = process.state, process.bounds
+    measure = bounds.tightest(state.architecture)
+    cost = bounds.cost(state.architecture, measure)
     time_left = max(1, process.config.slices // 2 - state.slice_index)
-    share = log(state.flops / process.flops_budget) / time_left
+    share = log(cost / bounds.budget.most[measure]) / time_left
 
     def saved(decision: Decision) -> float:
         name, target = decision
         after = TRANSFORMATIONS[name].edit(state.architecture, target, process.space)
-        return log(state.flops / cost(after).flops)
+        return log(cost / bounds.cost(after, measure))
 
     def loss(decision: Decision) -> float:
         name, target = decision
         return TRANSFORMATIONS[name].lost(process.child, target, process.space, state.statistics)
 
     choices = [decision for decision in process.choices() if decision != WAIT]
-    enough = [decision for decision in choices if saved(decision) >= share]
+    enough = [decision for decision in choices if 0 < saved(decision) >= share]
     if enough:
         return min(enough, key=lambda decision: (loss(decision) / saved(decision), -saved(decision)))
     return max(choices, key=saved, default=WAIT)

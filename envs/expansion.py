@@ -9,14 +9,16 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mse_rl.architecture import Link
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import ExpansionConfig
-from mse_rl.cost import cost
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.observation import Observation, observation_space, observe
 from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
+from mse_rl.latency import LatencyMeter
+from mse_rl.measures import MEASURES, Meter
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
 from mse_rl.training import TrajectoryCache
@@ -33,8 +35,8 @@ class Context:
     Args:
         task: index of the dataset.
         seed: of first weights, order of data and all else that is drawn.
-        budget_multiple: FLOPs budget over the FLOPs of the first child; not used where the
-            configuration gives the budget.
+        budget_multiple: budget over what the first child costs, in the measure that is priced; not used
+            where the configuration gives that budget.
     """
 
     task: int
@@ -61,8 +63,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     On a block: deepen (a new block of one kind after it), widen or narrow its units, or the stream of the
     stage that it is first of, grow its kernel, change its activation, remove it. On a pair: link, unlink.
 
-    ``action_masks()`` says which are legal: those that keep the child within the search space, the
-    FLOPs budget and the memory budget. A child that begins beyond its budgets has to shrink first; ``wait``
+    ``action_masks()`` says which are legal: those that keep the child within the search space and
+    every budget. A child that begins beyond its budgets has to shrink first; ``wait``
     is not legal then. An illegal action is a ``wait`` that costs 0.01, or, where that is illegal itself, the
     first that is legal.
 
@@ -79,9 +81,12 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     diverges, whose skill counts as 0; truncated at the time limit.
 
     **Info**: ``task``, ``slice``, ``skill``, ``training_loss``, ``validation_loss``, ``accuracy``,
-    ``macro_f1``, ``flops``, ``flops_budget``, ``training_flops``, ``utility`` (Φ), ``terms`` (of Φ),
-    ``fits`` (the budgets), ``diverged`` and ``receipt``; after a step also ``transformation``,
-    ``target`` and ``illegal``. Nothing in it differs between two runs of the same episode.
+    ``macro_f1``, ``flops``, ``params``, ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
+    ``cost_budget``, every budget under its own name (``flops_budget``, ...), ``utility`` (Φ), ``terms``
+    (of Φ), ``fits`` (the budgets), ``diverged`` and ``receipt``; where latency is priced or bounded also
+    ``latency_ms`` and ``latency_spread_ms``; after a step also ``transformation``, ``target`` and
+    ``illegal``. Nothing in it differs between two runs of the same episode, unless latency is priced
+    or bounded: that is measured, once for each architecture and meter.
 
     **Reset**: ``options={"context": Context(...)}`` says which episode it shall be; without it
     the context is drawn from the environment's own random numbers.
@@ -91,6 +96,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         tasks: the datasets, where they are loaded already.
         init: a child grown before, from which every episode starts.
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
+        meter: tells latencies; one that measures on the device of the configuration if not given.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 
@@ -103,12 +109,15 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         tasks: tuple[Task, ...] | None = None,
         init: Child | None = None,
         renumbering: Renumbering | None = None,
+        meter: Meter | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.config = config or ExpansionConfig()
         loaded = tasks or tuple(load_task(name, self.config.data) for name in self.config.task)
         self.tasks = tuple(task.to(self.config.device) for task in loaded)
         self.init, self.renumbering = init, renumbering
+        budget = self.config.budget
+        self.meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self.config.device)
         self.render_mode = render_mode
         self.actions = ActionTable(self.config.space.max_blocks)
         self.action_space = spaces.Discrete(len(self.actions))
@@ -151,10 +160,11 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             optimizer=self.config.optimizer,
             space=self.config.space,
             seed=context.seed,
-            flops_budget=self._flops_budget(context),
+            budget=self._budget(context),
             init=self.init,
             renumbering=self.renumbering,
             cache=self.cache,
+            meter=self.meter,
         )
         return self._observation(), self._info()
 
@@ -172,7 +182,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         truncated = process.timed_out and not terminated
         self._line = (
             f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
-            f"skill {info['skill']:.4f}  {info['flops'] / 1e6:8.3f} MFLOPs"
+            f"skill {info['skill']:.4f}  {MEASURES[info['cost_measure']].shown(info['cost']):>15}"
             f"{'  diverged' if info['diverged'] else ''}{'  taken back' if process.state.rolled_back else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
@@ -185,11 +195,10 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         """Return the last decision as a line of text."""
         return self._line if self.render_mode == "ansi" else None
 
-    def _flops_budget(self, context: Context) -> int:
-        if self.config.budget.flops_budget is not None:
-            return self.config.budget.flops_budget
+    def _budget(self, context: Context) -> BudgetConfig:
+        budget = self.config.budget
         first = first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
-        return int(cost(first).flops * context.budget_multiple)
+        return budget.completed(MEASURES[budget.cost].cost(first, self.meter), context.budget_multiple)
 
     def _observation(self) -> Observation:
         return observe(self.process, self.config.reward, self.actions.rows)
@@ -198,12 +207,27 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         process = self.process
         worth = Worth(
             skill=process.state.validation.skill,
-            flops=process.state.flops,
-            flops_start=process.first_flops,
-            flops_budget=process.flops_budget,
+            cost=process.cost,
+            cost_start=process.first_cost,
+            cost_budget=process.cost_budget,
             training_share=process.training_share,
         )
         return terms(worth, self.config.reward)
+
+    def _costs(self) -> dict[str, Any]:
+        """Return cost and budgets; latency with its spread, where it counts."""
+        process, budget = self.process, self.process.bounds.budget
+        costs = {
+            "cost_measure": budget.cost,
+            "cost": process.cost,
+            "cost_budget": process.cost_budget,
+            **{MEASURES[measure].budget: most for measure, most in budget.most.items()},
+        }
+        if budget.latency_budget_ms is not None:
+            seen = process.bounds.meter.measure(process.state.architecture)
+            costs["latency_ms"] = 1000 * seen.median_seconds
+            costs["latency_spread_ms"] = 1000 * seen.spread_seconds
+        return costs
 
     def _info(self) -> dict[str, Any]:
         process, parts = self.process, self._terms()
@@ -217,8 +241,9 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "accuracy": state.validation.accuracy,
             "macro_f1": state.validation.macro_f1,
             "flops": state.flops,
-            "flops_budget": process.flops_budget,
+            "params": state.params,
             "training_flops": state.training_flops,
+            **self._costs(),
             "utility": sum(parts.values()),
             "terms": parts,
             "fits": process.fits,

@@ -24,8 +24,8 @@ GLOBAL_FEATURES = (
     "time_left",
     "stopped",
     "rolled_back",  # whether the last transformation was taken back
-    "budget_left",  # doublings of FLOPs until the budget, over 8; negative beyond it
-    "growth",  # doublings of FLOPs since the start, over 8
+    "budget_left",  # doublings of the cost until the budget, over 8; negative beyond it
+    "growth",  # doublings of the cost since the start, over 8
     "training_share",
     "training_loss",  # over ln K: 1 at chance
     "validation_loss",
@@ -39,7 +39,7 @@ GLOBAL_FEATURES = (
     "log_classes",
     "log_epochs",
     "depth",
-    "flops_weight",
+    "cost_weight",
     "training_weight",
 )
 BLOCK_FEATURES = (
@@ -108,8 +108,8 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
         "time_left": 1 - state.slice_index / config.slices,
         "stopped": float(state.stopped),
         "rolled_back": float(state.rolled_back),
-        "budget_left": log2(process.flops_budget / state.flops) / 8,
-        "growth": log2(state.flops / process.first_flops) / 8,
+        "budget_left": log2(process.cost_budget / process.cost) / 8,
+        "growth": log2(process.cost / process.first_cost) / 8,
         "training_share": process.training_share,
         "training_loss": _over(state.training_loss, chance_loss),
         "validation_loss": state.validation.loss / chance_loss,
@@ -121,7 +121,7 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
         "log_classes": log2(process.task.classes) / 10,
         "log_epochs": log2(1 + config.total_samples / len(process.task.train)) / 8,
         "depth": log2(state.architecture.depth) / 6,
-        "flops_weight": 10 * reward.flops_weight,
+        "cost_weight": 10 * reward.cost_weight,
         "training_weight": 10 * reward.training_weight,
     }
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mse_rl.architecture import Architecture, Link, Position
+    from mse_rl.budget import BudgetConfig
     from mse_rl.config import (
-        BudgetConfig,
         ExpansionConfig,
         GrowthConfig,
         OptimizerConfig,
@@ -26,7 +26,7 @@ _HOMES = {
     "Architecture": "mse_rl.architecture",
     "Link": "mse_rl.architecture",
     "Position": "mse_rl.architecture",
-    "BudgetConfig": "mse_rl.config",
+    "BudgetConfig": "mse_rl.budget",
     "ExpansionConfig": "mse_rl.config",
     "GrowthConfig": "mse_rl.config",
     "OptimizerConfig": "mse_rl.config",

@@ -8,6 +8,7 @@ add what the stream held behind one block to what it holds ahead of a later one.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from math import prod
 from typing import Any, NamedTuple
 
@@ -192,6 +193,11 @@ class Architecture:
             Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
         )
         return replace(self, stages=self._stages_with(position.stage, blocks=blocks), links=links)
+
+    def settled(self) -> "Architecture":
+        """Return a copy in which every non-linearity has taken over from the one before it."""
+        fading = [position for position, block in self if block.fading is not None]
+        return reduce(lambda copy, position: copy.with_block(position, fading=None), fading, self)
 
     def _stages_with(self, index: int, **changes: Any) -> tuple[Stage, ...]:
         stage = replace(self.stages[index], **changes)

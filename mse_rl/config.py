@@ -1,39 +1,20 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
 from dataclasses import dataclass, field, fields, replace
-from math import inf
 from pathlib import Path
 from typing import Literal
 
-from mse_rl.errors import InvalidConfig
+from mse_rl.budget import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.reward import RewardConfig
 from mse_rl.search_space import SearchSpace
+from mse_rl.validation import MOST, MOST_SEED, require, require_positive, require_within
 
-MOST = 10**18
-"""More than any count can be."""
-MOST_SEED = 2**32 - 1
-"""NumPy's bound, which Stable-Baselines3 shares."""
 FIRST_FAMILY = "cnn"
 """The family of children where none is named."""
 LEAST_STEPS = 500
 """Training steps of ``apply``, however small the dataset: fewer teach a child little."""
 APPLY_LEARNING_RATES = {"sgd": 0.03, "adamw": 0.003}
 """Highest learning rates of ``apply``, where none is given."""
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise InvalidConfig(message)
-
-
-def _require_within(config: object, low: float, high: float, *names: str) -> None:
-    """Raise unless each of these fields, where given, lies in [low, high]. NaN does not."""
-    for name in names:
-        value = getattr(config, name)
-        _require(
-            value is None or low <= value <= high,
-            f"{name.replace('_', '-')} must lie between {low:g} and {high:g}, got {value}",
-        )
 
 
 @dataclass(frozen=True)
@@ -56,13 +37,13 @@ class TaskConfig:
     """What the inputs of npz files are; auto: told by shape and dtype."""
 
     def __post_init__(self) -> None:
-        _require_within(self, 4, 1024, "resolution")
-        _require_within(self, 1, MOST, "max_train")
-        _require(
+        require_within(self, 4, 1024, "resolution")
+        require_within(self, 1, MOST, "max_train")
+        require(
             0 < self.validation_fraction < 1,
             f"validation-fraction must lie between 0 and 1, got {self.validation_fraction}",
         )
-        _require_within(self, 0, MOST_SEED, "split_seed")
+        require_within(self, 0, MOST_SEED, "split_seed")
 
 
 @dataclass(frozen=True)
@@ -79,11 +60,8 @@ class OptimizerConfig:
     """Decay of weights; biases and norms do not decay."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.learning_rate is None or 0 < self.learning_rate < inf,
-            f"learning-rate must be positive, got {self.learning_rate}",
-        )
-        _require_within(self, 0, 1, "learning_rate_floor", "weight_decay")
+        require_positive(self, "learning_rate")
+        require_within(self, 0, 1, "learning_rate_floor", "weight_decay")
 
     def of(self, family: str) -> "OptimizerConfig":
         """Return the same for children of one family: auto becomes what it stands for."""
@@ -115,16 +93,13 @@ class GrowthRules:
     """Most bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
-        _require_within(self, 1, MOST, "memory_budget")
-        _require_within(self, 0, 1, "skill_tolerance")
-        _require(
+        require_within(self, 1, MOST, "memory_budget")
+        require_within(self, 0, 1, "skill_tolerance")
+        require(
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"target-skill must lie between 0 and 1, got {self.target_skill}",
         )
-        _require(
-            self.time_limit_seconds is None or 0 < self.time_limit_seconds < inf,
-            f"time-limit-seconds must be positive, got {self.time_limit_seconds}",
-        )
+        require_positive(self, "time_limit_seconds")
 
 
 @dataclass(frozen=True)
@@ -142,8 +117,8 @@ class GrowthConfig(GrowthRules):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_within(self, 1, MOST, "slices", "slice_steps")
-        _require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
+        require_within(self, 1, MOST, "slices", "slice_steps")
+        require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
 
     @property
     def total_steps(self) -> int:
@@ -154,26 +129,6 @@ class GrowthConfig(GrowthRules):
     def total_samples(self) -> int:
         """Training samples of the whole schedule."""
         return self.total_steps * self.batch_size
-
-
-@dataclass(frozen=True)
-class BudgetConfig:
-    """How many FLOPs a forward pass of a child may take."""
-
-    flops_budget: int | None = None
-    """Most FLOPs per forward pass of one sample; drawn for every episode if not given."""
-    budget_low: float = 2.0
-    """Budgets are drawn log-uniformly from this many times the FLOPs of the first child ..."""
-    budget_high: float = 16.0
-    """... to this many times."""
-
-    def __post_init__(self) -> None:
-        _require_within(self, 1, MOST, "flops_budget")
-        _require(
-            1 <= self.budget_low <= self.budget_high < inf,
-            "budgets are drawn from 1 <= budget-low <= budget-high, "
-            f"got {self.budget_low} and {self.budget_high}",
-        )
 
 
 @dataclass(frozen=True)
@@ -194,8 +149,8 @@ class ExpansionConfig:
     """Memory of the trajectory cache of each worker, in MiB; 0 trains everything anew."""
 
     def __post_init__(self) -> None:
-        _require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
-        _require_within(self, 0, MOST, "cache_mb")
+        require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
+        require_within(self, 0, MOST, "cache_mb")
 
 
 @dataclass(frozen=True)
@@ -218,10 +173,10 @@ class PPOConfig:
     """How far an update may move the probability of an action, as a share."""
 
     def __post_init__(self) -> None:
-        _require_within(self, 1, MOST, "groups", "epochs")
-        _require_within(self, 2, MOST, "rollouts")  # they are compared with each other
-        _require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
-        _require(0 < self.clip_range < 1, f"clip-range must lie between 0 and 1, got {self.clip_range}")
+        require_within(self, 1, MOST, "groups", "epochs")
+        require_within(self, 2, MOST, "rollouts")  # they are compared with each other
+        require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
+        require(0 < self.clip_range < 1, f"clip-range must lie between 0 and 1, got {self.clip_range}")
 
     @property
     def episodes_per_update(self) -> int:
@@ -247,8 +202,8 @@ class TrainConfig:
     """Where the run is kept; runs/TIME if not given."""
 
     def __post_init__(self) -> None:
-        _require_within(self, 1, MOST, "episodes", "workers", "held_out")
-        _require_within(self, 0, MOST_SEED, "seed")
+        require_within(self, 1, MOST, "episodes", "workers", "held_out")
+        require_within(self, 0, MOST_SEED, "seed")
 
     @property
     def updates(self) -> int:
@@ -268,8 +223,9 @@ class ApplyConfig(GrowthRules):
     """Where the child is kept; runs/TIME if not given."""
     seed: int = 0
     """Seed of first weights, order of data and all else that is drawn."""
-    flops_budget: int | None = None
-    """Most FLOPs per forward pass of one sample; 8 times those of the first child if not given."""
+    cost: str | None = None
+    """What is priced: flops, params or latency; as the policy was trained if not given, or flops. Its budget,
+    if not given, is 8 times what the first child costs."""
     epochs: float = 5.0
     """Passes over the training split, but no less than 500 steps; a slice is a share of them."""
     slice_steps: int | None = None
@@ -282,19 +238,20 @@ class ApplyConfig(GrowthRules):
     """Samples in a training step."""
     init: Path | None = None
     """Folder of a child grown before, to start from: what does not fit the task is made new, and a child
-    beyond the FLOPs budget is shrunk until it fits."""
+    beyond a budget is shrunk until it fits."""
     device: str = "cpu"
     """Where the child is trained: cpu, cuda, cuda:1, ..."""
     data: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     space: SearchSpace = field(default_factory=SearchSpace)
+    budget: Budgets = field(default_factory=Budgets)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_within(self, 1e-6, 1e6, "epochs")
-        _require_within(self, 0, MOST_SEED, "seed")
-        _require_within(self, 1, MOST, "slices")
-        _require_within(self, 2, MOST, "batch_size")
+        require_within(self, 1e-6, 1e6, "epochs")
+        require_within(self, 0, MOST_SEED, "seed")
+        require_within(self, 1, MOST, "slices")
+        require_within(self, 2, MOST, "batch_size")
         self.expansion(1, slices=10, reward=RewardConfig())  # so that it complains now
 
     @property
@@ -327,7 +284,10 @@ class ApplyConfig(GrowthRules):
             growth=growth,
             optimizer=replace(self.optimizer, learning_rate=self.learning_rate),
             space=self.space,
-            budget=BudgetConfig(flops_budget=self.flops_budget),
+            budget=BudgetConfig(
+                cost=self.cost or FIRST_COST,
+                **{budget.name: getattr(self.budget, budget.name) for budget in fields(Budgets)},
+            ),
             reward=reward,
             device=self.device,
             cache_mb=0,

@@ -4,11 +4,12 @@ import torch
 
 from mse_rl.architecture import Architecture
 from mse_rl.config import GrowthConfig
-from mse_rl.cost import cost, training_bytes
+from mse_rl.cost import training_bytes
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
 from mse_rl.families import Inputs
 from mse_rl.legality import Bounds
+from mse_rl.measures import MEASURES
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
@@ -63,24 +64,24 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
         )
     if bounds.fit(first):
         return
-    if may_shrink:
-        least = cost(bounds.smallest(first)).flops
-        if least > bounds.flops_budget:
-            raise InvalidConfig(
-                f"the FLOPs budget must be at least {least:,}, the least that this child can shrink to with "
-                f"the transformations that may be used, got {bounds.flops_budget:,}: raise --flops-budget"
-            )
-        return
-    who = f"those of the first {first.family} child on {task.name}"
-    if cost(first).flops > bounds.flops_budget:
-        raise InvalidConfig(
-            f"the FLOPs budget must be at least {cost(first).flops:,}, {who}, "
-            f"got {bounds.flops_budget:,}: raise --flops-budget"
-        )
-    raise InvalidConfig(
-        f"the memory budget must be at least {training_bytes(first, bounds.batch_size):,} bytes, {who}, "
-        f"got {bounds.memory_budget:,}: raise --memory-budget or lower --batch-size"
+    who = (
+        "the least that this child can shrink to with the transformations that may be used"
+        if may_shrink
+        else f"what the first {first.family} child on {task.name} takes"
     )
+    for name in bounds.exceeded(first):
+        measure, most = MEASURES[name], bounds.budget.most[name]
+        least = bounds.cost(bounds.smallest(first, name) if may_shrink else first, name)
+        if least > most:
+            raise InvalidConfig(
+                f"the {measure.noun} budget must be at least {measure.exact.format(least)}, {who}, "
+                f"got {measure.exact.format(most)}: raise {measure.flag}"
+            )
+    if not may_shrink:
+        raise InvalidConfig(
+            f"the memory budget must be at least {training_bytes(first, bounds.batch_size):,} bytes, {who}, "
+            f"got {bounds.memory_budget:,}: raise --memory-budget or lower --batch-size"
+        )
 
 
 def first_child(

@@ -2,7 +2,7 @@
 
     process = GrowthProcess(
         load_task("digits", TaskConfig()), GrowthConfig(), optimizer=OptimizerConfig(), space=SearchSpace(),
-        seed=0, flops_budget=1_000_000,
+        seed=0, budget=BudgetConfig(flops_budget=1_000_000),
     )
     while not process.finished:
         name, target = process.choices()[0]
@@ -20,13 +20,16 @@ from math import isfinite
 from torch.optim import Optimizer
 
 from mse_rl.architecture import Architecture
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import TRAINING_PASSES, cost, training_flops
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.first_child import first_architecture, first_child, require_room
 from mse_rl.growth_state import CacheEntry, GrowthState
-from mse_rl.legality import Bounds
+from mse_rl.latency import LatencyMeter
+from mse_rl.legality import bounds_of
+from mse_rl.measures import Meter
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import (
@@ -58,15 +61,17 @@ class GrowthProcess:
         optimizer: how the child is trained.
         space: the bounds of growth.
         seed: of first weights, order of data, augmentation and new weights.
-        flops_budget: most FLOPs of a forward pass of one sample.
+        budget: the most that the child may cost; what is priced has one.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: trajectories of this and other processes.
+        meter: tells latencies, where they are asked for; one of the process's own if not given.
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
-            a batch is larger than the training split, or ``init`` is of another family.
+            what is priced has no budget, a batch is larger than the training split, or ``init`` is of
+            another family.
         InvalidArchitecture: if the family cannot read the task.
     """
 
@@ -78,32 +83,30 @@ class GrowthProcess:
         optimizer: OptimizerConfig,
         space: SearchSpace,
         seed: int,
-        flops_budget: int,
+        budget: BudgetConfig,
         init: Child | None = None,
         renumbering: Renumbering | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         if len(task.train) < config.batch_size:
             raise InvalidConfig(
                 f"a batch of {config.batch_size} needs as many training samples, got {len(task.train)} "
                 f"of {task.name}: lower --batch-size"
             )
-        if flops_budget < 1:
-            raise InvalidConfig(f"the FLOPs budget must be at least 1, got {flops_budget}: raise it")
         self.task, self.config, self.space, self.seed = task, config, space, seed
-        self.flops_budget = flops_budget
-        self._bounds = Bounds(
-            space, flops_budget, config.memory_budget, config.batch_size, _vocabulary(config)
-        )
         self._optimizer_config, self._cache = optimizer.of(config.family), cache
         self._init, self._renumbering = init, renumbering
         self._device = task.train.x.device
+        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self._device)
+        self.bounds = bounds_of(config, space, budget, meter)
         self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
         self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
         self._started_seconds = time.monotonic()
         architecture = first_architecture(task, config, space, init)
-        require_room(architecture, self._bounds, task, may_shrink=init is not None)
-        self.first_flops = cost(architecture).flops
+        require_room(architecture, self.bounds, task, may_shrink=init is not None)
+        self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
+        self.cost_budget = budget.cost_budget
         self._timed_out = False
         self._path: tuple[tuple[str, Target], ...] = ()
         self._live: tuple[Child, Optimizer] | None = None
@@ -120,7 +123,7 @@ class GrowthProcess:
 
     def _enter(self, state: GrowthState) -> None:
         self._state = state
-        self._choices = tuple(self._bounds.choices(state))
+        self._choices = tuple(self.bounds.choices(state))
 
     @property
     def child(self) -> Child:
@@ -145,10 +148,17 @@ class GrowthProcess:
         return self.complete or self.timed_out
 
     @property
+    def cost(self) -> float:
+        """What the child costs, in the measure that is priced."""
+        return self.bounds.cost(self.state.architecture)
+
+    @property
     def training_share(self) -> float:
-        """FLOPs spent on training, over those of a child that fills the budget all the time."""
-        full = TRAINING_PASSES * self.flops_budget * self.config.total_samples
-        return self.state.training_flops / full
+        """FLOPs spent on training, over those of a child that fills the budget all the time: one whose FLOPs
+        are as many times the first child's as its cost.
+        """
+        full_flops = self.first_flops * self.cost_budget / self.first_cost
+        return self.state.training_flops / (TRAINING_PASSES * full_flops * self.config.total_samples)
 
     @property
     def peak_learning_rate(self) -> float:
@@ -164,7 +174,7 @@ class GrowthProcess:
     @property
     def fits(self) -> bool:
         """Whether the child is within its budgets; until it is, it may only shrink."""
-        return self._bounds.fit(self.state.architecture)
+        return self.bounds.fit(self.state.architecture)
 
     def legal(self, name: str, target: Target) -> bool:
         """Say whether a transformation may be applied now: known from the pure edit.
@@ -193,7 +203,7 @@ class GrowthProcess:
         if not self.legal(name, target) or self.finished:
             raise InvalidTransformation(
                 f"{name} at {target} is not legal at slice {self.state.slice_index} of "
-                f"{self.config.slices} under a budget of {self.flops_budget:,} FLOPs: see choices()"
+                f"{self.config.slices} within the budgets: see choices()"
             )
         self._path += ((name, target),)
         if not self._recall():
@@ -309,7 +319,7 @@ class GrowthProcess:
         but for a child that has to shrink.
         """
         settings = (self.config, self._optimizer_config, self.space, self._init, self._renumbering)
-        return (self.task, settings, self.flops_budget if self._init else None, self.seed, self._path)
+        return (self.task, settings, self.bounds.budget if self._init else None, self.seed, self._path)
 
     def _recall(self) -> bool:
         """Take state and child from the cache; say whether they were there."""
@@ -336,10 +346,3 @@ def _rolled_back(before: GrowthState, receipt: Receipt, spent: int) -> GrowthSta
         rejected=before.rejected | {(receipt.transformation, receipt.target)},
         previous=replace(before, previous=None),
     )
-
-
-def _vocabulary(config: GrowthConfig) -> frozenset[str]:
-    names = tuple(TRANSFORMATIONS) if config.transformations is None else config.transformations
-    if unknown := [name for name in names if name not in TRANSFORMATIONS]:
-        raise InvalidConfig(unknown_name("transformation", unknown[0], TRANSFORMATIONS))
-    return frozenset(names)

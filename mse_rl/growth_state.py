@@ -46,6 +46,11 @@ class GrowthState:
         return cost(self.architecture).flops
 
     @property
+    def params(self) -> int:
+        """Number of trainable values."""
+        return cost(self.architecture).parameters
+
+    @property
     def rolled_back(self) -> bool:
         """Whether the last transformation was taken back."""
         return self.receipt is not None and self.receipt.rolled_back

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mse_rl.architecture import Architecture
-from mse_rl.cost import cost, training_bytes
+from mse_rl.budget import FIRST_COST, BudgetConfig
+from mse_rl.config import GrowthConfig
+from mse_rl.cost import training_bytes
+from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.growth_state import GrowthState
+from mse_rl.measures import MEASURES, Meter
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS, Target
 
@@ -17,14 +21,16 @@ class Bounds:
 
     Args:
         space: the bounds of growth.
-        flops_budget: most FLOPs of a forward pass of one sample.
+        budget: the most that it may cost, and which cost is priced.
+        meter: tells latencies.
         memory_budget: most bytes that training may take; None for no bound.
         batch_size: samples in a training step.
         vocabulary: names of the transformations that may be used, beside ``wait``.
     """
 
     space: SearchSpace
-    flops_budget: int
+    budget: BudgetConfig
+    meter: Meter
     memory_budget: int | None
     batch_size: int
     vocabulary: frozenset[str]
@@ -32,33 +38,54 @@ class Bounds:
     def fit(self, architecture: Architecture) -> bool:
         """Say whether a child is within the budgets."""
         memory = self.memory_budget
-        return cost(architecture).flops <= self.flops_budget and (
-            memory is None or training_bytes(architecture, self.batch_size) <= memory
+        return (memory is None or training_bytes(architecture, self.batch_size) <= memory) and all(
+            self.cost(architecture, measure) <= most for measure, most in self.budget.most.items()
         )
 
-    def smallest(self, architecture: Architecture) -> Architecture:
-        """Return the smallest child that an architecture can shrink to, whatever becomes of its skill.
+    def cost(self, architecture: Architecture, measure: str | None = None) -> float:
+        """Return what a child costs: in that measure, or in the one that is priced."""
+        return MEASURES[measure or self.budget.cost].cost(architecture, self.meter)
+
+    def exceeded(self, architecture: Architecture) -> tuple[str, ...]:
+        """Return the measures in which a child costs more than its budget."""
+        return tuple(
+            measure for measure, most in self.budget.most.items() if self.cost(architecture, measure) > most
+        )
+
+    def tightest(self, architecture: Architecture) -> str:
+        """Return the measure in which a child fills most of its budget, or exceeds it most."""
+        most = self.budget.most
+        return max(most, key=lambda measure: self.cost(architecture, measure) / most[measure])
+
+    def smallest(self, architecture: Architecture, measure: str) -> Architecture:
+        """Return the child of least cost that an architecture can shrink to, whatever becomes of its skill.
 
         Blocks go last: which of them is the cheapest to keep shows when all are as narrow as can be.
         """
+
+        def guide(child: Architecture) -> float:
+            return MEASURES[measure].guide(child, self.meter)
+
         while True:
             edits = [
                 edit
                 for name, transformation in TRANSFORMATIONS.items()
                 if name in self.vocabulary and not transformation.preserving
                 for target in transformation.targets(architecture)
-                if cost(edit := transformation.edit(architecture, target, self.space)).flops
-                < cost(architecture).flops
+                if guide(edit := transformation.edit(architecture, target, self.space)) < guide(architecture)
             ]
             if not edits:
                 return architecture
-            architecture = min(edits, key=lambda edit: (-edit.depth, cost(edit).flops))
+            if narrower := [edit for edit in edits if edit.depth == architecture.depth]:
+                architecture = min(narrower, key=guide)
+            else:
+                architecture = min(edits, key=lambda edit: self.cost(edit, measure))
 
     def choices(self, state: GrowthState) -> Iterator[tuple[str, Target]]:
         """Yield every legal (transformation, target).
 
         ``wait`` comes first. A child beyond its budgets has to shrink: until it fits, only what takes
-        FLOPs away is legal, and ``wait`` only where there is no such thing.
+        away from its cost is legal, and ``wait`` only where there is no such thing.
         """
         changes = [
             decision
@@ -76,7 +103,27 @@ class Bounds:
         after = TRANSFORMATIONS[name].edit(before, target, self.space)
         if after == before or not self.space.allows(after):
             return False
-        return self.fit(after) or (not self.fit(before) and cost(after).flops < cost(before).flops)
+        return self.fit(after) or (not self.fit(before) and self._shrinks(before, after))
+
+    def _shrinks(self, before: Architecture, after: Architecture) -> bool:
+        """Say whether an edit takes away from every cost that is beyond its budget, by its closed form.
+
+        Memory has that of FLOPs.
+        """
+        guides = [MEASURES[measure].guide for measure in self.exceeded(before) or (FIRST_COST,)]
+        return all(guide(after, self.meter) < guide(before, self.meter) for guide in guides)
+
+
+def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, meter: Meter) -> Bounds:
+    """Return what the children of a schedule have to keep to.
+
+    Raises:
+        InvalidConfig: if a transformation that may be used is unknown.
+    """
+    names = tuple(TRANSFORMATIONS) if config.transformations is None else config.transformations
+    if unknown := [name for name in names if name not in TRANSFORMATIONS]:
+        raise InvalidConfig(unknown_name("transformation", unknown[0], TRANSFORMATIONS))
+    return Bounds(space, budget, meter, config.memory_budget, config.batch_size, frozenset(names))
 
 
 @lru_cache(maxsize=4096)

@@ -17,17 +17,18 @@ class Worth:
 
     Args:
         skill: 0 at chance, 1 at perfect.
-        flops: FLOPs of one forward pass of one sample.
-        flops_start: the same, of the child that the episode began with.
-        flops_budget: the same, the most that is allowed.
+        cost: of the child, in whatever measure is priced: FLOPs of a forward pass of one sample, parameters,
+            or milliseconds of a forward pass.
+        cost_start: the same, of the child that the episode began with.
+        cost_budget: the same, the most that is allowed.
         training_share: FLOPs spent on training so far, over those of a child that fills the budget
             for the whole schedule.
     """
 
     skill: float
-    flops: float
-    flops_start: float
-    flops_budget: float
+    cost: float
+    cost_start: float
+    cost_budget: float
     training_share: float
 
 
@@ -37,8 +38,8 @@ class RewardConfig:
 
     reward: str = "potential"
     """potential, mnas or tunas."""
-    flops_weight: float = 0.002
-    """λ of potential: skill that one doubling of FLOPs must bring."""
+    cost_weight: float = 0.002
+    """λ of potential: skill that one doubling of the cost must bring."""
     training_weight: float = 0.01
     """μ of potential: skill that filling the budget from the first slice on must bring."""
     mnas_exponent: float = -0.07
@@ -49,10 +50,10 @@ class RewardConfig:
     def __post_init__(self) -> None:
         if self.reward not in REWARDS:
             raise InvalidConfig(unknown_name("reward", self.reward, REWARDS))
-        if not (0 <= self.flops_weight < inf and 0 <= self.training_weight < inf):
+        if not (0 <= self.cost_weight < inf and 0 <= self.training_weight < inf):
             raise InvalidConfig(
-                "flops-weight and training-weight must be numbers that are not negative, "
-                f"got {self.flops_weight} and {self.training_weight}"
+                "cost-weight and training-weight must be numbers that are not negative, "
+                f"got {self.cost_weight} and {self.training_weight}"
             )
         if not (-inf < self.mnas_exponent <= 0 and -inf < self.tunas_weight <= 0):
             raise InvalidConfig(
@@ -68,24 +69,24 @@ def skill(correct: float, classes: int) -> float:
 
 
 def potential(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Φ = skill - λ·log2(flops / flops_start) - μ·(training FLOPs / those of a full child)."""
+    """Φ = skill - λ·log2(cost / cost_start) - μ·(training FLOPs / those of a full child)."""
     return {
         "skill": worth.skill,
-        "flops": -config.flops_weight * log2(worth.flops / worth.flops_start),
+        "cost": -config.cost_weight * log2(worth.cost / worth.cost_start),
         "training_flops": -config.training_weight * worth.training_share,
     }
 
 
 def mnas(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Φ = skill·(flops / flops_budget)^w (MnasNet, https://arxiv.org/abs/1807.11626)."""
-    return {"skill": worth.skill * (worth.flops / worth.flops_budget) ** config.mnas_exponent}
+    """Φ = skill·(cost / cost_budget)^w (MnasNet, https://arxiv.org/abs/1807.11626)."""
+    return {"skill": worth.skill * (worth.cost / worth.cost_budget) ** config.mnas_exponent}
 
 
 def tunas(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Φ = skill + β·|flops / flops_budget - 1| (TuNAS, https://arxiv.org/abs/2008.06120)."""
+    """Φ = skill + β·|cost / cost_budget - 1| (TuNAS, https://arxiv.org/abs/2008.06120)."""
     return {
         "skill": worth.skill,
-        "flops": config.tunas_weight * abs(worth.flops / worth.flops_budget - 1),
+        "cost": config.tunas_weight * abs(worth.cost / worth.cost_budget - 1),
     }
 
 

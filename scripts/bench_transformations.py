@@ -18,10 +18,12 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.families import Inputs
 from mse_rl.growth_state import GrowthState
-from mse_rl.legality import Bounds
+from mse_rl.latency import LatencyMeter
+from mse_rl.legality import bounds_of
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Measurement, capture, make_optimizer
@@ -103,7 +105,8 @@ def _decision(
         F.cross_entropy(old(x), y).backward()
         optimizer.step()
         # Another budget each time, for what is legal is remembered.
-        bounds = Bounds(space, next(budgets), None, 32, frozenset(TRANSFORMATIONS))
+        budget = BudgetConfig(flops_budget=next(budgets))
+        bounds = bounds_of(GrowthConfig(), space, budget, LatencyMeter())
 
         def decision() -> None:
             list(bounds.choices(GrowthState(0, old.architecture, nothing)))

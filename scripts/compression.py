@@ -20,6 +20,7 @@ from tyro.conf import OmitArgPrefixes
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.agents.rules import WAIT, least_loss
 from mse_rl.architecture import Architecture
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.cost import TRAINING_PASSES, cost
 from mse_rl.data import load_task
@@ -101,7 +102,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, Result]:
             optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),
             space=SearchSpace(start_width=width),
             seed=seed,
-            flops_budget=budget,
+            budget=BudgetConfig(flops_budget=budget),
             init=init,
         )
         while not process.finished:

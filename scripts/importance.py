@@ -21,6 +21,7 @@ from torch import Tensor
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.growth import GrowthProcess
@@ -69,7 +70,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[tuple[str, bool], float]:
         optimizer=OptimizerConfig(),
         space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
         seed=seed,
-        flops_budget=10**12,
+        budget=BudgetConfig(flops_budget=10**12),
     )
     for name in PREFIX:
         process.advance(*next(choice for choice in process.choices() if choice[0].startswith(name)))

@@ -55,7 +55,7 @@ def main(arguments: Arguments) -> None:
     policy = load_policy(arguments.policy)
     task = load_task(arguments.task, arguments.data)
     config = ApplyConfig(
-        controller="", task=arguments.task, epochs=arguments.epochs, data=arguments.data
+        controller="", task=arguments.task, cost=policy.cost, epochs=arguments.epochs, data=arguments.data
     ).expansion(len(task.train), slices=policy.slices, reward=policy.reward)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     contexts = [Context(0, seed, arguments.budget_multiple) for seed in seeds]

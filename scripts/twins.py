@@ -18,6 +18,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.growth import GrowthProcess
@@ -77,7 +78,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, float]:
             optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),
             space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
             seed=seed,
-            flops_budget=10**12,
+            budget=BudgetConfig(flops_budget=10**12),
             cache=cache,
         )
         for name in PREFIX:

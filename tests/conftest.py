@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 import torch
 
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import (
-    BudgetConfig,
     ExpansionConfig,
     GrowthConfig,
     OptimizerConfig,
@@ -36,12 +36,13 @@ def task() -> Task:
 @pytest.fixture
 def grow(task):
     """Return a function that begins a GrowthProcess, small, fast and on ``task`` unless told otherwise."""
-    arguments = ("optimizer", "space", "seed", "flops_budget", "init", "renumbering", "cache")
+    arguments = ("optimizer", "space", "seed", "budget", "init", "renumbering", "cache", "meter")
 
-    def begin(on=task, **settings):
+    def begin(on=task, flops_budget=1_000_000, **settings):
         settings = {"slices": 4, "slice_steps": 3, "batch_size": 16} | settings
         given = {name: settings.pop(name) for name in arguments if name in settings}
-        usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(), "seed": 0, "flops_budget": 1_000_000}
+        budget = BudgetConfig(flops_budget=flops_budget)
+        usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(), "seed": 0, "budget": budget}
         return GrowthProcess(on, GrowthConfig(**settings), **usual | given)
 
     return begin

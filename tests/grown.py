@@ -5,6 +5,7 @@ from functools import lru_cache
 from problems import FIRST_KINDS, problem_for
 
 from mse_rl.architecture import Link, Position
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
@@ -21,7 +22,7 @@ def grown(family, task=None):
         optimizer=OptimizerConfig(),
         space=SearchSpace(),
         seed=3,
-        flops_budget=10**7,
+        budget=BudgetConfig(flops_budget=10**7),
     )
     for name, target in (
         ("wait", None),

@@ -79,10 +79,10 @@ def test_once_it_fits_everything_within_the_budget_is_legal_again(grow, family):
 
     while not growing():
         state = process.advance(*min(process.choices(), key=lambda choice: flops_after(process, *choice)))
-        assert process.fits == (state.flops <= process.flops_budget) == process.legal("wait", None)
+        assert process.fits == (state.flops <= process.cost_budget) == process.legal("wait", None)
     assert process.choices()[:2] == (("wait", None), ("stop", None))
-    assert all(flops_after(process, *choice) <= process.flops_budget for choice in process.choices())
-    assert state.flops < process.advance(*growing()[0]).flops <= process.flops_budget
+    assert all(flops_after(process, *choice) <= process.cost_budget for choice in process.choices())
+    assert state.flops < process.advance(*growing()[0]).flops <= process.cost_budget
 
 
 def test_while_it_must_shrink_nothing_is_taken_back_whatever_skill_does(grow, monkeypatch):

@@ -2,9 +2,9 @@ import dataclasses
 
 import pytest
 
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import (
     ApplyConfig,
-    BudgetConfig,
     ExpansionConfig,
     GrowthConfig,
     OptimizerConfig,
@@ -36,6 +36,11 @@ from mse_rl.reward import RewardConfig
         (GrowthConfig, {"skill_tolerance": -0.1}),
         (GrowthConfig, {"time_limit_seconds": 0.0}),
         (BudgetConfig, {"flops_budget": 0}),
+        (BudgetConfig, {"params_budget": 0}),
+        (BudgetConfig, {"latency_budget_ms": 0.0}),
+        (BudgetConfig, {"latency_budget_ms": float("nan")}),
+        (BudgetConfig, {"latency_batch": 0}),
+        (BudgetConfig, {"cost": "flop"}),
         (BudgetConfig, {"budget_low": 0.5}),
         (BudgetConfig, {"budget_low": 4.0, "budget_high": 2.0}),
         (ExpansionConfig, {"task": ()}),

@@ -12,6 +12,7 @@ from problems import FAMILIES, FIRST_KINDS, problem, problem_for
 
 from mse_rl import growth
 from mse_rl.architecture import Link, Position
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
@@ -162,7 +163,7 @@ def test_random_growth_fills_the_budget_and_never_exceeds_it(grow, family):
     first = grow(on, family=family, space=space).first_flops
     process = grow(on, family=family, space=space, flops_budget=int(3.5 * first), slices=12, slice_steps=1)
     for state in grow_at_random(process, 0, wish=lambda name: name.startswith(GROWING)):
-        assert state.flops <= process.flops_budget
+        assert state.flops <= process.cost_budget
         assert state.receipt.deviation < 1e-4
     assert state.flops > 2 * first
     assert 0 < process.training_share < 1
@@ -177,15 +178,16 @@ def test_whatever_is_legal_keeps_the_child_within_its_bounds_and_something_alway
     config = GrowthConfig(family=family, slices=7, slice_steps=1, batch_size=8, skill_tolerance=tolerance)
     on, optimizer = problem_for(family), OptimizerConfig()
     arguments = {"optimizer": optimizer, "space": space, "seed": seed % 5}
-    first = GrowthProcess(on, config, flops_budget=10**9, **arguments).first_flops
-    process = GrowthProcess(on, config, flops_budget=int(multiple * first), **arguments)
+    first = GrowthProcess(on, config, budget=BudgetConfig(flops_budget=10**9), **arguments).first_flops
+    budget = BudgetConfig(flops_budget=int(multiple * first))
+    process = GrowthProcess(on, config, budget=budget, **arguments)
     spent = 0
     for state in grow_at_random(process, seed, wish=lambda name: name not in ("wait", "stop")):
         name, receipt = state.receipt.transformation, state.receipt
         assert process.choices()[0] == ("wait", None)
         assert len(set(process.choices())) == len(process.choices())
         assert process.fits
-        assert cost(state.architecture).flops <= process.flops_budget
+        assert cost(state.architecture).flops <= process.cost_budget
         assert space.allows(state.architecture)
         assert set(state.ages) == {position for position, _ in state.architecture}
         assert receipt.deviation < 1e-4 or not TRANSFORMATIONS[name].preserving
@@ -216,7 +218,7 @@ def test_whatever_is_a_target_and_within_the_bounds_is_legal_and_nothing_else(gr
 
     def allowed(state, name, target):
         after = TRANSFORMATIONS[name].edit(state.architecture, target, process.space)
-        inside = cost(after).flops <= process.flops_budget and process.space.allows(after)
+        inside = cost(after).flops <= process.cost_budget and process.space.allows(after)
         return name in ("wait", "stop") or (inside and after != state.architecture)
 
     for state in grow_at_random(process, 2, wish=lambda name: name != "stop"):

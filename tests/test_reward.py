@@ -8,7 +8,7 @@ from mse_rl.errors import InvalidConfig
 from mse_rl.reward import REWARDS, RewardConfig, Worth, skill, terms
 
 WEIGHTS = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 0), st.floats(-1, 0))
-WORTH = Worth(skill=0.9, flops=400, flops_start=100, flops_budget=1600, training_share=0.25)
+WORTH = Worth(skill=0.9, cost=400, cost_start=100, cost_budget=1600, training_share=0.25)
 
 
 def utility(worth, config):
@@ -24,9 +24,9 @@ def test_skill_is_0_at_chance_and_1_at_perfect(classes):
 
 
 def test_potential_by_hand():
-    config = RewardConfig("potential", flops_weight=0.05, training_weight=0.2)
+    config = RewardConfig("potential", cost_weight=0.05, training_weight=0.2)
     assert terms(WORTH, config) == pytest.approx(
-        {"skill": 0.9, "flops": -0.05 * 2, "training_flops": -0.2 * 0.25}
+        {"skill": 0.9, "cost": -0.05 * 2, "training_flops": -0.2 * 0.25}
     )
     assert utility(WORTH, config) == pytest.approx(0.75)
 
@@ -38,7 +38,7 @@ def test_mnas_by_hand():
 
 def test_tunas_by_hand():
     assert utility(WORTH, RewardConfig("tunas", tunas_weight=-0.4)) == pytest.approx(0.9 - 0.4 * 0.75)
-    over = Worth(skill=0.9, flops=2400, flops_start=100, flops_budget=1600, training_share=0)
+    over = Worth(skill=0.9, cost=2400, cost_start=100, cost_budget=1600, training_share=0)
     assert utility(over, RewardConfig("tunas", tunas_weight=-0.4)) == pytest.approx(0.9 - 0.4 * 0.5)
 
 
@@ -76,11 +76,11 @@ def test_an_unknown_reward_is_refused_with_a_near_one():
 @pytest.mark.parametrize(
     "weights",
     [
-        {"flops_weight": -1},
+        {"cost_weight": -1},
         {"training_weight": -1},
         {"mnas_exponent": 0.1},
         {"tunas_weight": 0.1},
-        {"flops_weight": float("nan")},
+        {"cost_weight": float("nan")},
         {"tunas_weight": float("nan")},
         {"training_weight": float("inf")},
     ],

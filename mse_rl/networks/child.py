@@ -135,9 +135,7 @@ class Child(nn.Module):
 
     def settle_activations_(self) -> None:
         """Leave old non-linearities behind; the function stays where they had faded to the end."""
-        for position, block in self.architecture:
-            if block.fading is not None:
-                self.architecture = self.architecture.with_block(position, fading=None)
+        self.architecture = self.architecture.settled()
         for module in self.modules():
             if isinstance(module, Activation):
                 module.settle_()

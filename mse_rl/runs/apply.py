@@ -16,10 +16,11 @@ from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
+from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.child_files import save_child
 from mse_rl.runs.console import say
-from mse_rl.runs.device import check_device
+from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory
 from mse_rl.runs.inheritance import Inheritance, load_inheritance
 from mse_rl.runs.policy_bundle import Policy, load_policy
@@ -28,7 +29,7 @@ from mse_rl.runs.tasks import load_tasks
 from mse_rl.transformations import Renumbering
 
 DEFAULT_BUDGET_MULTIPLE = 8.0
-"""FLOPs budget, over those of the first child, where none is given."""
+"""Budget of what is priced, over what the first child costs, where none is given."""
 
 
 RULE_SLICES = 10
@@ -61,7 +62,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     """
     folder = new_directory(config.out)
     controller, policy = load_controller(config.controller)
-    check_device(config.device)
+    check_devices(config.device, config.budget.latency_device)
     inherited = load_inheritance(config.init) if config.init else None
     (task,) = load_tasks((config.task,), config.data, console)
     config = _completed(config, inherited, policy)
@@ -85,7 +86,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     save_child(folder, env.process.child, _record(task, episode, timeline))
     title = f"{config.controller} on {task.name}: test accuracy {100 * (episode.test_accuracy or 0):.2f}%"
     save_report(folder / "report.png", title, timeline)
-    _show(folder, episode, console)
+    _show(folder, episode, env.process, console)
     return folder
 
 
@@ -97,6 +98,8 @@ def _completed(config: ApplyConfig, inherited: Inheritance | None, policy: Polic
         config = replace(config, family=policy.family if policy else FIRST_FAMILY)
     if policy and config.transformations is None:
         config = replace(config, transformations=policy.transformations)
+    if policy and config.cost is None:
+        config = replace(config, cost=policy.cost)
     return config
 
 
@@ -118,7 +121,7 @@ def _environment(
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, console: Console) -> None:
     """Say what was kept of a child that was taken over, and that it has to shrink, if it has."""
-    receipt, state = process.state.receipt, process.state
+    receipt = process.state.receipt
     if receipt is None:
         return
     new = f"made new: {', '.join(receipt.made_new)}" if receipt.made_new else "nothing is made new"
@@ -130,11 +133,17 @@ def _show_start(process: GrowthProcess, renumbering: Renumbering, console: Conso
                 f"{sum(number >= 0 for number in numbers)} of {len(numbers)} {what} are known by name",
             )
     if not process.fits:
-        say(
-            console,
-            f"it has {state.flops / 1e6:.3f} MFLOPs, the budget is {process.flops_budget / 1e6:.3f}: "
-            "until it fits, it shrinks",
-        )
+        say(console, f"it is beyond its budget{_excess(process)}: until it fits, it shrinks")
+
+
+def _excess(process: GrowthProcess) -> str:
+    """Say by how much a child is beyond budgets other than that of memory."""
+    bounds, architecture = process.bounds, process.state.architecture
+    return "".join(
+        f", {MEASURES[name].shown(bounds.cost(architecture, name))} of "
+        f"{MEASURES[name].shown(bounds.budget.most[name])}"
+        for name in bounds.exceeded(architecture)
+    )
 
 
 def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dict[str, Any]:
@@ -156,18 +165,16 @@ def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dic
     }
 
 
-def _show(folder: Path, episode: Episode, console: Console) -> None:
+def _show(folder: Path, episode: Episode, process: GrowthProcess, console: Console) -> None:
     final = episode.final
     accuracy = 100 * (episode.test_accuracy or 0)
-    flops, training_flops = final["flops"] / 1e6, final["training_flops"] / 1e12
-    say(
-        console, f"test accuracy {accuracy:.2f}%  {flops:.3f} MFLOPs  {training_flops:.3f} TFLOPs of training"
-    )
-    if not final["fits"]:
+    cost = MEASURES[final["cost_measure"]].shown(final["cost"])
+    training_flops = final["training_flops"] / 1e12
+    say(console, f"test accuracy {accuracy:.2f}%  {cost}  {training_flops:.3f} TFLOPs of training")
+    if not process.fits:
         say(
             console,
-            f"warning: the child is beyond its budget of {final['flops_budget'] / 1e6:.3f} MFLOPs: "
-            "give it more --slices to shrink in",
+            f"warning: the child is beyond its budget{_excess(process)}: give it more --slices to shrink in",
         )
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
     say(console, f"To use it in Python: mse_rl.load_child({str(folder)!r})")

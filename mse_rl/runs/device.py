@@ -7,16 +7,22 @@ from mse_rl.errors import InvalidConfig
 KINDS = ("cpu", "cuda")
 
 
-def check_device(name: str) -> None:
-    """Raise if children cannot be trained on ``name``.
+def check_devices(training: str, latency: str | None) -> None:
+    """Raise if children cannot be trained on the one, or their latency measured on the other, where given.
 
     Raises:
         InvalidConfig: if there is no such device.
     """
+    _check(training, "--device")
+    if latency is not None:
+        _check(latency, "--latency-device")
+
+
+def _check(name: str, flag: str) -> None:
     try:
         if torch.device(name).type not in KINDS:
             raise RuntimeError(f"it is none of {', '.join(KINDS)}")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InvalidConfig(f"device {name!r} cannot be used here: {reason}; try --device cpu") from error
+        raise InvalidConfig(f"device {name!r} cannot be used here: {reason}; try {flag} cpu") from error

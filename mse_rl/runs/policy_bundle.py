@@ -57,6 +57,7 @@ class Policy:
         family: of the children that it was trained on.
         slices: decisions of its episodes.
         reward: what its episodes were worth.
+        cost: which cost they were priced by.
         transformations: that it could choose from; None for all.
     """
 
@@ -64,6 +65,7 @@ class Policy:
     family: str
     slices: int
     reward: RewardConfig
+    cost: str
     transformations: tuple[str, ...] | None
 
 
@@ -84,7 +86,7 @@ def load_policy(path: str | Path) -> Policy:
             )
         env = data["training"]["config"]["env"]
         family, slices = str(env["growth"]["family"]), int(env["growth"]["slices"])
-        reward = RewardConfig(**env["reward"])
+        reward, cost = RewardConfig(**env["reward"]), str(env["budget"]["cost"])
         names = env["growth"]["transformations"]
         transformations = None if names is None else tuple(map(str, names))
     except OSError as error:
@@ -98,7 +100,7 @@ def load_policy(path: str | Path) -> Policy:
         load_weights(network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
-    return Policy(network, family, slices, reward, transformations)
+    return Policy(network, family, slices, reward, cost, transformations)
 
 
 def _difference(layout: Any) -> str:

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from mse_rl.agents.rollout import Episode
+from mse_rl.measures import MEASURES
 
 WINDOW = 32
 """Episodes that the shown means are taken over."""
@@ -33,11 +34,12 @@ class EpisodeBar:
         number = len(self._last)
         mean_return = sum(e.total_return for e in self._last) / number
         skill = sum(e.final["skill"] for e in self._last) / number
-        mflops = sum(e.final["flops"] for e in self._last) / number / 1e6
+        cost = sum(e.final["cost"] for e in self._last) / number
+        shown = MEASURES[episode.final["cost_measure"]].shown(cost)
         self._progress.update(
             self._task,
             advance=1,
-            means=f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {mflops:.2f} MFLOPs",
+            means=f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {shown}",
         )
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mse_rl.envs.expansion import place
+from mse_rl.measures import MEASURES
 
 COLOURS = {
     "deepen": "#d1495b",
@@ -28,37 +29,39 @@ OTHER = "#8d96a3"
 
 
 def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
-    """Draw validation skill and FLOPs over a child's training, with a mark at every transformation.
+    """Draw validation skill and cost over a child's training, with a mark at every transformation.
 
     Args:
         title: printed above.
-        timeline: one entry per slice, the first before any training: ``slice``, ``skill``, ``flops``,
-            ``flops_budget``, and, but for the first, ``transformation`` and ``target``, applied at
-            the beginning of the slice.
+        timeline: one entry per slice, the first before any training: ``slice``, ``skill``, ``cost``,
+            ``cost_measure``, ``cost_budget``, and, but for the first, ``transformation`` and ``target``,
+            applied at the beginning of the slice.
     """
     figure = Figure(figsize=(9, 5.5), layout="constrained")
-    skill_axes, flops_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    skill_axes, cost_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     slices = [entry["slice"] for entry in timeline]
     skill_axes.plot(slices, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
     skill_axes.set_ylabel("validation skill")
     skill_axes.set_title(title, loc="left")
-    flops = [entry["flops"] / 1e6 for entry in timeline]
-    flops_axes.step(slices, [*flops[1:], flops[-1]], where="post", color="#30323d")
-    flops_axes.axhline(timeline[0]["flops_budget"] / 1e6, color=OTHER, ls=":", label="budget")
-    flops_axes.set_ylabel("MFLOPs per sample")
-    flops_axes.set_xlabel("slice of the schedule")
-    flops_axes.set_ylim(0, 1.3 * max(timeline[0]["flops_budget"] / 1e6, *flops))
-    _mark(skill_axes, flops_axes, timeline)
-    for axes in (skill_axes, flops_axes):
+    measure = MEASURES[timeline[0]["cost_measure"]]
+    costs = [entry["cost"] / measure.per_unit for entry in timeline]
+    budget = timeline[0]["cost_budget"] / measure.per_unit
+    cost_axes.step(slices, [*costs[1:], costs[-1]], where="post", color="#30323d")
+    cost_axes.axhline(budget, color=OTHER, ls=":", label="budget")
+    cost_axes.set_ylabel(measure.unit)
+    cost_axes.set_xlabel("slice of the schedule")
+    cost_axes.set_ylim(0, 1.3 * max(budget, *costs))
+    _mark(skill_axes, cost_axes, timeline)
+    for axes in (skill_axes, cost_axes):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = skill_axes.get_legend_handles_labels()
-    more_handles, more_labels = flops_axes.get_legend_handles_labels()
-    flops_axes.legend(handles + more_handles, labels + more_labels, loc="upper left", fontsize=8, ncols=5)
+    more_handles, more_labels = cost_axes.get_legend_handles_labels()
+    cost_axes.legend(handles + more_handles, labels + more_labels, loc="upper left", fontsize=8, ncols=5)
     return figure
 
 
-def _mark(skill_axes: Axes, flops_axes: Axes, timeline: Sequence[dict[str, Any]]) -> None:
+def _mark(skill_axes: Axes, cost_axes: Axes, timeline: Sequence[dict[str, Any]]) -> None:
     """Mark each transformation where it was applied: between two slices."""
     named: set[str] = set()
     for before, entry in pairwise(timeline):
@@ -70,7 +73,7 @@ def _mark(skill_axes: Axes, flops_axes: Axes, timeline: Sequence[dict[str, Any]]
         named.add(kind)
         colour = COLOURS.get(kind, OTHER)
         skill_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8, label=label)
-        flops_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8)
+        cost_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8)
         back = " (taken back)" if entry["receipt"]["rolled_back"] else ""
         skill_axes.annotate(
             f"{name} {place(entry['target'])}{back}",

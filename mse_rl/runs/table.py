@@ -4,19 +4,25 @@ from typing import Any
 
 import numpy as np
 
-COLUMNS = (
-    "controller",
-    "utility",
-    "validation skill",
-    "test accuracy",
-    "MFLOPs",
-    "training GFLOPs",
-    "learned minus this [95%]",
-)
+from mse_rl.measures import MEASURES
+
+
+def columns(unit: str) -> tuple[str, ...]:
+    """Return the headings of the table, where costs are in ``unit``."""
+    return (
+        "controller",
+        "utility",
+        "validation skill",
+        "test accuracy",
+        unit,
+        "training GFLOPs",
+        "learned minus this [95%]",
+    )
 
 
 def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row of text for each controller of a ``summary.json``, in the order of ``COLUMNS``."""
+    """Return a row of text for each controller of a ``summary.json``, in the order of ``columns``."""
+    per_unit = MEASURES[summary["cost_measure"]].per_unit
     rows: list[tuple[str, ...]] = []
     for name, figures in summary["controllers"].items():
         mean = {key: float(np.mean(values)) for key, values in figures.items()}
@@ -27,7 +33,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
                 f"{mean['utility']:.4f}",
                 f"{mean['validation_skill']:.4f}",
                 f"{100 * mean['test_accuracy']:.2f}%",
-                f"{mean['flops'] / 1e6:.3f}",
+                f"{mean['cost'] / per_unit:.3f}",
                 f"{mean['training_flops'] / 1e9:.2f}",
                 f"{paired['mean']:+.3f} [{paired['low']:+.3f}, {paired['high']:+.3f}]" if paired else "",
             )
@@ -37,5 +43,6 @@ def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(summary: dict[str, Any]) -> str:
     """Return the table in Markdown."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *comparison_rows(summary)]
+    headings = columns(MEASURES[summary["cost_measure"]].unit)
+    lines = [headings, ("---",) * len(headings), *comparison_rows(summary)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -20,8 +20,9 @@ from mse_rl.agents.rollout import Episode
 from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.measures import MEASURES
 from mse_rl.runs.console import say
-from mse_rl.runs.device import check_device
+from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, write_json
 from mse_rl.runs.policy_bundle import save_policy
 from mse_rl.runs.progress import count_bar, episode_bar
@@ -44,7 +45,7 @@ def train(config: TrainConfig, console: Console) -> Path:
         MseRlError: for anything that is wrong with the settings, before the folder is made.
     """
     folder = new_directory(config.run_dir)
-    check_device(config.env.device)
+    check_devices(config.env.device, config.env.budget.latency_device)
     tasks = load_tasks(config.env.task, config.env.data, console)
     env = ExpansionEnv(config.env, tasks=tasks)
     _try_first_children(env)
@@ -104,10 +105,9 @@ def _learn(
 def _line(episode: Episode) -> dict[str, Any]:
     """Return what ``episodes.jsonl`` keeps of an episode."""
     final = episode.final
-    kept = ("task", "utility", "skill", "flops", "flops_budget", "training_flops", "diverged")
     return {
         "return": episode.total_return,
-        **{key: final[key] for key in kept},
+        **{key: final[key] for key in _KEPT if key in final},
         "cached_slices": episode.cached_slices,
         "seed": episode.context.seed,
         "decisions": [[info["transformation"], info["target"]] for info in episode.infos],
@@ -161,7 +161,8 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
         "slices": config.env.growth.slices,
         "slice_steps": config.env.growth.slice_steps,
         "reward": config.env.reward.reward,
-        "flops_weight": config.env.reward.flops_weight,
+        "cost": config.env.budget.cost,
+        "cost_weight": config.env.reward.cost_weight,
         "training_weight": config.env.reward.training_weight,
         "episodes": config.episodes,
         "seed": config.seed,
@@ -181,8 +182,10 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
 
 def _show(summary: dict[str, Any], folder: Path, family: str, console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
+    unit = MEASURES[summary["cost_measure"]].unit
     for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading == _HEADINGS[0] else "right", no_wrap=True)
+        side: Literal["left", "right"] = "left" if heading == _HEADINGS[0] else "right"
+        table.add_column(heading.format(unit=unit), justify=side, no_wrap=True)
     for row in comparison_rows(summary):
         table.add_row(*row)
     console.print(table)
@@ -194,12 +197,27 @@ def _show(summary: dict[str, Any], folder: Path, family: str, console: Console) 
         )
 
 
+_KEPT = (
+    "task",
+    "utility",
+    "skill",
+    "flops",
+    "params",
+    "latency_ms",
+    "latency_spread_ms",
+    "cost_measure",
+    "cost",
+    "cost_budget",
+    "training_flops",
+    "diverged",
+)
+"""What ``episodes.jsonl`` has of the info at an episode's end; latencies where they are measured."""
 _HEADINGS = (
     "\ncontroller",
     "\nutility",
     "valid.\nskill",
     "test\naccuracy",
-    "\nMFLOPs",
+    "\n{unit}",
     "training\nGFLOPs",
     "learned minus\nthis [95%]",
 )

@@ -174,4 +174,4 @@ def test_tensorboard_is_told_of_every_episode_from_the_first_one_on(tiny, task):
         rewards = sum(part for name, part in found.items() if name.startswith("reward/"))
         assert rewards == pytest.approx(found["episode/return"])
         assert found["episode/return"] == pytest.approx(one.total_return)
-        assert found["episode/flops_share_of_budget"] <= 1
+        assert found["episode/cost_share_of_budget"] <= 1

@@ -9,6 +9,7 @@ from problems import FAMILIES, problem_for
 from strategies import architectures
 
 from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
@@ -110,7 +111,7 @@ def test_the_mask_is_what_the_process_says_in_random_play_and_never_empty(
         optimizer=OptimizerConfig(),
         space=SearchSpace(max_blocks=table.rows, max_links=2),
         seed=0,
-        flops_budget=int(init.state.flops * (rng.uniform(0.02, 1) if compresses else 3)),
+        budget=BudgetConfig(flops_budget=int(init.state.flops * (rng.uniform(0.05, 1) if compresses else 3))),
         init=init.child,
     )
     while not process.finished:

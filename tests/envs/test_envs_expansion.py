@@ -15,7 +15,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from mse_rl.architecture import Link, Position
-from mse_rl.config import BudgetConfig, OptimizerConfig, TaskConfig
+from mse_rl.budget import BudgetConfig
+from mse_rl.config import OptimizerConfig, TaskConfig
 from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
 from mse_rl.errors import MseRlError

@@ -68,7 +68,14 @@ def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary["controllers"]) == {"learned", "wait", "random", "threshold", "widen"}
     for figures in summary["controllers"].values():
-        assert set(figures) == {"utility", "validation_skill", "test_accuracy", "flops", "training_flops"}
+        assert set(figures) == {
+            "utility",
+            "validation_skill",
+            "test_accuracy",
+            "flops",
+            "cost",
+            "training_flops",
+        }
         assert all(len(values) == 2 for values in figures.values())
     assert set(summary["paired"]) == {"wait", "random", "threshold", "widen"}
     own = np.array(summary["controllers"]["learned"]["utility"])
@@ -86,7 +93,7 @@ def test_tensorboard_has_every_episode_and_the_closing_entries(run: Path) -> Non
     assert tags >= {"episode/validation_skill", "episode/flops", "episode/training_flops", "episode/length"}
     assert tags >= {
         "reward/skill",
-        "reward/flops",
+        "reward/cost",
         "chosen/wait",
         "legal/deepen_conv",
         "legal/link",
@@ -162,12 +169,20 @@ def test_two_tasks_share_a_run(tmp_path: Path) -> None:
         (["train", "--family", "cn"], "did you mean 'cnn'"),
         (["train", "--reward", "mnass"], "did you mean 'mnas'"),
         (["train", "--flops-budget", "10"], "the FLOPs budget must be at least"),
+        (["train", "--params-budget", "10"], "the parameter budget must be at least"),
+        (["train", "--params-budget", "0"], "params-budget must lie between 1 and"),
+        (["train", "--cost", "latency", "--latency-budget-ms", "1e-6"], "raise --latency-budget-ms"),
+        (["train", "--latency-budget-ms", "-1"], "latency-budget-ms must be positive"),
+        (["train", "--cost", "flop"], "did you mean 'flops'"),
+        (["train", "--latency-device", "cuda:99"], "try --latency-device cpu"),
+        (["apply", "wait", "--task", "digits", "--cost", "energy"], "unknown cost 'energy'"),
+        (["apply", "wait", "--task", "digits", "--latency-device", "gpu"], "try --latency-device cpu"),
         (["train", "--batch-size", "2000"], "lower --batch-size"),
         (["train", "--slices", "0"], "slices must lie between 1 and"),
         (["train", "--rollouts", "1"], "rollouts must lie between 2 and"),
         (["train", "--seed", "4294967296"], "seed must lie between 0 and"),
         (["train", "--policy-learning-rate", "-1"], "policy-learning-rate must lie between 0 and 1"),
-        (["train", "--flops-weight", "nan"], "flops-weight and training-weight must be numbers"),
+        (["train", "--cost-weight", "nan"], "cost-weight and training-weight must be numbers"),
         (["train", "--device", "cuda:99"], "try --device cpu"),
         (["train", "--device", "meta"], "try --device cpu"),
         (["apply", "wait", "--task", "digits", "--epochs", "inf"], "epochs must lie between"),

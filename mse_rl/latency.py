@@ -1,0 +1,77 @@
+"""How long a child takes to answer, measured on the device that is asked for."""
+
+import time
+from collections.abc import Callable
+from statistics import quantiles
+
+import torch
+from torch import Tensor
+
+from mse_rl.architecture import UNKNOWN, Architecture
+from mse_rl.measures import Latency
+from mse_rl.networks import Child, build_child
+
+WARM_UPS = 3
+REPEATS = 9
+
+
+class LatencyMeter:
+    """Measures forward passes of newly built children in evaluation mode, in float32; each architecture once.
+
+    Weights do not matter, and a child whose activation is fading counts as what it is about to be. On CPU
+    a pass has the threads that torch has. What is measured differs from one process to the next.
+
+    Args:
+        batch: samples in the batch that is passed.
+        device: where.
+        clock: tells seconds.
+    """
+
+    def __init__(
+        self,
+        batch: int = 1,
+        device: torch.device | str = "cpu",
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._batch, self._device, self._clock = batch, torch.device(device), clock
+        self._known: dict[Architecture, Latency] = {}
+
+    def measure(self, architecture: Architecture) -> Latency:
+        """Return the latency of an architecture, from memory where it has been measured before."""
+        settled = architecture.settled()
+        if settled not in self._known:
+            self._known[settled] = self._measured(settled)
+        return self._known[settled]
+
+    def _measured(self, architecture: Architecture) -> Latency:
+        weights = torch.Generator(self._device).manual_seed(0)
+        child = build_child(architecture, generator=weights, device=self._device).eval()
+        child.compact_()
+        samples = _samples(architecture, self._batch, self._device)
+        for _ in range(WARM_UPS):
+            self._pass_seconds(child, samples)
+        seconds = [self._pass_seconds(child, samples) for _ in range(REPEATS)]
+        low, median, high = quantiles(seconds, n=4, method="inclusive")
+        return Latency(median, high - low)
+
+    @torch.inference_mode()
+    def _pass_seconds(self, child: Child, samples: Tensor) -> float:
+        self._wait()
+        start = self._clock()
+        child(samples)
+        self._wait()
+        return self._clock() - start
+
+    def _wait(self) -> None:
+        """Wait until a GPU has done what it was told."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+def _samples(architecture: Architecture, batch: int, device: torch.device) -> Tensor:
+    """Return inputs of the right shape and type; tokens fill their sequences."""
+    shape = (batch, *architecture.input_shape)
+    if architecture.vocabulary:
+        return torch.full(shape, UNKNOWN, device=device)
+    return torch.zeros(shape, device=device)

@@ -1,0 +1,85 @@
+"""Latency is measured: once for each architecture, on what the family reads, by a clock."""
+
+from itertools import accumulate, chain
+
+import pytest
+import torch
+from grown import START, grown
+from problems import FAMILIES
+
+from mse_rl import latency
+from mse_rl.latency import REPEATS, WARM_UPS, LatencyMeter
+from mse_rl.transformations import TRANSFORMATIONS
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Return a list that grows by the architecture of every child that is built to be measured."""
+    built, build = [], latency.build_child
+
+    def counted(architecture, **settings):
+        built.append(architecture)
+        return build(architecture, **settings)
+
+    monkeypatch.setattr(latency, "build_child", counted)
+    return built
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_measured_and_each_architecture_once(family, batch, builds):
+    meter, architecture = LatencyMeter(batch), grown(family).state.architecture
+    first = meter.measure(architecture)
+    assert first.median_seconds > 0
+    assert first.spread_seconds >= 0
+    assert meter.measure(architecture) is first
+    other = TRANSFORMATIONS["remove_block"].edit(architecture, START, grown(family).space)
+    assert meter.measure(other) is not first
+    assert builds == [architecture, other]
+
+
+def test_median_and_interquartile_range_are_those_of_the_repeats():
+    """Passes take 9, 8, ..., 1 seconds after the warm-ups: the median is 5, the middle half 3 to 7."""
+    passes = [100] * WARM_UPS + list(range(REPEATS, 0, -1))
+    times = iter(accumulate(chain.from_iterable((0.5, seconds) for seconds in passes)))
+    seen = LatencyMeter(clock=lambda: next(times)).measure(grown("mlp").state.architecture)
+    assert REPEATS == 9
+    assert (seen.median_seconds, seen.spread_seconds) == (5, 4)
+    assert next(times, None) is None
+
+
+def test_a_fading_activation_counts_as_what_it_will_be(builds):
+    process, meter = grown("mlp"), LatencyMeter()
+    architecture = process.state.architecture
+    name = "activation_tanh"
+    fading = TRANSFORMATIONS[name].edit(architecture, START, process.space)
+    assert fading.block(START).fading
+    seen = meter.measure(fading)
+    assert builds == [fading.with_block(START, fading=None)] == [fading.settled()]
+    assert meter.measure(fading.settled()) is seen
+
+
+def test_what_is_measured_is_in_evaluation_mode_and_learns_nothing(monkeypatch):
+    seen, forward = [], latency.Child.forward
+
+    def watched(child, inputs):
+        seen.append((child.training, torch.is_inference_mode_enabled(), inputs.shape))
+        return forward(child, inputs)
+
+    monkeypatch.setattr(latency.Child, "forward", watched)
+    LatencyMeter(3).measure(grown("transformer").state.architecture)
+    assert seen == [(False, True, (3, 8))] * (WARM_UPS + REPEATS)
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    LatencyMeter().measure(grown("rnn").state.architecture)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_gpu_is_measured_where_it_is_asked_for(family):
+    seen = LatencyMeter(4, "cuda").measure(grown(family).state.architecture)
+    assert seen.median_seconds > 0
+    assert seen.spread_seconds >= 0
