@@ -48,8 +48,8 @@ def train(config: TrainConfig, console: Console) -> Path:
     check_devices(config.env.device, config.env.budget.latency_device)
     tasks = load_tasks(config.env.task, config.env.data, console)
     env = ExpansionEnv(config.env, tasks=tasks)
-    _try_first_children(env)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
+    _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     begin(folder, config)
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
