@@ -12,7 +12,7 @@ from mse_rl.measures import Latency
 from mse_rl.networks import Child, build_child
 
 WARM_UPS = 3
-REPEATS = 9
+REPEATS = 7
 
 
 class LatencyMeter:
