@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mse_rl.agents.grouping import HELD_OUT, context_of, rollout_seed
+from mse_rl.agents.grouping import HELD_OUT, context_of, draw_seeds
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.rollout import Episode
 from mse_rl.agents.rules import GROWING_RULES
@@ -27,6 +27,7 @@ def compare(
     contexts: list[Context],
     *,
     seed: int,
+    decisions: int,
     on_context: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Episode]]:
     """Let every controller grow a child in every context; test accuracy is measured once for each.
@@ -36,17 +37,19 @@ def compare(
     """
     jobs = [
         Job(
-            controllers=tuple(controllers.values()),
-            context=context,
-            seeds=(rollout_seed(seed, HELD_OUT, index, 0),) * len(controllers),
+            controller,
+            context,
+            draw_seeds(seed, HELD_OUT, index, decisions=decisions),
             test=True,
         )
         for index, context in enumerate(contexts)
+        for controller in controllers.values()
     ]
     episodes: dict[str, list[Episode]] = {name: [] for name in controllers}
-    for played in pool.play(jobs):
-        for name, episode in zip(controllers, played, strict=True):
-            episodes[name].append(episode)
+    played = pool.play(jobs)
+    for _ in contexts:
+        for name in controllers:
+            episodes[name].append(next(played))
         on_context()
     return episodes
 

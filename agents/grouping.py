@@ -5,6 +5,8 @@ weights and order of data (common random numbers), so what is left between their
 to the decisions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,31 +22,108 @@ def context_of(env: ExpansionEnv, seed: int, stream: int, number: int) -> Contex
     return env.draw_context(np.random.default_rng([seed, stream, number]))
 
 
-def rollout_seed(seed: int, stream: int, number: int, rollout: int) -> int:
-    """Return the controller's seed for one rollout of a context."""
-    return int(np.random.SeedSequence([seed, stream, number, rollout]).generate_state(1)[0])
+def branch_of(rollout: int, decision: int, *, rollouts: int, decisions: int) -> int:
+    """Return which of the branches of its group a rollout is on as it makes a decision.
 
-
-def group_advantages(group: list[Episode]) -> list[NDArray[np.float64]]:
-    """Return the advantage of every decision of every episode of a group.
-
-    A(i, t) = R_i - mean of R_j over the others that had decided alike before t, that is, were in the
-    very same state; once an episode is alone, the baseline stays what it was when it parted. At
-    t = 0 that is the leave-one-out baseline of RLOO (Kool et al., 2019).
+    Rollouts of a branch decide alike: a group is a tree that starts with two branches and parts level by
+    level, until every rollout has one of its own. So what they share is trained once, and each parting
+    compares decisions that were made in the very same state (as the vine of Schulman et al., 2015,
+    https://arxiv.org/abs/1502.05477). Every rollout by itself is a fair draw from the policy.
 
     Args:
-        group: episodes of one context; at least two.
+        rollout: number within its group.
+        decision: number within the episode.
+        rollouts: size of the group.
+        decisions: of an episode.
+    """
+    levels = (rollouts - 1).bit_length()
+    level = max(1 + decision * levels // decisions, levels - (decisions - 1 - decision))
+    return (rollout << level) // rollouts
+
+
+class Fork(NamedTuple):
+    """Where a rollout of a group parts from an earlier one: both are one until that decision."""
+
+    rollout: int
+    parent: int
+    decision: int
+
+
+def forks(rollouts: int, decisions: int) -> list[Fork]:
+    """Return for every rollout but the first from which one it parts, the latest that is possible."""
+    return [
+        max(
+            (
+                Fork(rollout, parent, _common(rollout, parent, rollouts, decisions))
+                for parent in range(rollout)
+            ),
+            key=lambda fork: (fork.decision, -fork.parent),
+        )
+        for rollout in range(1, rollouts)
+    ]
+
+
+def _common(one: int, other: int, rollouts: int, decisions: int) -> int:
+    """Return the number of decisions for which two rollouts are on the same branch."""
+    return sum(
+        branch_of(one, t, rollouts=rollouts, decisions=decisions)
+        == branch_of(other, t, rollouts=rollouts, decisions=decisions)
+        for t in range(decisions)
+    )
+
+
+def draw_seeds(
+    seed: int, stream: int, number: int, *, rollout: int = 0, rollouts: int = 1, decisions: int
+) -> tuple[int, ...]:
+    """Return the controller's seed for every decision of a rollout; on the same branch it is the same.
+
+    Args:
+        seed: of the run.
+        stream: of contexts.
+        number: of the context.
+        rollout: number within its group.
+        rollouts: size of the group.
+        decisions: of an episode.
+    """
+    branches = [branch_of(rollout, t, rollouts=rollouts, decisions=decisions) for t in range(decisions)]
+    return tuple(
+        int(np.random.SeedSequence([seed, stream, number, decision, branch]).generate_state(1)[0])
+        for decision, branch in enumerate(branches)
+    )
+
+
+def group_advantages(group: list[Episode], decisions: int) -> list[NDArray[np.float64]]:
+    """Return the advantage of every decision of every episode of a group.
+
+    A(i, t) = R_i - mean of R_j over the others that were in the very same state and drew their decision
+    on their own: that had decided alike before t, and are on another branch at t. Where there are none,
+    the baseline stays what it was when they parted. At t = 0 that is the leave-one-out baseline of RLOO
+    (Kool et al., 2019), with branches for samples.
+
+    Args:
+        group: episodes of one context, at least two, in the order of their rollouts.
+        decisions: of a whole episode.
     """
     returns = np.array([episode.total_return for episode in group])
+    branches = np.array(
+        [
+            [branch_of(i, t, rollouts=len(group), decisions=decisions) for t in range(decisions)]
+            for i in range(len(group))
+        ]
+    )
     advantages = []
     for i, episode in enumerate(group):
         baseline = 0.0
         values = np.empty(len(episode.actions))
         for t in range(len(episode.actions)):
             prefix = episode.actions[:t]
-            alike = [j for j, other in enumerate(group) if j != i and other.actions[:t] == prefix]
-            if alike:
-                baseline = float(returns[alike].mean())
+            apart = [
+                j
+                for j, other in enumerate(group)
+                if branches[j, t] != branches[i, t] and other.actions[:t] == prefix
+            ]
+            if apart:
+                baseline = float(returns[apart].mean())
             values[t] = returns[i] - baseline
         advantages.append(values)
     return advantages

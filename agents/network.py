@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
@@ -50,22 +51,20 @@ class BlockNetwork(nn.Module):
             blocks: (n, rows · block features); rows whose ``present`` is zero are ignored.
         """
         blocks = blocks.reshape(len(blocks), -1, len(BLOCK_FEATURES))
-        present = blocks[..., :1]  # (n, rows, 1)
+        rows, used = blocks.shape[1], max(1, int(blocks[..., 0].sum(dim=1).max()))
+        blocks = blocks[:, :used]  # most rows are empty most of the time, and what they give is masked
+        present = blocks[..., :1]  # (n, used, 1)
         encoded = self.encode_block(blocks) * present
         mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
         highest = encoded.masked_fill(present == 0, -1.0).amax(dim=1)
         child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
-        spread = child.unsqueeze(1).expand(-1, blocks.shape[1], -1)
-        joined = self.join(torch.cat([encoded, spread], dim=2))
-        first, second = torch.triu_indices(blocks.shape[1], blocks.shape[1], offset=1)
-        pairs = torch.cat(
-            [encoded[:, first], encoded[:, second], child.unsqueeze(1).expand(-1, len(first), -1)], dim=2
-        )
-        return torch.cat(
-            [
-                self.child_logits(child),
-                self.block_logits(joined).flatten(1),
-                self.pair_logits(self.join_pair(pairs)).flatten(1),
-            ],
-            dim=1,
-        )
+        spread = child.unsqueeze(1)
+        joined = self.join(torch.cat([encoded, spread.expand(-1, used, -1)], dim=2))
+        block_logits = F.pad(self.block_logits(joined), (0, 0, 0, rows - used))  # (n, rows, operations)
+        first, second = torch.triu_indices(rows, rows, offset=1)
+        both = second < used
+        first, second = first[both], second[both]
+        pairs = torch.cat([encoded[:, first], encoded[:, second], spread.expand(-1, len(first), -1)], dim=2)
+        pair_logits = child.new_zeros(len(child), len(both), self.pair_logits.out_features)
+        pair_logits[:, both] = self.pair_logits(self.join_pair(pairs))
+        return torch.cat([self.child_logits(child), block_logits.flatten(1), pair_logits.flatten(1)], dim=1)

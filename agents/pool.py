@@ -1,69 +1,81 @@
-"""Workers: processes that play whole episodes.
+"""Workers: processes that play episodes.
 
-An episode is a function of controller, context and the controller's seed, so it does not matter
+An episode is a function of controller, context and the controller's seeds, so it does not matter
 which worker plays it, or when: a run with one worker is the run with eight.
 """
 
 import atexit
+import gc
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context, parent_process
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch.optim import SGD
 
+from mse_rl.agents.controller import Controller
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import make_rule
 from mse_rl.config import ExpansionConfig
+from mse_rl.data import Task
+from mse_rl.envs.caching import make_cache
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.transformations import Target
 
 
 @dataclass(frozen=True)
 class PolicyWeights:
-    """A policy as arrays, so that it travels between processes.
+    """A policy as bytes, so that it travels between processes.
 
     Args:
-        arrays: the network's state dict.
+        content: the network's state dict as safetensors.
         draws: see ``Learned``.
     """
 
-    arrays: dict[str, NDArray[np.float32]]
+    content: bytes
     draws: bool
 
     @classmethod
     def of(cls, network: BlockNetwork, *, draws: bool) -> "PolicyWeights":
         """Copy the weights of ``network``."""
-        return cls({name: t.detach().cpu().numpy().copy() for name, t in network.state_dict().items()}, draws)
+        return cls(save(network.state_dict()), draws)
 
     def controller(self) -> Learned:
         """Build the controller."""
         network = BlockNetwork()
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in self.arrays.items()})
+        network.load_state_dict(load(self.content))
         return Learned(network, draws=self.draws)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Episodes that one worker plays in turn; those of a shared context share its cache.
+    """An episode, or the rest of one.
 
     Args:
-        controllers: for each episode, a rule's name or a policy.
-        context: of all of them.
-        seeds: for each episode, the controller's.
-        test: measure finished children on the test split.
+        controller: a rule's name or a policy.
+        context: which episode.
+        seeds: of the controller, one for each decision.
+        path: what was decided already, in another episode.
+        shared: numbers of decisions after which others will go on.
+        test: measure the finished child on the test split.
     """
 
-    controllers: tuple[str | PolicyWeights, ...]
+    controller: str | PolicyWeights
     context: Context
     seeds: tuple[int, ...]
+    path: tuple[tuple[str, Target], ...] = ()
+    shared: tuple[int, ...] = ()
     test: bool = False
 
 
@@ -71,13 +83,16 @@ _env: ExpansionEnv | None = None
 """The environment of this worker process."""
 
 
-def _begin(config: ExpansionConfig) -> None:
+def _begin(config: ExpansionConfig, tasks: tuple[Task, ...], shared: Path) -> None:
     global _env
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     atexit.register(os._exit, 0)  # torch's own end touches 110 MB more, and takes a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _env = ExpansionEnv(config)
+    _env = ExpansionEnv(config, tasks=tasks, cache=make_cache(config, shared))
+    SGD([torch.zeros(1)], lr=1.0)  # the first optimizer imports a large part of torch
+    gc.collect()
+    gc.freeze()  # what is there now stays: collecting it again and again took a tenth of a decision
 
 
 def _end_with_parent() -> None:
@@ -88,28 +103,42 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _play(job: Job) -> list[Episode]:
+def _play(job: Job) -> Episode:
     assert _env is not None
-    controllers = [
-        make_rule(spec) if isinstance(spec, str) else spec.controller() for spec in job.controllers
-    ]
-    return [
-        run_episode(_env, controller, job.context, rng=np.random.default_rng(seed), test=job.test)
-        for controller, seed in zip(controllers, job.seeds, strict=True)
-    ]
+    episode = run_episode(
+        _env, _controller(job.controller), job.context, seeds=job.seeds, path=job.path, test=job.test
+    )
+    for decisions in job.shared:
+        _env.process.trajectory.share(decisions)
+    return episode
+
+
+@lru_cache(maxsize=8)
+def _controller(spec: str | PolicyWeights) -> Controller:
+    return make_rule(spec) if isinstance(spec, str) else spec.controller()
 
 
 class WorkerPool:
     """A number of worker processes, each with an environment and one thread.
 
+    They share the tasks' tensors, and a folder of trajectories, which is in memory where that can be.
+
     Args:
-        config: of the environments.
+        env: whose configuration and tasks theirs have.
         workers: number of processes.
     """
 
-    def __init__(self, config: ExpansionConfig, workers: int) -> None:
+    def __init__(self, env: ExpansionEnv, workers: int) -> None:
+        self.workers = workers
+        memory = Path("/dev/shm")
+        self._shared = TemporaryDirectory(
+            prefix="mse-rl-", dir=memory if os.access(memory, os.W_OK) else None, ignore_cleanup_errors=True
+        )
         self._executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(config,)
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=_begin,
+            initargs=(env.config, env.tasks, Path(self._shared.name)),
         )
 
     def __enter__(self) -> "WorkerPool":
@@ -119,8 +148,13 @@ class WorkerPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._executor.shutdown(cancel_futures=True)
+        self._shared.cleanup()
 
-    def play(self, jobs: list[Job]) -> Iterator[list[Episode]]:
-        """Yield the episodes of each job, in the order of the jobs, as soon as they are done."""
-        for future in [self._executor.submit(_play, job) for job in jobs]:
+    def submit(self, job: Job) -> "Future[Episode]":
+        """Let a worker play a job as soon as one is free."""
+        return self._executor.submit(_play, job)
+
+    def play(self, jobs: list[Job]) -> Iterator[Episode]:
+        """Yield the episode of each job, in the order of the jobs, as soon as they are done."""
+        for future in [self.submit(job) for job in jobs]:
             yield future.result()

@@ -1,5 +1,6 @@
 """MaskablePPO over groups of whole episodes that worker processes play."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import Tensor
 
-from mse_rl.agents.grouping import TRAINING, context_of, group_advantages, rollout_seed
+from mse_rl.agents.collecting import Collector, Group
+from mse_rl.agents.grouping import TRAINING, context_of, group_advantages
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
+from mse_rl.agents.pool import PolicyWeights
 from mse_rl.agents.rollout import Episode
 from mse_rl.config import PPOConfig
 from mse_rl.envs.expansion import ExpansionEnv
@@ -71,10 +73,10 @@ class GroupRolloutBuffer(MaskableDictRolloutBuffer):
 
     rows: int
 
-    def fill(self, groups: list[list[Episode]], policy: BlockPolicy) -> None:
-        """Take the episodes of an update."""
+    def fill(self, groups: list[list[Episode]], policy: BlockPolicy, *, decisions: int) -> None:
+        """Take the episodes of an update, which have at most so many decisions."""
         self.reset()
-        advantages = np.concatenate([a for group in groups for a in group_advantages(group)])
+        advantages = np.concatenate([a for group in groups for a in group_advantages(group, decisions)])
         # One scale for all: the spread of a minibatch or of a group would be noise.
         advantages /= np.sqrt(np.mean(advantages**2)) + 1e-8
         episodes = [episode for group in groups for episode in group]
@@ -117,7 +119,7 @@ class GroupedPPO(MaskablePPO):
 
     Args:
         env: gives spaces and contexts; nothing is trained in it.
-        pool: plays the episodes.
+        collector: plays the episodes.
         config: the numbers of PPO.
         seed: of the run.
         on_episode: called with every episode, in order.
@@ -126,15 +128,17 @@ class GroupedPPO(MaskablePPO):
     def __init__(
         self,
         env: ExpansionEnv,
-        pool: WorkerPool,
+        collector: Collector,
         config: PPOConfig,
         *,
         seed: int,
         on_episode: Callable[[Episode], None],
     ) -> None:
-        self.pool, self.config, self.contexts, self.on_episode = pool, config, env, on_episode
+        self.collector, self.config, self.contexts, self.on_episode = collector, config, env, on_episode
         self.groups_done = 0
-        rows = config.episodes_per_update * env.config.growth.slices
+        self._since = time.perf_counter()
+        self.decisions = env.config.growth.slices
+        rows = config.episodes_per_update * self.decisions
         super().__init__(
             BlockPolicy,
             DummyVecEnv([lambda: env]),
@@ -166,26 +170,37 @@ class GroupedPPO(MaskablePPO):
         assert isinstance(self.policy, BlockPolicy)
         callback.on_rollout_start()
         groups = []
-        for group in self.pool.play(self._jobs()):
+        for group in self.collector.collect(
+            PolicyWeights.of(self.policy.network, draws=True), self._next_groups()
+        ):
             groups.append(group)
             for episode in group:
                 self.on_episode(episode)
+        self._record_times([episode for group in groups for episode in group])
         self.groups_done += len(groups)
         self.num_timesteps += n_rollout_steps
-        rollout_buffer.fill(groups, self.policy)
+        rollout_buffer.fill(groups, self.policy, decisions=self.decisions)
         callback.on_rollout_end()
         return True
 
-    def _jobs(self) -> list[Job]:
-        assert isinstance(self.policy, BlockPolicy)
+    def _record_times(self, episodes: list[Episode]) -> None:
+        """Say what the workers did with the time since the last update, the update itself among it."""
+        now = time.perf_counter()
+        available, self._since = self.collector.workers * (now - self._since), now
+        shares = {
+            "time/idle_share": 1 - sum(episode.seconds for episode in episodes) / available,
+            "time/child_share": sum(episode.child_seconds for episode in episodes) / available,
+            "cache/restored_share": sum(episode.cached_slices for episode in episodes)
+            / sum(len(episode.actions) for episode in episodes),
+        }
+        for name, share in shares.items():
+            self.logger.record(name, share)
+
+    def _next_groups(self) -> list[Group]:
         assert self.seed is not None
-        weights = PolicyWeights.of(self.policy.network, draws=True)
-        rollouts = range(self.config.rollouts)
+        numbers = range(self.groups_done, self.groups_done + self.config.groups)
+        contexts = [context_of(self.contexts, self.seed, TRAINING, number) for number in numbers]
         return [
-            Job(
-                controllers=(weights,) * len(rollouts),
-                context=context_of(self.contexts, self.seed, TRAINING, number),
-                seeds=tuple(rollout_seed(self.seed, TRAINING, number, rollout) for rollout in rollouts),
-            )
-            for number in range(self.groups_done, self.groups_done + self.config.groups)
+            Group(context, number, self.contexts.budget(context).cost_budget)
+            for number, context in zip(numbers, contexts, strict=True)
         ]

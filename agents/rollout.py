@@ -1,7 +1,8 @@
-"""One episode, played to its end."""
+"""One episode, played to its end, from its beginning or from where another one was."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from mse_rl.agents.controller import Controller, Turn
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import Observation
+from mse_rl.transformations import Target
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Episode:
         infos: of the environment after each decision.
         start: info of the environment after the reset.
         cached_slices: slices that were restored from the trajectory cache instead of trained.
+        seconds: that it took; and of them
+        child_seconds: those of the child's training and evaluation.
         test_accuracy: of the finished child; None unless it was asked for.
     """
 
@@ -36,6 +40,8 @@ class Episode:
     infos: list[dict[str, Any]]
     start: dict[str, Any]
     cached_slices: int
+    seconds: float
+    child_seconds: float
     test_accuracy: float | None = None
 
     @property
@@ -48,35 +54,62 @@ class Episode:
         """Info after the last decision."""
         return self.infos[-1]
 
+    @property
+    def path(self) -> tuple[tuple[str, Target], ...]:
+        """What was done at each decision."""
+        return tuple((info["transformation"], info["target"]) for info in self.infos)
+
+    def then(self, decisions: int, rest: "Episode") -> "Episode":
+        """Return the episode that is this one for some decisions, and then ``rest``."""
+        return replace(
+            rest,
+            observations=self.observations[:decisions] + rest.observations,
+            masks=self.masks[:decisions] + rest.masks,
+            actions=self.actions[:decisions] + rest.actions,
+            rewards=self.rewards[:decisions] + rest.rewards,
+            infos=self.infos[:decisions] + rest.infos,
+            start=self.start,
+            cached_slices=decisions + rest.cached_slices,
+        )
+
+    def again(self) -> "Episode":
+        """Return the same, for one that decided alike to the end: nothing was trained for it."""
+        return replace(self, cached_slices=len(self.actions), seconds=0.0, child_seconds=0.0)
+
 
 def run_episode(
     env: ExpansionEnv,
     controller: Controller,
     context: Context,
     *,
-    rng: np.random.Generator,
+    seeds: Sequence[int],
+    path: tuple[tuple[str, Target], ...] = (),
     test: bool = False,
     on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Episode:
-    """Play one episode.
+    """Play one episode to its end.
 
     Args:
         env: where.
         controller: who decides.
         context: which episode.
-        rng: the controller's.
+        seeds: of the controller's random numbers, one for each decision.
+        path: what another episode of the context has done, to go on from there; what is returned then begins
+            there, and counts slices that had to be trained again for it as minus so many restored ones.
         test: measure the finished child on the test split. For final reports only.
         on_start: called before the first decision.
         on_step: called after every slice.
     """
-    observation, start = env.reset(options={"context": context})
+    began = time.perf_counter()
+    observation, start = env.reset(options={"context": context, "path": path})
     on_start()
-    hits_before = env.cache.hits if env.cache else 0
-    observations, masks, actions, rewards, infos = [], [], [], [], []
+    observations, masks, infos = [], [], []
+    actions, rewards = list[int](), list[float]()
     done = False
     while not done:
         mask = env.action_masks()
+        rng = np.random.default_rng(seeds[len(path) + len(actions)])
         action = controller.decide(Turn(observation, mask, env, rng))
         observations.append(observation)
         masks.append(mask)
@@ -86,6 +119,8 @@ def run_episode(
         infos.append(info)
         on_step()
         done = terminated or truncated
+    accuracy = env.process.test().accuracy if test else None
+    live = env.process.live
     return Episode(
         context,
         observations,
@@ -94,6 +129,8 @@ def run_episode(
         rewards,
         infos,
         start,
-        cached_slices=(env.cache.hits if env.cache else 0) - hits_before,
-        test_accuracy=env.process.test().accuracy if test else None,
+        cached_slices=len(actions) - live.trained_slices,
+        seconds=time.perf_counter() - began,
+        child_seconds=live.seconds,
+        test_accuracy=accuracy,
     )

@@ -13,6 +13,7 @@ from mse_rl.budget import BudgetConfig
 from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.caching import make_cache
 from mse_rl.envs.observation import Observation, observation_space, observe
 from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
@@ -89,13 +90,15 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     or bounded: that is measured, once for each architecture and meter.
 
     **Reset**: ``options={"context": Context(...)}`` says which episode it shall be; without it
-    the context is drawn from the environment's own random numbers.
+    the context is drawn from the environment's own random numbers. ``"path"`` beside it, a tuple of
+    (transformation, target), goes on from there.
 
     Args:
         config: tasks, children, schedule, budget and reward.
         tasks: the datasets, where they are loaded already.
         init: a child grown before, from which every episode starts.
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
+        cache: of trajectories; as the configuration says if not given.
         meter: tells latencies; one that measures on the device of the configuration if not given.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
@@ -109,6 +112,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         tasks: tuple[Task, ...] | None = None,
         init: Child | None = None,
         renumbering: Renumbering | None = None,
+        cache: TrajectoryCache[CacheEntry] | None = None,
         meter: Meter | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -122,8 +126,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         self.actions = ActionTable(self.config.space.max_blocks)
         self.action_space = spaces.Discrete(len(self.actions))
         self.observation_space = observation_space(self.actions.rows)
-        capacity = self.config.cache_mb << 20
-        self.cache: TrajectoryCache[CacheEntry] | None = TrajectoryCache(capacity) if capacity else None
+        self.cache = make_cache(self.config) if cache is None else cache
         self._process: GrowthProcess | None = None
         self._line = ""
 
@@ -153,17 +156,19 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         """Begin an episode; see the class for ``options``."""
         super().reset(seed=seed)
         self._line = ""
-        context = (options or {}).get("context") or self.draw_context(self.np_random)
+        options = options or {}
+        context = options.get("context") or self.draw_context(self.np_random)
         self._process = GrowthProcess(
             self.tasks[context.task],
             self.config.growth,
             optimizer=self.config.optimizer,
             space=self.config.space,
             seed=context.seed,
-            budget=self._budget(context),
+            budget=self.budget(context),
             init=self.init,
             renumbering=self.renumbering,
             cache=self.cache,
+            path=options.get("path", ()),
             meter=self.meter,
         )
         return self._observation(), self._info()
@@ -195,7 +200,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         """Return the last decision as a line of text."""
         return self._line if self.render_mode == "ansi" else None
 
-    def _budget(self, context: Context) -> BudgetConfig:
+    def budget(self, context: Context) -> BudgetConfig:
+        """Return the budgets of an episode."""
         budget = self.config.budget
         first = first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
         return budget.completed(MEASURES[budget.cost].cost(first, self.meter), context.budget_multiple)

@@ -58,6 +58,8 @@ class OptimizerConfig:
     """The cosine falls to this share of it, so that late growth still learns."""
     weight_decay: float = 5e-4
     """Decay of weights; biases and norms do not decay."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products and convolutions in training; evaluation is always in float32."""
 
     def __post_init__(self) -> None:
         require_positive(self, "learning_rate")
@@ -147,17 +149,22 @@ class ExpansionConfig:
     """Where children are trained: cpu, cuda, cuda:1, ..."""
     cache_mb: int = 32
     """Memory of the trajectory cache of each worker, in MiB; 0 trains everything anew."""
+    cache_dir: Path | None = None
+    """Folder in which all trajectories are kept for later runs; none is kept if not given."""
+    cache_dir_mb: int = 4096
+    """Most that this folder may take, in MiB; what was not used for longest goes first."""
 
     def __post_init__(self) -> None:
         require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
         require_within(self, 0, MOST, "cache_mb")
+        require_within(self, 1, MOST, "cache_dir_mb")
 
 
 @dataclass(frozen=True)
 class PPOConfig:
     """How the controller learns."""
 
-    groups: int = 3
+    groups: int = 6
     """Contexts (task, budget, seed) in an update of the policy."""
     rollouts: int = 8
     """Episodes of a context; their returns are compared with each other."""
@@ -190,7 +197,7 @@ class TrainConfig:
 
     env: ExpansionConfig = field(default_factory=ExpansionConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 576
+    episodes: int = 1152
     """Episodes to learn from; rounded up to whole updates."""
     workers: int = 2
     """Processes that run episodes, each with one thread."""

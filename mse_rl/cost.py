@@ -6,7 +6,7 @@
 
 from functools import lru_cache
 
-from mse_rl.architecture import Architecture, Block, Link, Position
+from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.families import FAMILIES, KINDS, Cost
 
 TRAINING_PASSES = 3
@@ -16,6 +16,11 @@ TRAINING_PASSES = 3
 @lru_cache(maxsize=8192)
 def _block_cost(block: Block, width: int, positions: int) -> Cost:
     return KINDS[block.kind].cost(block, width, positions)
+
+
+@lru_cache(maxsize=8192)
+def _stage_cost(stage: Stage, positions: int) -> Cost:
+    return sum((_block_cost(block, stage.width, positions) for block in stage.blocks), Cost())
 
 
 def block_cost(architecture: Architecture, position: Position) -> Cost:
@@ -37,8 +42,7 @@ def cost(architecture: Architecture) -> Cost:
     family = FAMILIES[architecture.family]
     total = sum(family.frame(architecture), Cost())
     for s, stage in enumerate(architecture.stages):
-        positions = family.positions(architecture, s)
-        total = sum((_block_cost(block, stage.width, positions) for block in stage.blocks), total)
+        total += _stage_cost(stage, family.positions(architecture, s))
     return sum((link_cost(architecture, link) for link in architecture.links), total)
 
 

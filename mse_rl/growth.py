@@ -13,11 +13,9 @@ Nothing here knows of Gymnasium or of controllers.
 """
 
 import time
-from collections.abc import Hashable
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
-
-from torch.optim import Optimizer
 
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
@@ -33,23 +31,17 @@ from mse_rl.measures import Meter
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import (
-    BatchOrder,
+    LiveChild,
     Measurement,
     SliceResult,
-    Snapshot,
+    Trajectory,
     TrajectoryCache,
-    capture,
-    evaluate,
+    digest,
+    digest_of_child,
     learning_rate,
-    make_optimizer,
-    restore,
-    train_slice_,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import TRANSFORMATIONS, Probe, Receipt, Renumbering, Target, apply
-
-PROBE_SAMPLES = 64
-"""Training samples on which deviations are measured."""
+from mse_rl.transformations import TRANSFORMATIONS, Receipt, Renumbering, Target
 
 
 class GrowthProcess:
@@ -66,6 +58,7 @@ class GrowthProcess:
             task is made new, and one beyond the budgets has to shrink until it fits.
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: trajectories of this and other processes.
+        path: decisions to begin with, as ``advance`` takes them.
         meter: tells latencies, where they are asked for; one of the process's own if not given.
 
     Raises:
@@ -73,6 +66,7 @@ class GrowthProcess:
             what is priced has no budget, a batch is larger than the training split, or ``init`` is of
             another family.
         InvalidArchitecture: if the family cannot read the task.
+        InvalidTransformation: if a decision of the path is not legal.
     """
 
     def __init__(
@@ -87,6 +81,7 @@ class GrowthProcess:
         init: Child | None = None,
         renumbering: Renumbering | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
+        path: Sequence[tuple[str, Target]] = (),
         meter: Meter | None = None,
     ) -> None:
         if len(task.train) < config.batch_size:
@@ -95,26 +90,31 @@ class GrowthProcess:
                 f"of {task.name}: lower --batch-size"
             )
         self.task, self.config, self.space, self.seed = task, config, space, seed
-        self._optimizer_config, self._cache = optimizer.of(config.family), cache
+        self._optimizer_config = optimizer.of(config.family)
         self._init, self._renumbering = init, renumbering
-        self._device = task.train.x.device
-        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self._device)
+        self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
+        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.x.device)
         self.bounds = bounds_of(config, space, budget, meter)
-        self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
-        self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
         self._started_seconds = time.monotonic()
         architecture = first_architecture(task, config, space, init)
         require_room(architecture, self.bounds, task, may_shrink=init is not None)
         self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
         self.cost_budget = budget.cost_budget
         self._timed_out = False
-        self._path: tuple[tuple[str, Target], ...] = ()
-        self._live: tuple[Child, Optimizer] | None = None
-        self._snapshot: Snapshot | None = None
+        self.trajectory = Trajectory(self._origin(), cache)
         self._choices: tuple[tuple[str, Target], ...] = ()
         self._state: GrowthState
-        if not self._recall():
+        known, entry = self.trajectory.leap(path)
+        if entry is None:
             self._begin(architecture)
+        else:
+            self._take(entry)
+            if init is None and not self.fits:
+                raise InvalidTransformation(
+                    "the path leads to a child beyond the budgets: take a shorter one"
+                )
+        for name, target in path[known:]:
+            self.advance(name, target)
 
     @property
     def state(self) -> GrowthState:
@@ -128,7 +128,7 @@ class GrowthProcess:
     @property
     def child(self) -> Child:
         """The child as it is now."""
-        return self._materialised()[0]
+        return self.live.child
 
     @property
     def complete(self) -> bool:
@@ -205,23 +205,19 @@ class GrowthProcess:
                 f"{name} at {target} is not legal at slice {self.state.slice_index} of "
                 f"{self.config.slices} within the budgets: see choices()"
             )
-        self._path += ((name, target),)
-        if not self._recall():
+        self.trajectory.go((name, target))
+        entry = self.trajectory.recall()
+        if entry is None:
             self._grow(name, target)
+        else:
+            self._take(entry)
         limit = self.config.time_limit_seconds
         self._timed_out = limit is not None and time.monotonic() - self._started_seconds > limit
         return self.state
 
     def test(self) -> Measurement:
         """Measure the child on the test split. For the final report only."""
-        return evaluate(self.child, self.task.test)
-
-    def _materialised(self) -> tuple[Child, Optimizer]:
-        """Return the child and its optimizer, built from the snapshot if they came from the cache."""
-        if self._live is None:
-            assert self._snapshot is not None
-            self._live = restore(self._snapshot, self._optimizer_config, self._device)
-        return self._live
+        return self.live.test()
 
     def _begin(self, architecture: Architecture) -> None:
         child, receipt = first_child(
@@ -229,14 +225,14 @@ class GrowthProcess:
             self.task,
             self._init,
             self._renumbering,
-            generator=generator(self._device, self.seed, BIRTH),
+            generator=generator(self.task.train.x.device, self.seed, BIRTH),
         )
-        self._live = child, make_optimizer(child, self._optimizer_config)
+        self.live.begin(child)
         self._enter(
             GrowthState(
                 slice_index=0,
                 architecture=architecture,
-                validation=evaluate(child, self.task.validation),
+                validation=self.live.validate(),
                 ages={position: 0 for position, _ in architecture},
                 receipt=receipt,
             )
@@ -245,46 +241,19 @@ class GrowthProcess:
 
     def _grow(self, name: str, target: Target) -> None:
         """Do what ``advance`` promises, without the cache."""
-        before, transformation = self.state, TRANSFORMATIONS[name]
-        may_fall = transformation.preserving or not self.fits
-        fallback = None if may_fall else capture(*self._materialised())
-        receipt, result = self._transform_and_train(name, target)
-        validation = evaluate(self.child, self.task.validation)
+        before, live = self.state, self.live
+        may_fall = TRANSFORMATIONS[name].preserving or not self.fits
+        fallback = None if may_fall else live.capture()
+        receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
+        result, validation = live.train_(before.slice_index), live.validate()
         samples = self.config.slice_steps * self.config.batch_size
-        spent = training_flops(self.child.architecture, samples)
+        spent = training_flops(live.child.architecture, samples)
         if fallback and not before.validation.skill - validation.skill <= self.config.skill_tolerance:
-            self._snapshot, self._live = fallback, None
+            live.hold(fallback)
             self._enter(_rolled_back(before, receipt, spent))
         else:
             self._enter(self._grown(name, target, receipt, result, validation, spent))
         self._remember()
-
-    def _transform_and_train(self, name: str, target: Target) -> tuple[Receipt, SliceResult]:
-        before, steps = self.state, self.config.slice_steps
-        child, optimizer = self._materialised()
-        child, receipt = apply(
-            TRANSFORMATIONS[name],
-            target,
-            child,
-            optimizer,
-            space=self.space,
-            probe=self._probe,
-            generator=generator(self._device, self.seed, BIRTH, before.slice_index + 1),
-            statistics=before.statistics,
-            new_units=self.config.new_units,
-        )
-        self._live = child, optimizer
-        result = train_slice_(
-            child,
-            optimizer,
-            self.task,
-            self._order,
-            steps=range(before.slice_index * steps, (before.slice_index + 1) * steps),
-            total_steps=self.config.total_steps,
-            config=self._optimizer_config,
-            seed=self.seed,
-        )
-        return receipt, result
 
     def _grown(
         self,
@@ -313,26 +282,25 @@ class GrowthProcess:
             previous=replace(before, previous=None),
         )
 
-    @property
-    def _key(self) -> Hashable:
-        """Everything that determines the child's state. The budget bounds what may be done, and no more,
-        but for a child that has to shrink.
-        """
-        settings = (self.config, self._optimizer_config, self.space, self._init, self._renumbering)
-        return (self.task, settings, self.bounds.budget if self._init else None, self.seed, self._path)
+    def _origin(self) -> str:
+        """Return a key of everything that determines the first child, and how it trains.
 
-    def _recall(self) -> bool:
-        """Take state and child from the cache; say whether they were there."""
-        entry = self._cache.get(self._key) if self._cache is not None else None
-        if entry is None:
-            return False
-        self._snapshot, self._live = entry.snapshot, None
+        The budget bounds what may be done, and no more, but for a child that has to shrink.
+        """
+        budget = self.bounds.budget if self._init else None
+        settings = (self.config, self._optimizer_config, self.space, self._renumbering, budget, self.seed)
+        return digest(
+            self.task.fingerprint, digest_of_child(self._init), settings, str(self.task.train.x.device)
+        )
+
+    def _take(self, entry: CacheEntry) -> None:
+        """Take state and child from the cache."""
+        self.live.hold(entry.snapshot)
         self._enter(entry.state)
-        return True
 
     def _remember(self) -> None:
-        if self._cache is not None:
-            self._cache.put(self._key, CacheEntry(self.state, capture(*self._materialised())))
+        if self.trajectory.keeps:
+            self.trajectory.remember(CacheEntry(self.state, self.live.capture()))
 
 
 def _rolled_back(before: GrowthState, receipt: Receipt, spent: int) -> GrowthState:

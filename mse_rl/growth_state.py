@@ -1,9 +1,14 @@
 """What is known of a growing child when a decision is due."""
 
+import json
 from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from mse_rl.architecture import Architecture, Position
 from mse_rl.cost import cost
+from mse_rl.errors import InvalidArchitecture
+from mse_rl.plain import from_plain, to_plain
 from mse_rl.training import Measurement, Snapshot
 from mse_rl.transformations import ChildStatistics, Receipt, Target
 
@@ -67,3 +72,20 @@ class CacheEntry:
     def size_bytes(self) -> int:
         """Memory that it takes: the tensors; the rest is small."""
         return self.snapshot.size_bytes
+
+    def to_parts(self) -> tuple[dict[str, Tensor], str]:
+        """Return the child's tensors by name, and the state as JSON."""
+        return self.snapshot.to_tensors(), json.dumps(to_plain(self.state))
+
+    @classmethod
+    def from_parts(cls, tensors: dict[str, Tensor], text: str) -> "CacheEntry":
+        """Return what ``to_parts`` was called on.
+
+        Raises:
+            ValueError: if there is no such thing.
+        """
+        try:
+            state: GrowthState = from_plain(GrowthState, json.loads(text))
+            return cls(state, Snapshot.of_tensors(state.architecture, tensors))
+        except (InvalidArchitecture, RecursionError) as error:
+            raise ValueError(str(error)) from error

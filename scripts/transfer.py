@@ -18,7 +18,7 @@ from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.config import ApplyConfig, TaskConfig
 from mse_rl.data import load_task
-from mse_rl.envs.expansion import Context
+from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.policy_bundle import load_policy
 from mse_rl.runs.progress import count_bar
@@ -65,11 +65,16 @@ def main(arguments: Arguments) -> None:
         **{name: name for name in arguments.rules},
     }
     with (
-        WorkerPool(config, arguments.workers) as pool,
+        WorkerPool(ExpansionEnv(config), arguments.workers) as pool,
         count_bar(Console(stderr=True), "seeds", arguments.seeds) as bar,
     ):
         episodes = compare(
-            pool, controllers, contexts, seed=0, on_context=lambda: bar.advance(bar.task_ids[0])
+            pool,
+            controllers,
+            contexts,
+            seed=0,
+            decisions=config.growth.slices,
+            on_context=lambda: bar.advance(bar.task_ids[0]),
         )
     summary = summarise(episodes)
     print(markdown(summary))

@@ -8,7 +8,6 @@ import pytest
 from grown import START, grown
 from problems import FAMILIES, problem_for
 
-from mse_rl import growth
 from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import RULES, make_rule
 from mse_rl.config import ExpansionConfig, GrowthConfig
@@ -16,7 +15,7 @@ from mse_rl.cost import cost, training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidTransformation
 from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache, evaluate
+from mse_rl.training import TrajectoryCache, evaluate, live_child
 from mse_rl.transformations import TRANSFORMATIONS
 
 HALF = Context(task=0, seed=2, budget_multiple=0.5)
@@ -41,7 +40,7 @@ def environment(family, task=None, init=None, **settings):
 
 
 def play(env, rule, context=HALF):
-    return run_episode(env, make_rule(rule), context, rng=np.random.default_rng(0))
+    return run_episode(env, make_rule(rule), context, seeds=range(20))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -89,7 +88,7 @@ def test_while_it_must_shrink_nothing_is_taken_back_whatever_skill_does(grow, mo
     process = halved(grow, "cnn", skill_tolerance=0.0, slices=20)
     told = iter(-np.arange(20.0))
     monkeypatch.setattr(
-        growth, "evaluate", lambda child, split: replace(evaluate(child, split), skill=float(next(told)))
+        live_child, "evaluate", lambda child, split: replace(evaluate(child, split), skill=float(next(told)))
     )
     flops = [process.state.flops]
     while not process.fits:
@@ -240,7 +239,7 @@ def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow,
     """What shrinks is taken back under the one, and stands under the other."""
     fall = iter((0.9, 0.5, 0.9, 0.5))
     monkeypatch.setattr(
-        growth, "evaluate", lambda child, split: replace(evaluate(child, split), skill=next(fall))
+        live_child, "evaluate", lambda child, split: replace(evaluate(child, split), skill=next(fall))
     )
     cache = TrajectoryCache(1 << 26)
     taken_back = [
@@ -252,5 +251,5 @@ def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow,
 
 
 def test_a_child_beyond_the_search_space_is_refused(grow):
-    with pytest.raises(growth.InvalidConfig, match="--max-width"):
+    with pytest.raises(InvalidConfig, match="--max-width"):
         halved(grow, "cnn", space=SearchSpace(max_width=8))

@@ -176,4 +176,4 @@ def test_the_optimizer_begins_anew(grow):
     process = grow(
         problem("vector"), family="mlp", init=grown("mlp").child, optimizer=OptimizerConfig("adamw")
     )
-    assert not process._materialised()[1].state
+    assert not process.live._awake()[1].state

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from problems import FAMILIES, FIRST_KINDS, problem, problem_for
 
-from mse_rl import growth
 from mse_rl.architecture import Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
@@ -18,7 +17,7 @@ from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache
+from mse_rl.training import TrajectoryCache, live_child
 from mse_rl.transformations import TRANSFORMATIONS
 
 PATH = [
@@ -66,9 +65,10 @@ def test_another_seed_gives_other_numbers(grow):
 def test_the_global_generator_is_never_touched(grow):
     torch.rand(3)  # where no seed would put it
     before = torch.get_rng_state()
-    process = grow(cache=TrajectoryCache(1 << 24))
+    cache = TrajectoryCache(1 << 24)
+    process = grow(cache=cache)
     play(process)
-    play(grow(cache=process._cache))
+    play(grow(cache=cache))
     process.test()
     assert torch.equal(before, torch.get_rng_state())
 
@@ -364,9 +364,9 @@ def test_children_of_every_family_learn_from_all_that_they_read_while_they_grow(
 
 def test_the_test_split_is_not_looked_at_before_it_is_asked_for(grow, monkeypatch):
     looked = []
-    measure = growth.evaluate
+    measure = live_child.evaluate
     monkeypatch.setattr(
-        growth, "evaluate", lambda child, split: looked.append(split) or measure(child, split)
+        live_child, "evaluate", lambda child, split: looked.append(split) or measure(child, split)
     )
     process = grow()
     play(process)

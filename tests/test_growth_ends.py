@@ -8,6 +8,7 @@ from mse_rl import growth
 from mse_rl.config import OptimizerConfig
 from mse_rl.cost import cost
 from mse_rl.errors import InvalidTransformation
+from mse_rl.training import live_child
 
 
 def test_after_the_last_slice_nothing_may_be_done(grow):
@@ -68,14 +69,14 @@ def test_the_time_limit_ends_the_process_after_the_slice_in_which_it_runs_out(gr
     process = grow(time_limit_seconds=10.0)
     process.advance("wait")
     assert not process.finished
-    slice_ends = growth.train_slice_
+    slice_ends = live_child.train_slice_
 
     def slow(*args, **settings):
         clock.now += 11
         return slice_ends(*args, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(growth, "train_slice_", slow)
+        patch.setattr(live_child, "train_slice_", slow)
         process.advance("wait")
     assert process.finished
     assert process.timed_out

@@ -7,10 +7,10 @@ import pytest
 import torch
 from problems import FAMILIES, FIRST_KINDS, problem_for
 
-from mse_rl import growth
 from mse_rl.architecture import Link, Position
 from mse_rl.config import OptimizerConfig
-from mse_rl.training import TrajectoryCache, capture, evaluate, train_slice_
+from mse_rl.errors import InvalidTransformation
+from mse_rl.training import TrajectoryCache, evaluate, live_child
 
 START, PAIR = Position(0, 0), Link(Position(0, 0), Position(0, 1))
 SHRINKING = ("narrow_inner_x0.5", "narrow_stream_x0.75", "remove_block", "unlink")
@@ -30,7 +30,7 @@ class Skill:
 @pytest.fixture
 def skill(monkeypatch):
     skill = Skill()
-    monkeypatch.setattr(growth, "evaluate", skill)
+    monkeypatch.setattr(live_child, "evaluate", skill)
     return skill
 
 
@@ -50,7 +50,7 @@ def trained(grow):
 
 def numbers(process):
     """Return all that the child and its optimizer are, as named tensors."""
-    snapshot = capture(process.child, process._materialised()[1])
+    snapshot = process.live.capture()
     moments = {f"{name} {key}": t for name, state in snapshot.moments.items() for key, t in state.items()}
     return snapshot.architecture, snapshot.weights | moments
 
@@ -99,17 +99,7 @@ def test_training_goes_on_with_the_next_steps_of_the_schedule(trained, skill, fa
     process.advance("narrow_inner_x0.5", START)
     skill.told = None
     process.advance(*WAIT)
-    child, optimizer = twin._materialised()
-    train_slice_(
-        child,
-        optimizer,
-        twin.task,
-        twin._order,
-        steps=range(4 * 4, 5 * 4),
-        total_steps=40,
-        config=twin._optimizer_config,
-        seed=twin.seed,
-    )
+    twin.live.train_(4)
     assert same(numbers(process), numbers(twin))
 
 
@@ -121,7 +111,7 @@ def test_what_was_taken_back_is_not_legal_before_something_else_was_done(trained
     process.advance(*first)
     assert set(process.choices()) == usual - {first}
     assert process.state.rejected == {first}
-    with pytest.raises(growth.InvalidTransformation, match="choices"):
+    with pytest.raises(InvalidTransformation, match="choices"):
         process.advance(*first)
     process.advance(*second)
     assert set(process.choices()) == usual - {first, second}

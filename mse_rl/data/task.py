@@ -1,6 +1,8 @@
 """A task: one dataset, split three ways and resident in memory as tensors."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -70,6 +72,16 @@ class Task:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample, without the batch."""
         return tuple(self.train.x.shape[1:])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return a digest of all that a child may see while it grows: all but the test split."""
+        digest = hashlib.sha256(repr((self.name, self.classes, self.vocabulary, self.augmentation)).encode())
+        for split in (self.train, self.validation):
+            for tensor in (split.x, split.y):
+                digest.update(repr((tensor.shape, tensor.dtype)).encode())
+                digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "Task":
         """Return the same task with its tensors on ``device``."""

@@ -1,6 +1,7 @@
 """The child network: an ``nn.Module`` derived from an Architecture."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -196,7 +197,9 @@ def build_child(
         dtype: of its parameters.
         reuse: parts that are there already, by name; they keep their weights.
     """
-    with torch.device(device):
+    device = torch.device(device)
+    # torch looks at every call within such a context, so it is left out where it changes nothing.
+    with nullcontext() if device == torch.get_default_device() else device:
         child = Child(architecture, reuse)
     for name in part_specs(architecture):
         if name not in (reuse or {}):

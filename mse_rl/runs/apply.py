@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from mse_rl.agents.controller import Controller
+from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, make_rule
@@ -71,7 +71,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
         env,
         controller,
         Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
-        rng=np.random.default_rng(config.seed),
+        seeds=draw_seeds(config.seed, HELD_OUT, 0, decisions=env.config.growth.slices),
         test=True,
         on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), console),
         on_step=lambda: say(console, str(env.render())),

@@ -13,7 +13,9 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, con
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from mse_rl.agents.collecting import Collector
 from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
+from mse_rl.agents.grouping import TRAINING
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
 from mse_rl.agents.rollout import Episode
@@ -54,7 +56,7 @@ def train(config: TrainConfig, console: Console) -> Path:
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
-    with WorkerPool(config.env, config.workers) as pool:
+    with WorkerPool(env, config.workers) as pool:
         learned = _learn(config, env, pool, logger, folder, console)
         episodes = _compare(config, env, pool, learned, console)
     summary = summarise(episodes)
@@ -94,7 +96,14 @@ def _learn(
             lines.write(json.dumps(_line(episode)) + "\n")
             bar.advance(episode)
 
-        ppo = GroupedPPO(env, pool, config.ppo, seed=config.seed, on_episode=on_episode)
+        collector = Collector(
+            pool,
+            rollouts=config.ppo.rollouts,
+            decisions=config.env.growth.slices,
+            seed=config.seed,
+            stream=TRAINING,
+        )
+        ppo = GroupedPPO(env, collector, config.ppo, seed=config.seed, on_episode=on_episode)
         ppo.set_logger(logger)
         ppo.learn(total * config.env.growth.slices, log_interval=1)
         logger.dump(ppo.num_timesteps)
@@ -124,6 +133,7 @@ def _compare(
             rules_and(learned),
             held_out_contexts(env, config.seed, config.held_out),
             seed=config.seed,
+            decisions=config.env.growth.slices,
             on_context=lambda: bar.advance(bar.task_ids[0]),
         )
 

@@ -1,19 +1,9 @@
 """The trajectory cache: what was trained once is restored, not trained again."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
-
-class Sized(Protocol):
-    """Something that knows how much memory it takes."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that it takes."""
-
-
-Entry = TypeVar("Entry", bound=Sized)
+from mse_rl.training.cache_folder import CacheFolder, Entry
 
 
 class TrajectoryCache(Generic[Entry]):
@@ -23,28 +13,50 @@ class TrajectoryCache(Generic[Entry]):
     episode is what it would have been without.
 
     Args:
-        capacity_bytes: most memory that the entries may take; 0 keeps nothing.
+        capacity_bytes: most memory that the entries may take; 0 keeps none in memory.
+        folder: what other processes share, and where memory does not hold an entry.
+        shares_all: write every entry to the folder, instead of those that ``share`` is called for.
     """
 
-    def __init__(self, capacity_bytes: int) -> None:
+    def __init__(
+        self,
+        capacity_bytes: int,
+        *,
+        folder: CacheFolder[Entry] | None = None,
+        shares_all: bool = False,
+    ) -> None:
         self._capacity_bytes = capacity_bytes
-        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._folder, self._shares_all = folder, shares_all
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
         self.size_bytes = 0
-        self.hits = 0
-        self.misses = 0
+        self.hits, self.misses = 0, 0
 
-    def get(self, key: Hashable) -> Entry | None:
+    def get(self, key: str) -> Entry | None:
         """Return the entry, or None; and count which it was."""
         entry = self._entries.get(key)
-        if entry is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._entries.move_to_end(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        elif self._folder is not None:
+            entry = self._folder.read(key)
+            if entry is not None:
+                self._hold(key, entry)
+        self.hits += entry is not None
+        self.misses += entry is None
         return entry
 
-    def put(self, key: Hashable, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry) -> None:
         """Keep ``entry``, and drop the least recently used ones where memory is short."""
+        self._hold(key, entry)
+        if self._folder is not None and self._shares_all:
+            self._folder.write(key, entry)
+
+    def share(self, key: str) -> None:
+        """Let other processes find an entry that memory still holds."""
+        entry = self._entries.get(key)
+        if entry is not None and self._folder is not None and not self._shares_all:
+            self._folder.write(key, entry)
+
+    def _hold(self, key: str, entry: Entry) -> None:
         previous = self._entries.pop(key, None)
         self.size_bytes += entry.size_bytes - (previous.size_bytes if previous else 0)
         self._entries[key] = entry

@@ -11,8 +11,9 @@ from mse_rl.data import Split
 from mse_rl.networks import Child
 from mse_rl.reward import skill
 
-EVALUATION_BATCH = 1024
-"""Samples in an evaluation batch; large, since nothing is kept for a backward pass."""
+EVALUATION_BATCHES = {"cpu": 256, "cuda": 1024}
+"""Samples in an evaluation batch, by the kind of device: more would leave a processor's caches
+(docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,8 @@ def evaluate(child: Child, split: Split) -> Measurement:
     classes = child.architecture.classes
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=split.y.device)
     loss = torch.zeros((), dtype=torch.float64, device=split.y.device)
-    for x, y in zip(
-        torch.split(split.x, EVALUATION_BATCH), torch.split(split.y, EVALUATION_BATCH), strict=True
-    ):
+    batch = EVALUATION_BATCHES[split.x.device.type]
+    for x, y in zip(torch.split(split.x, batch), torch.split(split.y, batch), strict=True):
         logits = child(x)
         loss += F.cross_entropy(logits, y, reduction="sum")
         confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)

@@ -28,14 +28,15 @@ class BatchOrder:
     """
 
     def __init__(self, samples: int, batch_size: int, *, seed: int, device: torch.device | str) -> None:
-        self._samples, self._batch_size, self._seed, self._device = samples, batch_size, seed, device
+        self.batch_size = batch_size
+        self._samples, self._seed, self._device = samples, seed, device
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> torch.Tensor:
         """Return the indices (batch_size,) of training step ``step``."""
-        epoch, index = divmod(step, self._samples // self._batch_size)
+        epoch, index = divmod(step, self._samples // self.batch_size)
         if epoch != self._epoch:
             order = generator("cpu", self._seed, ORDER, epoch)
             self._permutation = torch.randperm(self._samples, generator=order).to(self._device)
             self._epoch = epoch
-        return self._permutation[index * self._batch_size :][: self._batch_size]
+        return self._permutation[index * self.batch_size :][: self.batch_size]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -22,27 +23,29 @@ def recorded_steps(steps: range) -> set[int]:
 
 
 @dataclass
-class _Sums:
-    """What was seen of the inputs of one map, added up over the recorded steps."""
+class _Seen:
+    """What was seen of the inputs of one map, one entry for each recorded step."""
 
-    mean: Tensor | float = 0.0
-    importance: Tensor | float = 0.0
-    alive: Tensor | None = None
+    means: list[Tensor] = field(default_factory=list)
+    importances: list[Tensor] = field(default_factory=list)
+    largest: list[Tensor] = field(default_factory=list)
 
-    def reading(self, steps: int) -> Reading:
-        return Reading(
-            tuple((torch.as_tensor(self.importance) / steps).tolist()),
-            tuple((torch.as_tensor(self.mean) / steps).tolist()),
-        )
+    def reading(self) -> Reading:
+        return Reading(_average(self.importances), _average(self.means))
+
+    @property
+    def dead_fraction(self) -> float:
+        """Share of the inputs that never were anything but zero."""
+        return 1 - (torch.stack(self.largest) != 0).any(0).double().mean().item()
 
 
 @dataclass
-class _BlockSums:
+class _BlockSeen:
     """What was seen of one block."""
 
-    stream: _Sums = field(default_factory=_Sums)
-    units: _Sums = field(default_factory=_Sums)
-    update: Tensor | float = 0.0
+    stream: _Seen = field(default_factory=_Seen)
+    units: _Seen = field(default_factory=_Seen)
+    updates: list[Tensor] = field(default_factory=list)
 
 
 class SliceRecorder:
@@ -57,11 +60,10 @@ class SliceRecorder:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._axis = child.parts.channel_axis
-        self._blocks = {position: _BlockSums() for position, _ in child.blocks()}
-        self._exits = {stage: _Sums() for stage in range(len(child.stages))}
-        self._links = {link: _Sums() for link in child.architecture.links}
+        self._blocks = {position: _BlockSeen() for position, _ in child.blocks()}
+        self._exits = {stage: _Seen() for stage in range(len(child.stages))}
+        self._links = {link: _Seen() for link in child.architecture.links}
         self._hooks: list[RemovableHandle] = []
-        self._steps = 0
         self._tokens: Tensor | None = None
 
     def watch(self, batch: Tensor) -> None:
@@ -71,42 +73,42 @@ class SliceRecorder:
         """
         self._tokens = mask_of(batch).squeeze(-1) if self._child.architecture.vocabulary else None
         for position, block in self._child.blocks():
-            block_sums = self._blocks[position]
-            self._see(block.first, block_sums.stream)
-            self._see(block.last, block_sums.units, units=True)
-            self._hooks.append(block.register_forward_hook(self._update_hook(block_sums)))
-        for module, sums in self._others():
-            self._see(module, sums)
+            seen = self._blocks[position]
+            self._see(block.first, seen.stream)
+            self._see(block.last, seen.units, units=True)
+            self._hooks.append(block.register_forward_hook(self._update_hook(seen)))
+        for module, other in self._others():
+            self._see(module, other)
 
-    def _others(self) -> Iterator[tuple[nn.Linear | nn.Conv2d, _Sums]]:
+    def _others(self) -> Iterator[tuple[nn.Linear | nn.Conv2d, _Seen]]:
         """Yield the maps besides those of the blocks that read a stream."""
-        for stage, sums in self._exits.items():
-            yield self._child.leaving(stage), sums
-        for link, sums in self._links.items():
-            yield self._child.link(link), sums
+        for stage, seen in self._exits.items():
+            yield self._child.leaving(stage), seen
+        for link, seen in self._links.items():
+            yield self._child.link(link), seen
 
-    def _see(self, module: nn.Module, sums: _Sums, *, units: bool = False) -> None:
+    def _see(self, module: nn.Module, seen: _Seen, *, units: bool = False) -> None:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            inputs = self._by_channel(arguments[0])
-            sums.mean = sums.mean + inputs.mean(1)
+            inputs, positions = self._positions(arguments[0])
+            seen.means.append(inputs.mean(positions))
             if units:
-                alive = (inputs != 0).any(1)
-                sums.alive = alive if sums.alive is None else sums.alive | alive
+                seen.largest.append(torch.linalg.vector_norm(inputs, inf, positions))
 
         self._hooks.append(module.register_forward_pre_hook(hook))
 
-    def _update_hook(self, sums: _BlockSums) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def _update_hook(self, seen: _BlockSeen) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            sums.update = sums.update + self._by_channel(output - arguments[0]).mean(1)
+            update, positions = self._positions(output.detach() - arguments[0].detach())
+            seen.updates.append(update.mean(positions))
 
         return hook
 
-    def _by_channel(self, x: Tensor) -> Tensor:
-        """Return (channels, samples and positions) of a stream's tensor."""
+    def _positions(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """Return a stream's tensor, and its dimensions that are not that of its channels."""
         x = x.detach()
         if self._tokens is not None and x.dim() == 3:
-            x = x[self._tokens]  # (tokens, channels)
-        return x.transpose(0, self._axis).flatten(1)
+            return x[self._tokens], (0,)  # (tokens, channels)
+        return x, tuple(dim for dim in range(x.dim()) if dim != self._axis % x.dim())
 
     @torch.no_grad()
     def read_gradients(self) -> None:
@@ -114,45 +116,47 @@ class SliceRecorder:
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
-        self._steps += 1
         for position, block in self._child.blocks():
-            stream, units = self._blocks[position].stream, self._blocks[position].units
-            stream.importance = stream.importance + _taylor(block.stream_readers)
-            units.importance = units.importance + _taylor(block.unit_readers)
-        for module, sums in self._others():
-            sums.importance = sums.importance + _taylor((module.weight,))
+            seen = self._blocks[position]
+            seen.stream.importances.append(_taylor(block.stream_readers))
+            seen.units.importances.append(_taylor(block.unit_readers))
+        for module, other in self._others():
+            other.importances.append(_taylor((module.weight,)))
 
     def statistics(self) -> ChildStatistics:
         """Return what was seen, while the last step's gradients are still there."""
         return ChildStatistics(
             {position: self._of_block(position, block) for position, block in self._child.blocks()},
-            {stage: sums.reading(self._steps) for stage, sums in self._exits.items()},
-            {link: sums.reading(self._steps) for link, sums in self._links.items()},
+            {stage: seen.reading() for stage, seen in self._exits.items()},
+            {link: seen.reading() for link, seen in self._links.items()},
         )
 
     def _of_block(self, position: Position, block: ResidualBlock) -> BlockStatistics:
-        sums = self._blocks[position]
+        seen = self._blocks[position]
         parameters: list[Tensor] = list(block.parameters())
         gradient = _norm([p.grad for p in parameters if p.grad is not None])
-        assert sums.units.alive is not None
         return BlockStatistics(
             gradient_norm=gradient,
             growth_score=gradient / (_norm([p.detach() for p in parameters]) + 1e-12),
-            dead_fraction=1 - sums.units.alive.double().mean().item(),
-            stream=sums.stream.reading(self._steps),
-            units=sums.units.reading(self._steps),
-            update=tuple((torch.as_tensor(sums.update) / self._steps).tolist()),
+            dead_fraction=seen.units.dead_fraction,
+            stream=seen.stream.reading(),
+            units=seen.units.reading(),
+            update=_average(seen.updates),
         )
 
 
 def _taylor(readers: tuple[Tensor, ...]) -> Tensor:
     """Return (Σ w·∂L/∂w)² for each input (in,) of the weights (out, in, ...) that read it."""
     products = [
-        (reader * reader.grad).transpose(0, 1).flatten(1).sum(1)
+        (reader * reader.grad).sum([dim for dim in range(reader.dim()) if dim != 1])
         for reader in readers
         if reader.grad is not None
     ]
-    return torch.stack(products).sum(0).square()
+    return (products[0] if len(products) == 1 else torch.stack(products).sum(0)).square()
+
+
+def _average(steps: list[Tensor]) -> tuple[float, ...]:
+    return tuple(torch.stack(steps).mean(0).tolist())
 
 
 def _norm(tensors: list[Tensor]) -> float:

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from mse_rl.config import OptimizerConfig
-from mse_rl.data import Task, augment
+from mse_rl.data import Task
 from mse_rl.networks import Child
-from mse_rl.training.optimizer import learning_rate
-from mse_rl.training.randomness import AUGMENTATION, BatchOrder, generator
+from mse_rl.training.batches import batches
+from mse_rl.training.graphed_step import LEAST_STEPS, GraphedStep
+from mse_rl.training.optimizer import learning_rate, set_learning_rate_
+from mse_rl.training.randomness import BatchOrder
 from mse_rl.training.recorder import SliceRecorder, recorded_steps
+from mse_rl.training.step import Step
 from mse_rl.transformations import ChildStatistics
 
 
@@ -57,25 +59,18 @@ def train_slice_(
         The loss, and what was seen of the blocks.
     """
     child.train()
-    x, y = task.train.x, task.train.y
-    loss_sum = torch.zeros((), device=x.device)
+    device = task.train.x.device
+    loss_sum = torch.zeros((), device=device)
     recorder, recorded = SliceRecorder(child), recorded_steps(steps)
     fades = any(block.fading for _, block in child.architecture)
-    for index, step in enumerate(steps):
+    step_ = Step(child, optimizer, bfloat16=config.precision == "bfloat16")
+    graphed = device.type == "cuda" and len(steps) >= LEAST_STEPS
+    fast_ = GraphedStep(step_, child, optimizer) if graphed else step_
+    data = batches(task.train, task.augmentation, order, steps, seed=seed)
+    for index, (step, (x, y)) in enumerate(zip(steps, data, strict=True)):
         if fades:
             child.fade_((index + 1) / len(steps))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, total_steps, config)
-        indices = order.batch(step)
-        batch = augment(x[indices], task.augmentation, generator=generator("cpu", seed, AUGMENTATION, step))
-        if step in recorded:
-            recorder.watch(batch)
-        loss = F.cross_entropy(child(batch), y[indices])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if step in recorded:
-            recorder.read_gradients()
-        optimizer.step()
-        loss_sum += loss.detach()
+        set_learning_rate_(optimizer, learning_rate(step, total_steps, config))
+        loss_sum += step_(x, y, recorder) if step in recorded else fast_(x, y)
     child.settle_activations_()
     return SliceResult(loss_sum.item() / len(steps), recorder.statistics())

@@ -101,9 +101,11 @@ def apply(
 
 @torch.no_grad()
 def _logits(child: Child, x: Tensor) -> Tensor:
-    mode = child.training
-    logits: Tensor = child.eval()(x)
-    child.train(mode)
+    if not child.training:  # it is after an evaluation, and to set the mode takes as long as a layer
+        logits: Tensor = child(x)
+        return logits
+    logits = child.eval()(x)
+    child.train()
     return logits
 
 

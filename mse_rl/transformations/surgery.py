@@ -150,7 +150,8 @@ def _move_optimizer_(
     optimizer: Optimizer, new: Child, heirs: dict[Tensor, nn.Parameter], axis: Axis | None
 ) -> None:
     """Let every parameter of ``new`` be trained, in the groups and with the state of its origin."""
-    kept = set(new.parameters())
+    parameters = list(new.parameters())
+    kept = set(parameters)
     for before in [tensor for tensor in optimizer.state if tensor not in kept]:
         state = optimizer.state.pop(before)
         if before in heirs:
@@ -159,7 +160,12 @@ def _move_optimizer_(
                 for key, value in state.items()
             }
     for group in optimizer.param_groups:
-        group["params"] = [p for p in new.parameters() if group["decays"] == (p.dim() > 1)]
+        group["params"] = [p for p in parameters if group["decays"] == (p.dim() > 1)]
+    if any("momentum_buffer" in state for state in optimizer.state.values()):
+        # torch's fused SGD begins the momentum of all parameters or of none.
+        for parameter in parameters:
+            if parameter not in optimizer.state:
+                optimizer.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
 
 
 def _resized_moment(value: object, heir: Tensor, axis: Axis | None, *, second: bool) -> object:

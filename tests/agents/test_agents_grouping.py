@@ -1,3 +1,9 @@
+"""A group is a tree of rollouts: who decides alike, until when, and what a decision is compared with."""
+
+from itertools import pairwise, product
+from math import exp
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
@@ -7,61 +13,225 @@ from playing import ACTIONS, ROWS, episode
 from stable_baselines3.common.utils import ConstantSchedule
 
 from mse_rl.agents.evaluation import held_out_contexts, paired_interval
-from mse_rl.agents.grouping import HELD_OUT, TRAINING, context_of, group_advantages, rollout_seed
+from mse_rl.agents.grouping import (
+    HELD_OUT,
+    TRAINING,
+    branch_of,
+    context_of,
+    draw_seeds,
+    forks,
+    group_advantages,
+)
 from mse_rl.agents.ppo import BlockPolicy, GroupRolloutBuffer
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.envs.observation import observation_space
 
+SIZES = [(rollouts, decisions) for rollouts in range(2, 21) for decisions in range(1, 13)]
 
-def advantages(*played):
+
+def branches(rollouts, decisions):
+    """Return the branch of each rollout at each decision, (rollouts, decisions)."""
+    return np.array(
+        [
+            [branch_of(rollout, t, rollouts=rollouts, decisions=decisions) for t in range(decisions)]
+            for rollout in range(rollouts)
+        ]
+    )
+
+
+def test_a_group_starts_with_two_branches_and_ends_with_one_for_each_rollout():
+    for rollouts, decisions in SIZES:
+        tree = branches(rollouts, decisions)
+        numbers = [len(set(column)) for column in tree.T]
+        assert 2 <= numbers[0] <= numbers[-1] == rollouts
+        if 2**decisions >= rollouts:  # time enough to part level by level
+            assert numbers[0] == 2
+            assert all(before <= after <= 2 * before for before, after in pairwise(numbers))
+        for before, after in pairwise(tree.T):  # who has parted stays apart
+            assert len({*zip(before, after, strict=True)}) == len({*after})
+
+
+def test_branches_are_of_neighbours_and_as_large_as_each_other_but_for_one():
+    for rollouts, decisions in SIZES:
+        for column in branches(rollouts, decisions).T:
+            assert (np.diff(column) >= 0).all()
+            _, sizes = np.unique(column, return_counts=True)
+            assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_rollout_and_its_parent_are_one_until_they_part_and_that_is_as_late_as_can_be():
+    for rollouts, decisions in SIZES:
+        tree, found = branches(rollouts, decisions), forks(rollouts, decisions)
+        assert [fork.rollout for fork in found] == list(range(1, rollouts))
+        for rollout, parent, decision in found:
+            assert parent < rollout
+            assert (tree[rollout, :decision] == tree[parent, :decision]).all()
+            assert (tree[rollout, decision:] != tree[parent, decision:]).all()
+        to_play = decisions + sum(decisions - fork.decision for fork in found)
+        assert to_play == sum(len(set(column)) for column in tree.T)  # every branch once
+
+
+def test_seeds_are_the_same_just_where_branches_are():
+    for rollouts, decisions in ((2, 1), (5, 4), (8, 10), (20, 12)):
+        tree = branches(rollouts, decisions)
+        seeds = np.array(
+            [
+                draw_seeds(0, TRAINING, 7, rollout=rollout, rollouts=rollouts, decisions=decisions)
+                for rollout in range(rollouts)
+            ]
+        )
+        assert seeds.shape == tree.shape
+        assert ((seeds[:, None] == seeds) == (tree[:, None] == tree)).all()
+        assert len(np.unique(seeds)) == sum(len(set(column)) for column in tree.T)
+
+
+def test_runs_streams_and_contexts_have_seeds_of_their_own():
+    drawn = [
+        draw_seeds(run, stream, number, rollout=rollout, rollouts=4, decisions=2)
+        for run in (0, 1)
+        for stream in (TRAINING, HELD_OUT)
+        for number in range(9)
+        for rollout in range(4)
+    ]
+    assert len({seed for seeds in drawn for seed in seeds}) == 2 * 2 * 9 * (2 + 4)
+    assert drawn[5] == draw_seeds(0, TRAINING, 1, rollout=1, rollouts=4, decisions=2)
+    assert len({*draw_seeds(0, HELD_OUT, 0, decisions=12)}) == 12  # an episode by itself
+
+
+def advantages(decisions, *played):
     """Return the advantages of episodes given as (actions, return)."""
     group = [episode(actions, [0.0] * (len(actions) - 1) + [worth]) for actions, worth in played]
-    return [pytest.approx(list(values)) for values in group_advantages(group)]
+    return [pytest.approx(list(values)) for values in group_advantages(group, decisions)]
 
 
 def test_two_that_part_at_once_are_compared_with_each_other():
-    assert advantages(([1, 2], 5.0), ([3, 2], 1.0)) == [[4, 4], [-4, -4]]
+    assert advantages(2, ([1, 2], 5.0), ([3, 2], 1.0)) == [[4, 4], [-4, -4]]
 
 
 def test_what_was_decided_alike_is_no_ones_merit():
     # alike at t = 0 and t = 1, apart from the decision at t = 1 on: it alone made the difference
-    assert advantages(([1, 2, 0], 5.0), ([1, 3, 0], 1.0)) == [[4, 4, 4], [-4, -4, -4]]
-
-
-def test_the_baseline_is_the_mean_of_those_in_the_same_state():
-    # at t = 0 all four are in one state; after action 1 three of them, after actions 1, 2 two
-    found = advantages(([1, 2, 7], 4.0), ([1, 2, 8], 2.0), ([1, 3, 0], 6.0), ([9, 0, 0], 0.0))
-    assert found == [
-        [4 - 8 / 3, 4 - 4, 4 - 2],
-        [2 - 10 / 3, 2 - 5, 2 - 4],
-        [6 - 2, 6 - 3, 6 - 3],  # alone from t = 2: its baseline stays that of its parting
-        [0 - 4, 0 - 4, 0 - 4],
-    ]
+    assert advantages(3, ([1, 2, 0], 5.0), ([1, 3, 0], 1.0)) == [[4, 4, 4], [-4, -4, -4]]
 
 
 def test_equal_episodes_have_no_advantage():
-    assert advantages(([1, 2], 3.0), ([1, 2], 3.0), ([1, 2], 3.0)) == [[0, 0]] * 3
+    assert advantages(2, *[([1, 2], 3.0)] * 3) == [[0, 0]] * 3
+
+
+def test_of_four_rollouts_two_pairs_are_compared_first_then_each_with_its_partner():
+    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([9, 0], 6.0), ([9, 5], 0.0))
+    assert found == [[4 - 3, 4 - 2], [2 - 3, 2 - 4], [6 - 3, 6 - 0], [0 - 3, 0 - 6]]
+
+
+def test_who_decided_alike_by_chance_is_in_the_same_state_and_compared_with_all_there():
+    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([1, 7], 4.0), ([1, 9], 0.0))
+    assert found == [[4 - 2, 4 - 2], [2 - 2, 2 - 8 / 3], [4 - 3, 4 - 2], [0 - 3, 0 - 10 / 3]]
+
+
+def test_while_only_the_own_branch_is_in_a_state_the_baseline_stays_that_of_the_last_parting():
+    # of three decisions, rollouts 0 and 1 make two together, and so do 2 and 3
+    found = advantages(3, ([1, 2, 7], 4.0), ([1, 2, 8], 2.0), ([9, 3, 0], 6.0), ([9, 3, 1], 0.0))
+    assert found == [[1, 1, 2], [-1, -1, -2], [3, 3, 6], [-3, -3, -6]]
+
+
+def test_branches_of_different_sizes_are_compared_by_their_means():
+    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([9, 0], 6.0))  # the third is alone from t = 0 on
+    assert found == [[4 - 6, 4 - 2], [2 - 6, 2 - 4], [6 - 3, 6 - 3]]
 
 
 def test_an_episode_that_ended_early_is_compared_up_to_its_end():
-    assert advantages(([1], 5.0), ([1, 2], 5.0), ([2, 2], 2.0)) == [[1.5], [1.5, 0], [-3, -3]]
+    assert advantages(2, ([1], 5.0), ([1], 5.0), ([2, 2], 2.0)) == [[3], [3], [-3, -3]]
+    found = advantages(3, ([1], 5.0), ([1], 5.0), ([2, 2, 0], 2.0), ([2, 2, 1], 0.0))
+    assert found == [[4], [4], [-3, -3, 2], [-5, -5, -2]]
 
 
-@given(
-    st.lists(
-        st.tuples(st.lists(st.integers(0, 2), min_size=3, max_size=3), st.floats(-5, 5)),
-        min_size=2,
-        max_size=6,
-    ),
-    st.floats(-100, 100),
-)
-def test_what_a_context_is_worth_by_itself_does_not_count(played, offset):
-    plain = group_advantages([episode(actions, [0, 0, worth]) for actions, worth in played])
-    moved = group_advantages([episode(actions, [offset, 0, worth]) for actions, worth in played])
+@given(st.sampled_from([2, 4, 8]), st.integers(1, 5), st.integers(0, 10**6), st.floats(-100, 100))
+def test_what_a_context_is_worth_by_itself_does_not_count(rollouts, decisions, seed, offset):
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(2, size=(decisions, rollouts))
+    actions = [[int(drawn[t, b]) for t, b in enumerate(row)] for row in branches(rollouts, decisions)]
+    rewards = rng.normal(size=(rollouts, decisions))
+    plain, moved = (
+        group_advantages(
+            [episode(a, (r + shift).tolist()) for a, r in zip(actions, rewards, strict=True)], decisions
+        )
+        for shift in (0, offset / decisions)
+    )
     for before, after in zip(plain, moved, strict=True):
         assert after == pytest.approx(before, abs=1e-9)
-    assert sum(values[0] for values in plain) == pytest.approx(0, abs=1e-9)
+    assert sum(values[0] for values in plain) == pytest.approx(0, abs=1e-9)  # as branches are of one size
+
+
+class Coins:
+    """A problem of some decisions between two actions, whose gradient is known.
+
+    The policy has a logit for each state, which is the decisions so far. What an episode is worth
+    depends on all of them; one that begins with 1, 0 is over then.
+    """
+
+    def __init__(self, decisions):
+        rng = np.random.default_rng(decisions)
+        self.decisions, self.gradient = decisions, {}
+        prefixes = [prefix for n in range(decisions + 1) for prefix in product((0, 1), repeat=n)]
+        self.worth = {prefix: rng.normal() for prefix in prefixes}
+        self.one = {prefix: 1 / (1 + exp(-rng.normal())) for prefix in prefixes}
+        self._value((), 1.0)
+
+    def over(self, prefix):
+        return len(prefix) == self.decisions or prefix == (1, 0)
+
+    def _value(self, prefix, reached):
+        """Return what is expected from here on, and note its derivative by the logits on the way."""
+        if self.over(prefix):
+            return self.worth[prefix]
+        one = self.one[prefix]
+        zero_value = self._value((*prefix, 0), reached * (1 - one))
+        one_value = self._value((*prefix, 1), reached * one)
+        self.gradient[prefix] = reached * one * (1 - one) * (one_value - zero_value)
+        return zero_value + one * (one_value - zero_value)
+
+    def expected(self, rollouts, advantages_of):
+        """Return the policy gradient with these advantages: its mean over every tree that can be."""
+        tree = branches(rollouts, self.decisions).tolist()
+        nodes = sorted({node for row in tree for node in enumerate(row)})
+        gradient = dict.fromkeys(self.gradient, 0.0)
+        for drawn in product((0, 1), repeat=len(nodes)):
+            action, state, probability = dict(zip(nodes, drawn, strict=True)), {}, 1.0
+            paths = []
+            for row in tree:
+                path = ()
+                for node in enumerate(row):
+                    state[node] = path
+                    path = path if self.over(path) else (*path, action[node])
+                paths.append(path)
+            for node, a in action.items():
+                one = 0.5 if self.over(state[node]) else self.one[state[node]]
+                probability *= one if a else 1 - one
+            group = [SimpleNamespace(actions=list(p), total_return=self.worth[p]) for p in paths]
+            for path, values in zip(paths, advantages_of(group, self.decisions), strict=True):
+                for t, value in enumerate(values):
+                    slope = path[t] - self.one[path[:t]]  # of log π by the logit
+                    gradient[path[:t]] += probability * value * slope / rollouts
+        return gradient
+
+
+def compared_with_all(group, decisions):
+    """Return advantages over all others in the same state, whether they drew on their own or not."""
+
+    def baseline(one, t):
+        same = [o.total_return for o in group if o is not one and o.actions[:t] == one.actions[:t]]
+        return np.mean(same) if same else 0
+
+    return [[one.total_return - baseline(one, t) for t in range(len(one.actions))] for one in group]
+
+
+@pytest.mark.parametrize(("rollouts", "decisions"), [(2, 2), (3, 2), (4, 2), (4, 3), (5, 3)])
+def test_the_policy_gradient_is_right_on_average(rollouts, decisions):
+    problem = Coins(decisions)
+    assert problem.expected(rollouts, group_advantages) == pytest.approx(problem.gradient, abs=1e-12)
+    wrong = problem.expected(rollouts, compared_with_all)
+    off = max(abs(wrong[state] - right) for state, right in problem.gradient.items())
+    assert (off > 0.01) == (rollouts > 2)  # of two, each draws on its own
 
 
 def test_contexts_are_functions_of_seed_stream_and_number_and_streams_never_meet(tiny, task):
@@ -75,10 +245,6 @@ def test_contexts_are_functions_of_seed_stream_and_number_and_streams_never_meet
     assert len({context.seed for context in drawn}) == len(drawn)
     assert drawn[7] == context_of(env, 0, TRAINING, 7)
     assert held_out_contexts(env, 1, 50) == drawn[150:]
-    seeds = {
-        rollout_seed(s, stream, n, r) for s in (0, 1) for stream in (0, 1) for n in range(9) for r in range(9)
-    }
-    assert len(seeds) == 2 * 2 * 9 * 9
 
 
 def test_a_paired_interval_covers_the_mean_and_shrinks_with_more_pairs():
@@ -123,15 +289,16 @@ def rollouts(draw):
                 episode(actions.tolist(), rng.normal(size=length).tolist(), markers=markers, masks=masks)
             )
             row += length
-    return drawn, groups * size * slices
+    return drawn, groups * size, slices
 
 
 @given(rollouts())
 def test_the_buffer_gives_each_row_once_with_what_belongs_to_it(policy, drawn):
-    groups, size = drawn
+    groups, episodes, slices = drawn
+    size = episodes * slices
     buffer = GroupRolloutBuffer(size, policy.observation_space, policy.action_space, device="cpu")
-    buffer.fill(groups, policy)
-    raw = np.concatenate([values for group in groups for values in group_advantages(group)])
+    buffer.fill(groups, policy, decisions=slices)
+    raw = np.concatenate([values for group in groups for values in group_advantages(group, slices)])
     scale = np.sqrt(np.mean(raw**2)) + 1e-8
     expected = [
         (action, sum(played.rewards[t:]), mask)
@@ -166,7 +333,7 @@ def test_no_minibatch_is_of_one(policy, slices, unused):
     size = 2 * slices
     played = [episode([0] * n, [1.0] * n) for n in (slices, max(1, slices - unused))]
     buffer = GroupRolloutBuffer(size, policy.observation_space, policy.action_space, device="cpu")
-    buffer.fill([played], policy)
+    buffer.fill([played], policy, decisions=slices)
     sizes = [len(batch.actions) for batch in buffer.get(max(2, size // 4))]
     assert min(sizes) > 1
     assert max(sizes) - min(sizes) <= 1
@@ -176,6 +343,6 @@ def test_a_buffer_is_filled_anew_for_every_update(policy):
     buffer = GroupRolloutBuffer(4, policy.observation_space, policy.action_space, device="cpu")
     for marker in (1.0, 2.0):
         played = episode([0, 1], [0.0, 1.0], markers=[marker] * 2)
-        buffer.fill([[played, played]], policy)
+        buffer.fill([[played, played]], policy, decisions=2)
         markers = [batch.observations["globals"][:, 0].tolist() for batch in buffer.get(2)]
         assert markers == [[marker] * 2] * 2

@@ -1,13 +1,17 @@
 """What learns, learns: on a bandit whose best action is known, and with workers that change nothing."""
 
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
-from playing import ACTIONS, ROWS, episode, observation
+from playing import ACTIONS, ROWS, comparable, episode, observation
 
+from mse_rl.agents.collecting import Collector, Group
 from mse_rl.agents.controller import Turn
+from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import GroupedPPO
@@ -41,21 +45,21 @@ class Bandit:
     different contexts sees nothing but that.
     """
 
+    workers = 2
+
     def __init__(self, best):
         self.jobs, self.best = [], best
+        self._controller = lru_cache(maxsize=1)(PolicyWeights.controller)
 
-    def play(self, jobs):
-        for job in jobs:
-            self.jobs.append(job)
-            controllers = {id(weights): weights.controller() for weights in job.controllers}
-            offset = np.random.default_rng(job.context.seed).uniform(-100, 100)
-            group = []
-            for weights, seed in zip(job.controllers, job.seeds, strict=True):
-                rng = np.random.default_rng(seed)
-                action = controllers[id(weights)].decide(Turn(observation(), MASK, None, rng))
-                reward = offset + (action == self.best)
-                group.append(episode([action], [reward], masks=[MASK], context=job.context))
-            yield group
+    def submit(self, job):
+        self.jobs.append(job)
+        (seed,) = job.seeds
+        turn = Turn(observation(), MASK, None, np.random.default_rng(seed))
+        action = self._controller(job.controller).decide(turn)
+        reward = np.random.default_rng(job.context.seed).uniform(-100, 100) + (action == self.best)
+        future = Future()
+        future.set_result(episode([action], [reward], masks=[MASK], context=job.context))
+        return future
 
 
 @pytest.fixture
@@ -67,7 +71,8 @@ def learner(tiny, task):
         env = ExpansionEnv(replace(tiny, growth=growth, space=SearchSpace(max_blocks=ROWS)), tasks=(task,))
         pool, episodes = Bandit(best), []
         config = PPOConfig(**({"groups": 4, "rollouts": 8} | settings))
-        return GroupedPPO(env, pool, config, seed=seed, on_episode=episodes.append), pool, episodes
+        collector = Collector(pool, rollouts=config.rollouts, decisions=1, seed=seed, stream=TRAINING)
+        return GroupedPPO(env, collector, config, seed=seed, on_episode=episodes.append), pool, episodes
 
     return make
 
@@ -90,7 +95,7 @@ def test_the_best_of_80_actions_is_found_under_contexts_that_matter_a_hundred_ti
     assert np.mean([played.actions[0] == best for played in episodes[-64:]]) > 0.7
     assert np.mean([played.actions[0] == best for played in episodes[:64]]) < 0.3
     assert len({job.context for job in pool.jobs}) == 40 * 4  # contexts never come back
-    assert all(len(set(job.seeds)) == 8 for job in pool.jobs)
+    assert len({job.seeds for job in pool.jobs}) == len(pool.jobs)  # nor do random numbers
 
 
 def test_an_action_that_is_not_legal_is_never_learned(learner):
@@ -125,42 +130,54 @@ class Scalars:
         self.written.setdefault(name, []).append((step, value))
 
 
-def comparable(played):
-    """Return all of an episode but how much of it came from the worker's cache."""
-    arrays = [*played.masks, *(array for step in played.observations for array in step.values())]
-    numbers = played.context, played.actions, played.rewards, played.infos, played.start, played.test_accuracy
-    return numbers, [array.tobytes() for array in arrays]
+def groups_of(pool, policy, numbers, *, rollouts, decisions):
+    """Return what a collector brings from a pool for the contexts of these numbers."""
+    collector = Collector(pool, rollouts=rollouts, decisions=decisions, seed=0, stream=TRAINING)
+    return list(
+        collector.collect(policy, [Group(context, number, cost=1.0) for number, context in numbers.items()])
+    )
 
 
-def test_workers_do_not_change_what_is_played(tiny):
+def test_workers_do_not_change_what_is_played(tiny, task):
+    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, slices=3)), tasks=(task,))
     network = BlockNetwork()
     network.birth_(torch.Generator().manual_seed(0))
     policy = PolicyWeights.of(network, draws=True)
+    numbers = {number: context_of(env, 0, TRAINING, number) for number in (4, 7)}
     jobs = [
-        Job(("random", "widen", policy, policy), Context(0, seed, 4.0), (1, 2, 3, 3), test=seed == 5)
-        for seed in (5, 6, 7)
+        Job(controller, context, (1, 2, 3), test=number == 4)
+        for number, context in numbers.items()
+        for controller in ("random", "widen", policy)
     ]
     results = []
     for workers in (1, 2):
-        with WorkerPool(tiny, workers) as pool:
-            results.append(list(pool.play(jobs)))
-    first, second = ([[comparable(played) for played in group] for group in result] for result in results)
+        with WorkerPool(env, workers) as pool:
+            groups = groups_of(pool, policy, numbers, rollouts=4, decisions=3)
+            results.append(([one for group in groups for one in group], list(pool.play(jobs))))
+    first, second = ([[comparable(one) for one in played] for played in result] for result in results)
     assert first == second
-    groups = results[0]
-    assert [group[0].context.seed for group in groups] == [5, 6, 7]  # in the order of the jobs
-    assert [group[0].test_accuracy is None for group in groups] == [False, True, True]
-    assert groups[0][2].rewards != groups[1][2].rewards
-    for group in groups:  # the last plays what the one before it played
-        assert comparable(group[3]) == comparable(replace(group[2], test_accuracy=group[3].test_accuracy))
-        assert (group[0].cached_slices, group[3].cached_slices) == (0, 2)
+    for grouped, alone in results:
+        assert [one.context for one in grouped] == [context for context in numbers.values() for _ in range(4)]
+        assert [one.context for one in alone] == [job.context for job in jobs]
+        assert [one.test_accuracy is None for one in alone] == [False] * 3 + [True] * 3
+        assert [one.actions[:2] for one in grouped[::2]] == [one.actions[:2] for one in grouped[1::2]]
+        assert all(one.cached_slices >= 2 for one in grouped[1::2])  # by whichever worker it was trained
+    assert comparable(alone[0])[0][1:3] != comparable(alone[3])[0][1:3]
+    jobs += [
+        Job(policy, context, draw_seeds(0, TRAINING, number, rollout=rollout, rollouts=4, decisions=3))
+        for number, context in numbers.items()
+        for rollout in range(4)
+    ]
+    for job, one in zip(jobs, alone + grouped, strict=True):  # as in this process, each from its beginning
+        controller = make_rule(job.controller) if isinstance(job.controller, str) else policy.controller()
+        assert comparable(one) == comparable(
+            run_episode(env, controller, job.context, seeds=job.seeds, test=job.test)
+        )
 
 
 def test_tensorboard_is_told_of_every_episode_from_the_first_one_on(tiny, task):
     env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0)
-    played = [
-        run_episode(env, make_rule(rule), context, rng=np.random.default_rng(0))
-        for rule in ("random", "widen")
-    ]
+    played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
     scalars = Scalars()
     writer = EpisodeWriter(scalars, env.actions)
     for one in played:

@@ -210,7 +210,7 @@ def test_what_is_taken_back_is_told_in_info_observation_and_line(longer, monkeyp
     before = env.step(0)
     worse = replace(env.process.state.validation, skill=-1.0)
     with monkeypatch.context() as patch:
-        patch.setattr("mse_rl.growth.evaluate", lambda child, split: worse)
+        patch.setattr("mse_rl.training.live_child.evaluate", lambda child, split: worse)
         after = env.step(action)
     assert after[4]["receipt"]["rolled_back"] is True
     assert (after[4]["transformation"], after[4]["illegal"]) == ("narrow_inner_x0.5", False)

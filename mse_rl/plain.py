@@ -1,0 +1,102 @@
+"""Frozen data to JSON values and back, by their annotations: saved whole, and nothing is unpickled."""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def to_plain(value: Any) -> Any:
+    """Return what ``json`` can write: of data made of dataclasses, tuples, frozensets, dicts and scalars.
+
+    Dicts become lists of pairs, since their keys may be anything.
+    """
+    if is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return [[to_plain(key), to_plain(entry)] for key, entry in value.items()]
+    if isinstance(value, frozenset):
+        return sorted((to_plain(entry) for entry in value), key=repr)
+    if isinstance(value, tuple):
+        return [to_plain(entry) for entry in value]
+    return value
+
+
+def from_plain(kind: Any, plain: Any) -> Any:
+    """Return the value of type ``kind`` that ``to_plain`` gave ``plain`` for.
+
+    Raises:
+        ValueError: if it is not of that type.
+    """
+    origin = get_origin(kind) or kind
+    if origin in _READERS:
+        return _READERS[origin](get_args(kind), plain)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        if not isinstance(plain, dict) or plain.keys() != hints.keys():
+            raise ValueError(f"expected {kind}, got {plain!r:.80}")
+        return kind(**{name: from_plain(hint, plain[name]) for name, hint in hints.items()})
+    if hasattr(kind, "_fields"):  # a NamedTuple
+        return kind(*_each(tuple(_hints(kind).values()), plain))
+    if not isinstance(plain, kind) or isinstance(plain, bool) != (kind is bool):
+        raise ValueError(f"expected {kind}, got {plain!r:.80}")
+    return plain
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _list(plain: Any) -> list[Any]:
+    if not isinstance(plain, list):
+        raise ValueError(f"expected a list, got {plain!r:.80}")
+    return plain
+
+
+def _each(kinds: tuple[Any, ...], plain: Any) -> list[Any]:
+    return [from_plain(kind, entry) for kind, entry in zip(kinds, _list(plain), strict=True)]
+
+
+def _union(kinds: tuple[Any, ...], plain: Any) -> Any:
+    """Return the first alternative that fits."""
+    for kind in kinds:
+        try:
+            return from_plain(kind, plain)
+        except ValueError:
+            continue
+    raise ValueError(f"expected one of {kinds}, got {plain!r:.80}")
+
+
+def _literal(values: tuple[Any, ...], plain: Any) -> Any:
+    if plain not in values:
+        raise ValueError(f"expected one of {values}, got {plain!r:.80}")
+    return plain
+
+
+def _tuple(kinds: tuple[Any, ...], plain: Any) -> tuple[Any, ...]:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(from_plain(kinds[0], entry) for entry in _list(plain))
+    return tuple(_each(kinds, plain))
+
+
+def _float(_: tuple[Any, ...], plain: Any) -> float:
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise ValueError(f"expected a number, got {plain!r:.80}")
+    try:
+        return float(plain)
+    except OverflowError as error:
+        raise ValueError("expected a number that a float can hold") from error
+
+
+_READERS: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
+    Union: _union,
+    UnionType: _union,
+    Literal: _literal,
+    tuple: _tuple,
+    frozenset: lambda kinds, plain: frozenset(from_plain(kinds[0], entry) for entry in _list(plain)),
+    dict: lambda kinds, plain: dict(_each(kinds, pair) for pair in _list(plain)),
+    float: _float,
+    NoneType: lambda _, plain: _literal((None,), plain),
+}

@@ -1,0 +1,125 @@
+"""A child in training, with its optimizer and its data: alive, or a snapshot until it is needed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch.optim import Optimizer
+
+from mse_rl.config import GrowthConfig, OptimizerConfig
+from mse_rl.data import Task
+from mse_rl.networks import Child
+from mse_rl.search_space import SearchSpace
+from mse_rl.training.evaluation import Measurement, evaluate
+from mse_rl.training.optimizer import make_optimizer
+from mse_rl.training.randomness import BIRTH, BatchOrder, generator
+from mse_rl.training.slice import SliceResult, train_slice_
+from mse_rl.training.snapshot import Snapshot, capture, restore
+from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Probe, Receipt, Target, apply
+
+PROBE_SAMPLES = 64
+"""Training samples on which deviations are measured."""
+
+
+class LiveChild:
+    """What trains, is transformed, and is measured.
+
+    Args:
+        task: the dataset, on the device where the child lives.
+        config: the schedule.
+        optimizer: how the child is trained.
+        space: the bounds of growth.
+        seed: of order of data, augmentation and new weights.
+
+    Attributes:
+        trained_slices: slices that were trained here, whatever became of them.
+        seconds: time that their training and all evaluation took.
+    """
+
+    def __init__(
+        self, task: Task, config: GrowthConfig, optimizer: OptimizerConfig, space: SearchSpace, *, seed: int
+    ) -> None:
+        self._task, self._config, self._optimizer_config = task, config, optimizer
+        self._space, self._seed = space, seed
+        self._device = task.train.x.device
+        self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
+        self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
+        self._live: tuple[Child, Optimizer] | None = None
+        self._snapshot: Snapshot | None = None
+        self.trained_slices, self.seconds = 0, 0.0
+
+    @property
+    def child(self) -> Child:
+        """The network."""
+        return self._awake()[0]
+
+    def begin(self, child: Child) -> None:
+        """Take a child that has not been trained yet."""
+        self._live = child, make_optimizer(child, self._optimizer_config)
+
+    def hold(self, snapshot: Snapshot) -> None:
+        """Become what ``snapshot`` was captured from."""
+        self._snapshot, self._live = snapshot, None
+
+    def capture(self) -> Snapshot:
+        """Copy child and optimizer."""
+        return capture(*self._awake())
+
+    def transform_(
+        self, name: str, target: Target, statistics: ChildStatistics, *, slice_index: int
+    ) -> Receipt:
+        """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
+        child, optimizer = self._awake()
+        child, receipt = apply(
+            TRANSFORMATIONS[name],
+            target,
+            child,
+            optimizer,
+            space=self._space,
+            probe=self._probe,
+            generator=generator(self._device, self._seed, BIRTH, slice_index + 1),
+            statistics=statistics,
+            new_units=self._config.new_units,
+        )
+        self._live = child, optimizer
+        return receipt
+
+    def train_(self, slice_index: int) -> SliceResult:
+        """Train for the slice of that index."""
+        child, optimizer = self._awake()
+        steps = self._config.slice_steps
+        self.trained_slices += 1
+        with self._clock():
+            return train_slice_(
+                child,
+                optimizer,
+                self._task,
+                self._order,
+                steps=range(slice_index * steps, (slice_index + 1) * steps),
+                total_steps=self._config.total_steps,
+                config=self._optimizer_config,
+                seed=self._seed,
+            )
+
+    def validate(self) -> Measurement:
+        """Measure the child on the validation split."""
+        with self._clock():
+            return evaluate(self.child, self._task.validation)
+
+    def test(self) -> Measurement:
+        """Measure the child on the test split. For the final report only."""
+        with self._clock():
+            return evaluate(self.child, self._task.test)
+
+    def _awake(self) -> tuple[Child, Optimizer]:
+        """Return child and optimizer, built from the snapshot if they came from one."""
+        if self._live is None:
+            assert self._snapshot is not None
+            self._live = restore(self._snapshot, self._optimizer_config, self._device)
+        return self._live
+
+    @contextmanager
+    def _clock(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start

@@ -1,0 +1,43 @@
+"""A captured step does what the step does; the capture is stood in for, since graphs need a GPU."""
+
+import pytest
+import torch
+from children import CHILDREN, labels, samples, trained
+
+from mse_rl.config import OptimizerConfig
+from mse_rl.training import capture, make_optimizer
+from mse_rl.training.graphed_step import WARM_UPS, GraphedStep
+from mse_rl.training.step import Step
+
+
+def warmed(run):
+    """Run as often as a capture does, and return what repeats it."""
+    for _ in range(WARM_UPS + 1):
+        run()
+    return run
+
+
+def numbers(child, optimizer):
+    snapshot = capture(child, optimizer)
+    moments = {f"{name} {key}": t for name, state in snapshot.moments.items() for key, t in state.items()}
+    return snapshot.weights | moments
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
+def test_warm_up_leaves_no_trace_and_replays_are_steps(architecture, name):
+    found = []
+    for graphed in (False, True):
+        child = trained(architecture)[0].train()
+        optimizer = make_optimizer(child, OptimizerConfig(name))
+        step = Step(child, optimizer, bfloat16=False)
+        step_ = GraphedStep(step, child, optimizer, capture=warmed) if graphed else step
+        losses = [
+            step_(samples(architecture, seed=seed), labels(architecture, seed=seed)).item()
+            for seed in range(3)
+        ]
+        found.append((losses, numbers(child, optimizer)))
+    (losses, plain), (other_losses, other) = found
+    assert losses == other_losses
+    assert plain.keys() == other.keys()
+    assert all(torch.equal(plain[key], other[key]) for key in plain)
