@@ -13,6 +13,7 @@ from mse_rl.agents.grouping import Fork, draw_seeds, forks
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.rollout import Episode
 from mse_rl.envs.expansion import Context
+from mse_rl.transformations import Target
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Collector:
         while shown < len(groups):
             while ready and len(running) <= self._pool.workers:  # one more, so that none has to wait for us
                 _, index, fork = heapq.heappop(ready)
-                job = self._job(policy, groups[index], fork, done[index].get(fork.parent))
+                path = done[index][fork.parent].path[: fork.decision] if fork.decision else ()
+                job = self._job(policy, groups[index], fork, path)
                 running[self._pool.submit(job)] = index, fork
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 index, fork = running.pop(future)
@@ -92,7 +94,9 @@ class Collector:
                 else:  # it was over before they could part
                     yield from self._settle(done, fork.rollout, episode.again())
 
-    def _job(self, policy: PolicyWeights, group: Group, fork: Fork, parent: Episode | None) -> Job:
+    def _job(
+        self, policy: PolicyWeights, group: Group, fork: Fork, path: tuple[tuple[str, Target], ...]
+    ) -> Job:
         later = {other.decision for other in self._forks if other.parent == fork.rollout}
         return Job(
             policy,
@@ -105,6 +109,6 @@ class Collector:
                 rollouts=self._rollouts,
                 decisions=self._decisions,
             ),
-            path=parent.path[: fork.decision] if parent and fork.decision else (),
+            path=path,
             shared=tuple(sorted(later - {0})),
         )

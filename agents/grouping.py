@@ -41,6 +41,11 @@ def branch_of(rollout: int, decision: int, *, rollouts: int, decisions: int) -> 
     return (rollout << level) // rollouts
 
 
+def branches_of(rollout: int, *, rollouts: int, decisions: int) -> list[int]:
+    """Return the branch that a rollout is on at each decision."""
+    return [branch_of(rollout, t, rollouts=rollouts, decisions=decisions) for t in range(decisions)]
+
+
 class Fork(NamedTuple):
     """Where a rollout of a group parts from an earlier one: both are one until that decision."""
 
@@ -51,25 +56,19 @@ class Fork(NamedTuple):
 
 def forks(rollouts: int, decisions: int) -> list[Fork]:
     """Return for every rollout but the first from which one it parts, the latest that is possible."""
+    branches = [branches_of(rollout, rollouts=rollouts, decisions=decisions) for rollout in range(rollouts)]
+
+    def common(one: int, other: int) -> int:
+        """Return for how many decisions two rollouts are on the same branch; never again once they part."""
+        return sum(a == b for a, b in zip(branches[one], branches[other], strict=True))
+
     return [
         max(
-            (
-                Fork(rollout, parent, _common(rollout, parent, rollouts, decisions))
-                for parent in range(rollout)
-            ),
+            (Fork(rollout, parent, common(rollout, parent)) for parent in range(rollout)),
             key=lambda fork: (fork.decision, -fork.parent),
         )
         for rollout in range(1, rollouts)
     ]
-
-
-def _common(one: int, other: int, rollouts: int, decisions: int) -> int:
-    """Return the number of decisions for which two rollouts are on the same branch."""
-    return sum(
-        branch_of(one, t, rollouts=rollouts, decisions=decisions)
-        == branch_of(other, t, rollouts=rollouts, decisions=decisions)
-        for t in range(decisions)
-    )
 
 
 def draw_seeds(
@@ -85,7 +84,7 @@ def draw_seeds(
         rollouts: size of the group.
         decisions: of an episode.
     """
-    branches = [branch_of(rollout, t, rollouts=rollouts, decisions=decisions) for t in range(decisions)]
+    branches = branches_of(rollout, rollouts=rollouts, decisions=decisions)
     return tuple(
         int(np.random.SeedSequence([seed, stream, number, decision, branch]).generate_state(1)[0])
         for decision, branch in enumerate(branches)
@@ -105,12 +104,7 @@ def group_advantages(group: list[Episode], decisions: int) -> list[NDArray[np.fl
         decisions: of a whole episode.
     """
     returns = np.array([episode.total_return for episode in group])
-    branches = np.array(
-        [
-            [branch_of(i, t, rollouts=len(group), decisions=decisions) for t in range(decisions)]
-            for i in range(len(group))
-        ]
-    )
+    branches = [branches_of(i, rollouts=len(group), decisions=decisions) for i in range(len(group))]
     advantages = []
     for i, episode in enumerate(group):
         baseline = 0.0
@@ -120,7 +114,7 @@ def group_advantages(group: list[Episode], decisions: int) -> list[NDArray[np.fl
             apart = [
                 j
                 for j, other in enumerate(group)
-                if branches[j, t] != branches[i, t] and other.actions[:t] == prefix
+                if branches[j][t] != branches[i][t] and other.actions[:t] == prefix
             ]
             if apart:
                 baseline = float(returns[apart].mean())

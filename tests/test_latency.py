@@ -77,7 +77,7 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_gpu_is_measured_where_it_is_asked_for(family):
     seen = LatencyMeter(4, "cuda").measure(grown(family).state.architecture)

@@ -83,9 +83,11 @@ def _capturable(optimizer: Optimizer) -> Iterator[None]:
     groups = [group for group in optimizer.param_groups if "capturable" in group]
     for group in groups:
         group["capturable"] = True
-    yield
-    for group in groups:
-        group["capturable"] = False
+    try:
+        yield
+    finally:
+        for group in groups:
+            group["capturable"] = False
 
 
 def _moments(optimizer: Optimizer) -> list[Tensor]:
