@@ -1,14 +1,13 @@
 """What a slice tells about the blocks of a child, gathered while it trains, at no pass of its own."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from math import inf
+from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.utils.hooks import RemovableHandle
 
-from mse_rl.architecture import Position
 from mse_rl.networks import Child, ResidualBlock
 from mse_rl.networks.sequences import mask_of
 from mse_rl.transformations import BlockStatistics, ChildStatistics, Reading
@@ -22,30 +21,8 @@ def recorded_steps(steps: range) -> set[int]:
     return {steps[-1 - index * len(steps) // RECORDED_STEPS] for index in range(RECORDED_STEPS)}
 
 
-@dataclass
-class _Seen:
-    """What was seen of the inputs of one map, one entry for each recorded step."""
-
-    means: list[Tensor] = field(default_factory=list)
-    importances: list[Tensor] = field(default_factory=list)
-    largest: list[Tensor] = field(default_factory=list)
-
-    def reading(self) -> Reading:
-        return Reading(_average(self.importances), _average(self.means))
-
-    @property
-    def dead_fraction(self) -> float:
-        """Share of the inputs that never were anything but zero."""
-        return 1 - (torch.stack(self.largest) != 0).any(0).double().mean().item()
-
-
-@dataclass
-class _BlockSeen:
-    """What was seen of one block."""
-
-    stream: _Seen = field(default_factory=_Seen)
-    units: _Seen = field(default_factory=_Seen)
-    updates: list[Tensor] = field(default_factory=list)
+_Key = tuple[str, nn.Module]
+"""What was seen of a map: the ``"mean"`` of its inputs, their ``"importance"``, or a block's ``"update"``."""
 
 
 class SliceRecorder:
@@ -60,9 +37,7 @@ class SliceRecorder:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._axis = child.parts.channel_axis
-        self._blocks = {position: _BlockSeen() for position, _ in child.blocks()}
-        self._exits = {stage: _Seen() for stage in range(len(child.stages))}
-        self._links = {link: _Seen() for link in child.architecture.links}
+        self._steps: list[dict[_Key, Tensor]] = []
         self._hooks: list[RemovableHandle] = []
         self._tokens: Tensor | None = None
 
@@ -72,43 +47,33 @@ class SliceRecorder:
         Positions without a token say nothing, and do not count.
         """
         self._tokens = mask_of(batch).squeeze(-1) if self._child.architecture.vocabulary else None
-        for position, block in self._child.blocks():
-            seen = self._blocks[position]
-            self._see(block.first, seen.stream)
-            self._see(block.last, seen.units, units=True)
-            self._hooks.append(block.register_forward_hook(self._update_hook(seen)))
-        for module, other in self._others():
-            self._see(module, other)
+        self._steps.append({})
+        for _, block in self._child.blocks():
+            self._hooks.append(block.first.register_forward_pre_hook(self._see_inputs))
+            self._hooks.append(block.last.register_forward_hook(self._see_units_and_update))
+        for module in self._others():
+            self._hooks.append(module.register_forward_pre_hook(self._see_inputs))
 
-    def _others(self) -> Iterator[tuple[nn.Linear | nn.Conv2d, _Seen]]:
+    def _others(self) -> Iterator[nn.Linear | nn.Conv2d]:
         """Yield the maps besides those of the blocks that read a stream."""
-        for stage, seen in self._exits.items():
-            yield self._child.leaving(stage), seen
-        for link, seen in self._links.items():
-            yield self._child.link(link), seen
+        for stage in range(len(self._child.stages)):
+            yield self._child.leaving(stage)
+        for link in self._child.architecture.links:
+            yield self._child.link(link)
 
-    def _see(self, module: nn.Module, seen: _Seen, *, units: bool = False) -> None:
-        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            inputs, positions = self._positions(arguments[0])
-            seen.means.append(inputs.mean(positions))
-            if units:
-                seen.largest.append(torch.linalg.vector_norm(inputs, inf, positions))
+    def _see_inputs(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        self._steps[-1]["mean", module] = self._mean(arguments[0])
 
-        self._hooks.append(module.register_forward_pre_hook(hook))
+    def _see_units_and_update(self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        self._see_inputs(module, arguments)
+        self._steps[-1]["update", module] = self._mean(output)
 
-    def _update_hook(self, seen: _BlockSeen) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            update, positions = self._positions(output.detach() - arguments[0].detach())
-            seen.updates.append(update.mean(positions))
-
-        return hook
-
-    def _positions(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Return a stream's tensor, and its dimensions that are not that of its channels."""
+    def _mean(self, x: Tensor) -> Tensor:
+        """Return the mean (channels,) of a stream's tensor, over all else."""
         x = x.detach()
         if self._tokens is not None and x.dim() == 3:
-            return x[self._tokens], (0,)  # (tokens, channels)
-        return x, tuple(dim for dim in range(x.dim()) if dim != self._axis % x.dim())
+            return x[self._tokens].mean(0)  # of (tokens, channels)
+        return x.mean([dim for dim in range(x.dim()) if dim != self._axis % x.dim()])
 
     @torch.no_grad()
     def read_gradients(self) -> None:
@@ -116,33 +81,55 @@ class SliceRecorder:
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
-        for position, block in self._child.blocks():
-            seen = self._blocks[position]
-            seen.stream.importances.append(_taylor(block.stream_readers))
-            seen.units.importances.append(_taylor(block.unit_readers))
-        for module, other in self._others():
-            other.importances.append(_taylor((module.weight,)))
+        seen = self._steps[-1]
+        for _, block in self._child.blocks():
+            seen["importance", block.first] = _taylor(block.stream_readers)
+            seen["importance", block.last] = _taylor(block.unit_readers)
+        for module in self._others():
+            seen["importance", module] = _taylor((module.weight,))
 
     def statistics(self) -> ChildStatistics:
         """Return what was seen, while the last step's gradients are still there."""
+        averages, norms = self._averages(), self._norms()
+
+        def reading(module: nn.Module) -> Reading:
+            return Reading(averages["importance", module], averages["mean", module])
+
+        def of_block(block: ResidualBlock) -> BlockStatistics:
+            gradient, weight = norms[block]
+            units = reading(block.last)
+            return BlockStatistics(
+                gradient_norm=gradient,
+                growth_score=gradient / (weight + 1e-12),
+                # A mean is exactly zero where all that was seen is.
+                dead_fraction=sum(mean == 0 for mean in units.mean) / len(units.mean),
+                stream=reading(block.first),
+                units=units,
+                update=averages["update", block.last],
+            )
+
         return ChildStatistics(
-            {position: self._of_block(position, block) for position, block in self._child.blocks()},
-            {stage: seen.reading() for stage, seen in self._exits.items()},
-            {link: seen.reading() for link, seen in self._links.items()},
+            {position: of_block(block) for position, block in self._child.blocks()},
+            {stage: reading(self._child.leaving(stage)) for stage in range(len(self._child.stages))},
+            {link: reading(self._child.link(link)) for link in self._child.architecture.links},
         )
 
-    def _of_block(self, position: Position, block: ResidualBlock) -> BlockStatistics:
-        seen = self._blocks[position]
-        parameters: list[Tensor] = list(block.parameters())
-        gradient = _norm([p.grad for p in parameters if p.grad is not None])
-        return BlockStatistics(
-            gradient_norm=gradient,
-            growth_score=gradient / (_norm([p.detach() for p in parameters]) + 1e-12),
-            dead_fraction=seen.units.dead_fraction,
-            stream=seen.stream.reading(),
-            units=seen.units.reading(),
-            update=_average(seen.updates),
-        )
+    def _averages(self) -> dict[_Key, tuple[float, ...]]:
+        """Return what was seen, averaged over the steps; all at once, for a GPU is waited for."""
+        keys = list(self._steps[0])
+        flat = torch.stack([torch.cat([step[key] for key in keys]) for step in self._steps])
+        values = iter(flat.mean(0).tolist())
+        return {key: tuple(islice(values, len(self._steps[0][key]))) for key in keys}
+
+    def _norms(self) -> dict[ResidualBlock, tuple[float, float]]:
+        """Return for each block the norms of its gradients and of its weights."""
+        norms = []
+        for _, block in self._child.blocks():
+            parameters = list(block.parameters())
+            norms.append(get_total_norm([p.grad for p in parameters if p.grad is not None]))
+            norms.append(get_total_norm([p.detach() for p in parameters]))
+        values = iter(torch.stack(norms).tolist())
+        return {block: (next(values), next(values)) for _, block in self._child.blocks()}
 
 
 def _taylor(readers: tuple[Tensor, ...]) -> Tensor:
@@ -153,11 +140,3 @@ def _taylor(readers: tuple[Tensor, ...]) -> Tensor:
         if reader.grad is not None
     ]
     return (products[0] if len(products) == 1 else torch.stack(products).sum(0)).square()
-
-
-def _average(steps: list[Tensor]) -> tuple[float, ...]:
-    return tuple(torch.stack(steps).mean(0).tolist())
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return torch.nn.utils.get_total_norm(tensors).item()
