@@ -31,6 +31,7 @@ from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.measures import Meter
 from mse_rl.transformations import Target
 
 
@@ -83,13 +84,13 @@ _env: ExpansionEnv | None = None
 """The environment of this worker process."""
 
 
-def _begin(config: ExpansionConfig, tasks: tuple[Task, ...], shared: Path) -> None:
+def _begin(config: ExpansionConfig, tasks: tuple[Task, ...], meter: Meter, shared: Path) -> None:
     global _env
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     atexit.register(os._exit, 0)  # torch's own end touches 110 MB more, and takes a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _env = ExpansionEnv(config, tasks=tasks, cache=make_cache(config, shared))
+    _env = ExpansionEnv(config, tasks=tasks, cache=make_cache(config, shared), meter=meter.within(shared))
     SGD([torch.zeros(1)], lr=1.0)  # the first optimizer imports a large part of torch
     gc.collect()
     gc.freeze()  # what is there now stays: collecting it again and again took a tenth of a decision
@@ -121,10 +122,11 @@ def _controller(spec: str | PolicyWeights) -> Controller:
 class WorkerPool:
     """A number of worker processes, each with an environment and one thread.
 
-    They share the tasks' tensors, and a folder of trajectories, which is in memory where that can be.
+    They share the tasks' tensors, and a folder of trajectories and latencies, which is in memory where that
+    can be.
 
     Args:
-        env: whose configuration and tasks theirs have.
+        env: whose configuration, tasks and meter theirs have.
         workers: number of processes.
     """
 
@@ -138,7 +140,7 @@ class WorkerPool:
             workers,
             mp_context=get_context("spawn"),
             initializer=_begin,
-            initargs=(env.config, env.tasks, Path(self._shared.name)),
+            initargs=(env.config, env.tasks, env.meter, Path(self._shared.name)),
         )
 
     def __enter__(self) -> "WorkerPool":

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from statistics import quantiles
 
 import torch
 from torch import Tensor
 
 from mse_rl.architecture import UNKNOWN, Architecture
+from mse_rl.latency_folder import LatencyFolder
 from mse_rl.measures import Latency
 from mse_rl.networks import Child, build_child
 
@@ -19,12 +22,14 @@ class LatencyMeter:
     """Measures forward passes of newly built children in evaluation mode, in float32; each architecture once.
 
     Weights do not matter, and a child whose activation is fading counts as what it is about to be. On CPU
-    a pass has the threads that torch has. What is measured differs from one process to the next.
+    a pass has the threads that torch has. What is measured differs from one process to the next, unless they
+    share a folder: then the first to measure an architecture has measured it for all.
 
     Args:
         batch: samples in the batch that is passed.
         device: where.
         clock: tells seconds.
+        folder: of what the processes of a run have measured.
     """
 
     def __init__(
@@ -33,16 +38,25 @@ class LatencyMeter:
         device: torch.device | str = "cpu",
         *,
         clock: Callable[[], float] = time.perf_counter,
+        folder: LatencyFolder | None = None,
     ) -> None:
         self._batch, self._device, self._clock = batch, torch.device(device), clock
+        self._folder = folder
         self._known: dict[Architecture, Latency] = {}
 
     def measure(self, architecture: Architecture) -> Latency:
         """Return the latency of an architecture, from memory where it has been measured before."""
         settled = architecture.settled()
         if settled not in self._known:
-            self._known[settled] = self._measured(settled)
+            measure = partial(self._measured, settled)
+            self._known[settled] = self._folder.settle(settled, measure) if self._folder else measure()
         return self._known[settled]
+
+    def within(self, folder: Path) -> "LatencyMeter":
+        """Return a meter that knows what this one knows, and agrees with all others of ``folder``."""
+        meter = LatencyMeter(self._batch, self._device, clock=self._clock, folder=LatencyFolder(folder))
+        meter._known |= self._known
+        return meter
 
     def _measured(self, architecture: Architecture) -> Latency:
         weights = torch.Generator(self._device).manual_seed(0)

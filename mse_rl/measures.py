@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from mse_rl.architecture import Architecture
@@ -26,6 +27,9 @@ class Meter(Protocol):
 
     def measure(self, architecture: Architecture) -> Latency:
         """Return the latency of a child of that architecture."""
+
+    def within(self, folder: Path) -> "Meter":
+        """Return a meter that knows what this one knows, and agrees with all others of ``folder``."""
 
 
 def flops(architecture: Architecture, _: Meter) -> int:

@@ -1,6 +1,6 @@
 """Latency is measured: once for each architecture, on what the family reads, by a clock."""
 
-from itertools import accumulate, chain
+from itertools import accumulate, chain, repeat
 
 import pytest
 import torch
@@ -9,6 +9,8 @@ from problems import FAMILIES
 
 from mse_rl import latency
 from mse_rl.latency import REPEATS, WARM_UPS, LatencyMeter
+from mse_rl.latency_folder import LatencyFolder
+from mse_rl.measures import Latency
 from mse_rl.transformations import TRANSFORMATIONS
 
 
@@ -83,3 +85,39 @@ def test_a_gpu_is_measured_where_it_is_asked_for(family):
     seen = LatencyMeter(4, "cuda").measure(grown(family).state.architecture)
     assert seen.median_seconds > 0
     assert seen.spread_seconds >= 0
+
+
+def ticking(seconds):
+    """Return a clock by which every pass takes so long."""
+    return accumulate(repeat(seconds)).__next__
+
+
+def test_processes_that_share_a_folder_go_by_what_the_first_has_measured(tmp_path, builds):
+    known, new = grown("mlp").state.architecture, grown("cnn").state.architecture
+    main = LatencyMeter(clock=ticking(1))
+    before = main.measure(known)
+    first, second = main.within(tmp_path), LatencyMeter(clock=ticking(2)).within(tmp_path)
+    builds.clear()
+    assert first.measure(known) == before
+    assert first.measure(new) == second.measure(new) == Latency(1, 0)
+    assert builds == [new]
+    assert second.measure(known) == Latency(2, 0)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json", ".json"]
+
+
+def test_of_two_that_measure_at_once_the_first_to_be_done_counts_for_both(tmp_path):
+    architecture, other = grown("mlp").state.architecture, LatencyFolder(tmp_path)
+
+    def late():
+        other.settle(architecture, lambda: Latency(1, 0))
+        return Latency(2, 0)
+
+    assert LatencyFolder(tmp_path).settle(architecture, late) == Latency(1, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_a_place_to_write_a_process_goes_by_its_own_and_says_so_once(tmp_path, caplog):
+    folder = LatencyFolder(tmp_path / "gone")
+    for family in ("mlp", "cnn"):
+        assert folder.settle(grown(family).state.architecture, lambda: Latency(3, 0)) == Latency(3, 0)
+    assert [record.message[:37] for record in caplog.records] == ["latencies are no longer shared betwee"]

@@ -12,3 +12,6 @@ class DepthMeter:
     def measure(self, architecture):
         self.asked.append(architecture)
         return Latency(1e-3 * architecture.depth, 1e-4 * architecture.depth)
+
+    def within(self, folder):
+        return self

@@ -1,0 +1,59 @@
+"""Latencies in a folder: the processes of a run agree on what an architecture takes. No torch here."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from mse_rl.architecture import Architecture
+from mse_rl.measures import Latency
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class LatencyFolder:
+    """A file for every architecture, written once, whole, by the first process that has measured it.
+
+    Where nothing can be written, every process goes by what it has measured itself, and says so.
+
+    Args:
+        path: of the folder, which is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._writable = path, True
+
+    def settle(self, architecture: Architecture, measure: Callable[[], Latency]) -> Latency:
+        """Return what was measured first; measure it, if nobody has."""
+        file = self._path / f"{hashlib.sha256(architecture.to_json().encode()).hexdigest()}.json"
+        if file.exists():
+            return _read(file)
+        latency = measure()
+        if not self._writable:
+            return latency
+        try:
+            self._write(file, latency)
+        except OSError as error:
+            self._writable = False
+            _LOGGER.warning("latencies are no longer shared between workers: %s (%s)", error.strerror, file)
+            return latency
+        return _read(file)
+
+    def _write(self, file: Path, latency: Latency) -> None:
+        with NamedTemporaryFile("w", dir=self._path, delete=False) as draft:
+            try:
+                json.dump(asdict(latency), draft)
+                draft.close()
+                with suppress(FileExistsError):  # another was first
+                    os.link(draft.name, file)
+            finally:
+                os.unlink(draft.name)
+
+
+def _read(file: Path) -> Latency:
+    return Latency(**json.loads(file.read_text()))
