@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.architecture import Link
+from mse_rl.architecture import Architecture, Link
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task, load_task
@@ -202,9 +202,12 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
 
     def budget(self, context: Context) -> BudgetConfig:
         """Return the budgets of an episode."""
-        budget = self.config.budget
-        first = first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
+        budget, first = self.config.budget, self.first_architecture(context)
         return budget.completed(MEASURES[budget.cost].cost(first, self.meter), context.budget_multiple)
+
+    def first_architecture(self, context: Context) -> Architecture:
+        """Return the architecture that an episode begins with."""
+        return first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
 
     def _observation(self) -> Observation:
         return observe(self.process, self.config.reward, self.actions.rows)

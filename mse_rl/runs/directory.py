@@ -24,10 +24,19 @@ def new_directory(path: Path | None) -> Path:
     path = path or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InvalidRun(f"expected a new folder, but {path} exists already: name another one or remove it")
-    home = next(parent for parent in path.absolute().parents if parent.exists())
+    require_writable(path)
+    return path
+
+
+def require_writable(path: Path) -> None:
+    """Raise unless files can be written into ``path``, once it is made if it is not there.
+
+    Raises:
+        InvalidRun: if it, or what is there of its parents, is no folder that can be written to.
+    """
+    home = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not (home.is_dir() and os.access(home, os.W_OK)):
         raise InvalidRun(f"expected a folder to write {path} into, but {home} is none: name another one")
-    return path
 
 
 def begin(path: Path, config: object) -> None:

@@ -1,26 +1,31 @@
 """Whether the workers that were asked for fit into memory, before they start."""
 
+from math import ceil
 from pathlib import Path
 
 from mse_rl.config import TrainConfig
+from mse_rl.cost import training_bytes
+from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
+from mse_rl.measures import MEASURES
 
 WORKER_BYTES = 500 << 20
-"""What a worker takes for itself, beside its cache: measured on Linux with torch 2.14."""
-_MEMINFO = Path("/proc/meminfo")
+"""What a worker takes for itself, beside its cache and its child: measured on Linux with torch 2.14."""
 
 
-def require_memory(config: TrainConfig, free_bytes: int | None) -> None:
+def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None) -> None:
     """Raise if the workers are estimated to need more memory than there is.
 
     Args:
         config: of the run.
+        child_bytes: what the largest child takes while it trains.
         free_bytes: what is free; None if it is not known, and then nothing is raised.
 
     Raises:
         InvalidConfig: if they do.
     """
-    each = WORKER_BYTES + (2 * config.env.cache_mb << 20)  # as much again in what the workers share
+    cache_bytes = 2 * config.env.cache_mb << 20  # as much again in what the workers share
+    each = WORKER_BYTES + cache_bytes + child_bytes
     if free_bytes is not None and config.workers * each > free_bytes:
         raise InvalidConfig(
             f"{config.workers} workers need about {config.workers * each >> 20:,} MiB of memory, and "
@@ -29,9 +34,43 @@ def require_memory(config: TrainConfig, free_bytes: int | None) -> None:
         )
 
 
-def free_memory() -> int | None:
-    """Return the bytes that new processes can have; None where the system does not tell."""
-    if not _MEMINFO.is_file():
-        return None
-    lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
-    return int(lines["MemAvailable"].split()[0]) << 10 if "MemAvailable" in lines else None
+def largest_child_bytes(env: ExpansionEnv) -> int:
+    """Return an estimate of what a child takes on the CPU while it trains, if it fills its budget.
+
+    Its memory grows with what is priced, or less: blocks that are wider hold fewer values for each FLOP.
+    """
+    config = env.config
+    if config.device != "cpu":
+        return 0
+    largest = 0
+    for index in range(len(env.tasks)):
+        context = Context(index, 0, config.budget.budget_high)
+        first = env.first_architecture(context)
+        times = env.budget(context).cost_budget / MEASURES[config.budget.cost].cost(first, env.meter)
+        largest = max(largest, ceil(times * training_bytes(first, config.growth.batch_size)))
+    bound = config.growth.memory_budget
+    return largest if bound is None else min(largest, bound)
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that new processes can have; None where the system does not tell.
+
+    Args:
+        root: of the file system that tells: ``proc`` what the machine has, and ``sys`` what a container may
+            take of it.
+    """
+    meminfo = root / "proc/meminfo"
+    available = _numbers(meminfo.read_text()).get("MemAvailable") if meminfo.is_file() else None
+    free = [] if available is None else [available << 10]
+    group = root / "sys/fs/cgroup"
+    if (group / "memory.max").is_file() and (most := (group / "memory.max").read_text().strip()) != "max":
+        held = int((group / "memory.current").read_text())
+        cached = _numbers((group / "memory.stat").read_text()).get("inactive_file", 0)
+        free.append(int(most) - held + cached)  # what files have cached is given back where it is needed
+    return min(free, default=None)
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """Return the whole numbers of lines of a name and a number."""
+    fields = (line.replace(":", " ").split() for line in text.splitlines())
+    return {field[0]: int(field[1]) for field in fields if len(field) > 1 and field[1].isdigit()}

@@ -25,8 +25,8 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.measures import MEASURES
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
-from mse_rl.runs.directory import begin, new_directory, write_json
-from mse_rl.runs.memory import free_memory, require_memory
+from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
+from mse_rl.runs.memory import free_memory, largest_child_bytes, require_memory
 from mse_rl.runs.policy_bundle import save_policy
 from mse_rl.runs.progress import count_bar, episode_bar
 from mse_rl.runs.report import growth_figure
@@ -48,12 +48,14 @@ def train(config: TrainConfig, console: Console) -> Path:
         MseRlError: for anything that is wrong with the settings, before the folder is made.
     """
     folder = new_directory(config.run_dir)
+    if config.env.cache_dir is not None:
+        require_writable(config.env.cache_dir)
     check_devices(config.env.device, config.env.budget.latency_device)
     tasks = load_tasks(config.env.task, config.env.data, console)
     env = ExpansionEnv(config.env, tasks=tasks)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
-    require_memory(config, free_memory())
+    require_memory(config, largest_child_bytes(env), free_memory())
     begin(folder, config)
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
