@@ -102,5 +102,5 @@ def first_child(
         generator: draws new weights.
     """
     if init is None:
-        return build_child(architecture, generator=generator, device=task.train.x.device), None
+        return build_child(architecture, generator=generator, device=task.train.device), None
     return adopt(init, inputs_of(task), generator=generator, renumbering=renumbering)

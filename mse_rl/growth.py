@@ -93,7 +93,7 @@ class GrowthProcess:
         self._optimizer_config = optimizer.of(config.family)
         self._init, self._renumbering = init, renumbering
         self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
-        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.x.device)
+        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
         self.bounds = bounds_of(config, space, budget, meter)
         self._started_seconds = time.monotonic()
         architecture = first_architecture(task, config, space, init)
@@ -225,7 +225,7 @@ class GrowthProcess:
             self.task,
             self._init,
             self._renumbering,
-            generator=generator(self.task.train.x.device, self.seed, BIRTH),
+            generator=generator(self.task.train.device, self.seed, BIRTH),
         )
         self.live.begin(child)
         self._enter(
@@ -290,7 +290,7 @@ class GrowthProcess:
         budget = self.bounds.budget if self._init else None
         settings = (self.config, self._optimizer_config, self.space, self._renumbering, budget, self.seed)
         return digest(
-            self.task.fingerprint, digest_of_child(self._init), settings, str(self.task.train.x.device)
+            self.task.fingerprint, digest_of_child(self._init), settings, str(self.task.train.device)
         )
 
     def _take(self, entry: CacheEntry) -> None:

@@ -15,7 +15,7 @@ from mse_rl.cost import cost, training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidTransformation
 from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache, evaluate, live_child
+from mse_rl.training import LiveChild, TrajectoryCache
 from mse_rl.transformations import TRANSFORMATIONS
 
 HALF = Context(task=0, seed=2, budget_multiple=0.5)
@@ -87,9 +87,8 @@ def test_once_it_fits_everything_within_the_budget_is_legal_again(grow, family):
 def test_while_it_must_shrink_nothing_is_taken_back_whatever_skill_does(grow, monkeypatch):
     process = halved(grow, "cnn", skill_tolerance=0.0, slices=20)
     told = iter(-np.arange(20.0))
-    monkeypatch.setattr(
-        live_child, "evaluate", lambda child, split: replace(evaluate(child, split), skill=float(next(told)))
-    )
+    measure = LiveChild.validate
+    monkeypatch.setattr(LiveChild, "validate", lambda live: replace(measure(live), skill=float(next(told))))
     flops = [process.state.flops]
     while not process.fits:
         state = process.advance(*process.choices()[0])
@@ -238,9 +237,8 @@ def test_with_the_cache_compression_is_what_it_is_without(grow, family):
 def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow, monkeypatch):
     """What shrinks is taken back under the one, and stands under the other."""
     fall = iter((0.9, 0.5, 0.9, 0.5))
-    monkeypatch.setattr(
-        live_child, "evaluate", lambda child, split: replace(evaluate(child, split), skill=next(fall))
-    )
+    measure = LiveChild.validate
+    monkeypatch.setattr(LiveChild, "validate", lambda live: replace(measure(live), skill=next(fall)))
     cache = TrajectoryCache(1 << 26)
     taken_back = [
         halved(grow, "mlp", cache=cache, flops_budget=budget).advance("narrow_inner_x0.5", START).rolled_back

@@ -364,12 +364,18 @@ def test_children_of_every_family_learn_from_all_that_they_read_while_they_grow(
 
 def test_the_test_split_is_not_looked_at_before_it_is_asked_for(grow, monkeypatch):
     looked = []
-    measure = live_child.evaluate
-    monkeypatch.setattr(
-        live_child, "evaluate", lambda child, split: looked.append(split) or measure(child, split)
-    )
+    for name in ("evaluate", "evaluate_with_logits"):
+        measure = getattr(live_child, name)
+        monkeypatch.setattr(
+            live_child,
+            name,
+            lambda child, split, measure=measure, **kept: (
+                looked.append(split) or measure(child, split, **kept)
+            ),
+        )
     process = grow()
     play(process)
+    assert looked
     assert all(split is process.task.validation for split in looked)
     process.test()
     assert looked[-1] is process.task.test

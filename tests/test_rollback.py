@@ -10,7 +10,7 @@ from problems import FAMILIES, FIRST_KINDS, problem_for
 from mse_rl.architecture import Link, Position
 from mse_rl.config import OptimizerConfig
 from mse_rl.errors import InvalidTransformation
-from mse_rl.training import TrajectoryCache, evaluate, live_child
+from mse_rl.training import LiveChild, TrajectoryCache, evaluate
 
 START, PAIR = Position(0, 0), Link(Position(0, 0), Position(0, 1))
 SHRINKING = ("narrow_inner_x0.5", "narrow_stream_x0.75", "remove_block", "unlink")
@@ -18,19 +18,22 @@ WAIT = ("wait", None)
 
 
 class Skill:
-    """Stands in for ``evaluate``: true measurements, but for the skill, where one is set."""
+    """What validation tells: the truth, but for the skill, where one is set."""
 
     told = None
 
-    def __call__(self, child, split):
-        measured = evaluate(child, split)
+    def __init__(self):
+        self._measure = LiveChild.validate
+
+    def __call__(self, live):
+        measured = self._measure(live)
         return measured if self.told is None else replace(measured, skill=self.told)
 
 
 @pytest.fixture
 def skill(monkeypatch):
     skill = Skill()
-    monkeypatch.setattr(live_child, "evaluate", skill)
+    monkeypatch.setattr(LiveChild, "validate", lambda live: skill(live))
     return skill
 
 

@@ -3,6 +3,7 @@
 from mse_rl.data.augmentation import augment
 from mse_rl.data.loading import load_task
 from mse_rl.data.sources import SOURCES
-from mse_rl.data.task import Augmentation, Split, Task
+from mse_rl.data.split import Split
+from mse_rl.data.task import Augmentation, Task
 
 __all__ = ["SOURCES", "Augmentation", "Split", "Task", "augment", "load_task"]

@@ -16,8 +16,9 @@ from mse_rl.data.labels import Labels, class_numbers, listed, renumber
 from mse_rl.data.preparation import as_float, normalise_, statistics
 from mse_rl.data.raw import RawData
 from mse_rl.data.sources import find_source
+from mse_rl.data.split import Split
 from mse_rl.data.splits import Rows, stratified_split
-from mse_rl.data.task import Augmentation, Split, Task
+from mse_rl.data.task import Augmentation, Task
 from mse_rl.errors import InvalidTask
 
 _LOGGER = logging.getLogger(__name__)

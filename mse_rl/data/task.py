@@ -1,12 +1,14 @@
 """A task: one dataset, split three ways and resident in memory as tensors."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+
+from mse_rl.data.split import Split, packed
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,6 @@ class Augmentation:
 
     crop: int = 0
     flip: bool = False
-
-
-@dataclass(frozen=True)
-class Split:
-    """Inputs (n, *input_shape), float32 and normalised or, for tokens, int64; and labels (n,) int64."""
-
-    x: Tensor
-    y: Tensor
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.y)
 
 
 @dataclass(frozen=True)
@@ -78,15 +68,21 @@ class Task:
         """Return a digest of all that a child may see while it grows: all but the test split."""
         digest = hashlib.sha256(repr((self.name, self.classes, self.vocabulary, self.augmentation)).encode())
         for split in (self.train, self.validation):
-            for tensor in (split.x, split.y):
+            for tensor in (split.inputs(slice(None)), split.y):
                 digest.update(repr((tensor.shape, tensor.dtype)).encode())
                 digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "Task":
-        """Return the same task with its tensors on ``device``."""
-        train, validation, test = (
-            Split(split.x.to(device), split.y.to(device))
-            for split in (self.train, self.validation, self.test)
-        )
+        """Return the same task with its tensors on ``device``; on a GPU, images are held as bytes."""
+        if torch.device(device).type == "cuda":
+            return self.packed()._mapped(lambda split: split.to(device))
+        return self._mapped(lambda split: split.to(device))
+
+    def packed(self) -> "Task":
+        """Return the same task with images as bytes, where they are the same to the bit."""
+        return self._mapped(lambda split: packed(split, self.mean, self.deviation))
+
+    def _mapped(self, change: Callable[[Split], Split]) -> "Task":
+        train, validation, test = map(change, (self.train, self.validation, self.test))
         return replace(self, train=train, validation=validation, test=test)

@@ -24,12 +24,12 @@ def batches(
         steps: of the schedule.
         seed: of the augmentation.
     """
-    batch_bytes = split.x[:1].nbytes * order.batch_size
+    batch_bytes = split.inputs(slice(1)).nbytes * order.batch_size
     chunk_steps = max(1, CHUNK_BYTES // batch_bytes)
     for start in range(steps.start, steps.stop, chunk_steps):
         chunk = range(start, min(start + chunk_steps, steps.stop))
         indices = torch.cat([order.batch(step) for step in chunk])
-        x = split.x.index_select(0, indices)
+        x = split.inputs(indices)
         if augmentation != Augmentation():
             x = augment(x, augmentation, generator=generator("cpu", seed, AUGMENTATION, start))
         y = split.y.index_select(0, indices)

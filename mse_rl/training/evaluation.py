@@ -38,20 +38,37 @@ class Measurement:
         return cls(loss=inf, accuracy=1 / classes, macro_f1=0.0, skill=0.0)
 
 
-@torch.inference_mode()
 def evaluate(child: Child, split: Split) -> Measurement:
     """Measure ``child`` on ``split``, in eval mode."""
+    return evaluate_with_logits(child, split, samples=0)[0]
+
+
+@torch.inference_mode()
+def evaluate_with_logits(child: Child, split: Split, *, samples: int) -> tuple[Measurement, Tensor]:
+    """Measure ``child`` on ``split``, in eval mode, and keep its first answers.
+
+    Args:
+        child: to be measured.
+        split: on which.
+        samples: how many answers to keep; no more than there are in a batch.
+
+    Returns:
+        The measurement, and the logits (samples, classes) of the first samples.
+    """
     child.eval()
+    kept = torch.empty(0)
     classes = child.architecture.classes
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=split.y.device)
     loss = torch.zeros((), dtype=torch.float64, device=split.y.device)
-    batch = EVALUATION_BATCHES[split.x.device.type]
-    for x, y in zip(torch.split(split.x, batch), torch.split(split.y, batch), strict=True):
-        logits = child(x)
+    batch = EVALUATION_BATCHES[split.device.type]
+    for start in range(0, len(split), batch):
+        rows = slice(start, start + batch)
+        logits, y = child(split.inputs(rows)), split.y[rows]
+        kept = kept if len(kept) else logits[:samples].clone()
         loss += F.cross_entropy(logits, y, reduction="sum")
         confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)
     accuracy, macro_f1 = _scores(confusion.reshape(classes, classes).cpu().double())
-    return Measurement(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes))
+    return Measurement(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes)), kept
 
 
 def _scores(confusion: Tensor) -> tuple[float, float]:

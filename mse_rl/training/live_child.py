@@ -4,21 +4,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.data import Task
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.training.evaluation import Measurement, evaluate
+from mse_rl.training.evaluation import Measurement, evaluate, evaluate_with_logits
 from mse_rl.training.optimizer import make_optimizer
 from mse_rl.training.randomness import BIRTH, BatchOrder, generator
 from mse_rl.training.slice import SliceResult, train_slice_
 from mse_rl.training.snapshot import Snapshot, capture, restore
-from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Probe, Receipt, Target, apply
+from mse_rl.transformations import (
+    DEVIATION_SAMPLES,
+    TRANSFORMATIONS,
+    Answers,
+    ChildStatistics,
+    Probe,
+    Receipt,
+    Target,
+    apply,
+)
 
 PROBE_SAMPLES = 64
-"""Training samples on which deviations are measured."""
+"""Training samples on which GradMax measures its gradient."""
 
 
 class LiveChild:
@@ -41,11 +51,12 @@ class LiveChild:
     ) -> None:
         self._task, self._config, self._optimizer_config = task, config, optimizer
         self._space, self._seed = space, seed
-        self._device = task.train.x.device
+        self._device = task.train.device
         self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
-        self._probe = Probe(task.train.x[:PROBE_SAMPLES], task.train.y[:PROBE_SAMPLES])
+        self._probe = Probe(task.train.inputs(slice(PROBE_SAMPLES)), task.train.y[:PROBE_SAMPLES])
         self._live: tuple[Child, Optimizer] | None = None
         self._snapshot: Snapshot | None = None
+        self._logits: Tensor | None = None
         self.trained_slices, self.seconds = 0, 0.0
 
     @property
@@ -55,21 +66,23 @@ class LiveChild:
 
     def begin(self, child: Child) -> None:
         """Take a child that has not been trained yet."""
+        self._logits = None
         self._live = child, make_optimizer(child, self._optimizer_config)
 
     def hold(self, snapshot: Snapshot) -> None:
         """Become what ``snapshot`` was captured from."""
-        self._snapshot, self._live = snapshot, None
+        self._snapshot, self._live, self._logits = snapshot, None, snapshot.logits
 
     def capture(self) -> Snapshot:
         """Copy child and optimizer."""
-        return capture(*self._awake())
+        return capture(*self._awake(), self._logits)
 
     def transform_(
         self, name: str, target: Target, statistics: ChildStatistics, *, slice_index: int
     ) -> Receipt:
         """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
         child, optimizer = self._awake()
+        known = self._logits
         child, receipt = apply(
             TRANSFORMATIONS[name],
             target,
@@ -80,8 +93,11 @@ class LiveChild:
             generator=generator(self._device, self._seed, BIRTH, slice_index + 1),
             statistics=statistics,
             new_units=self._config.new_units,
+            answers=None
+            if known is None
+            else Answers(self._task.validation.inputs(slice(len(known))), known),
         )
-        self._live = child, optimizer
+        self._live, self._logits = (child, optimizer), None
         return receipt
 
     def train_(self, slice_index: int) -> SliceResult:
@@ -104,7 +120,10 @@ class LiveChild:
     def validate(self) -> Measurement:
         """Measure the child on the validation split."""
         with self._clock():
-            return evaluate(self.child, self._task.validation)
+            measurement, self._logits = evaluate_with_logits(
+                self.child, self._task.validation, samples=DEVIATION_SAMPLES
+            )
+            return measurement
 
     def test(self) -> Measurement:
         """Measure the child on the test split. For the final report only."""

@@ -59,7 +59,7 @@ def train_slice_(
         The loss, and what was seen of the blocks.
     """
     child.train()
-    device = task.train.x.device
+    device = task.train.device
     loss_sum = torch.zeros((), device=device)
     recorder, recorded = SliceRecorder(child), recorded_steps(steps)
     fades = any(block.fading for _, block in child.architecture)

@@ -11,7 +11,7 @@ from mse_rl.config import OptimizerConfig
 from mse_rl.networks import Child, empty_child
 from mse_rl.training.optimizer import make_optimizer
 
-_WEIGHT, _MOMENT = "weight ", "moment "
+_WEIGHT, _MOMENT, _LOGITS = "weight ", "moment ", "logits"
 
 
 @dataclass(frozen=True)
@@ -22,27 +22,33 @@ class Snapshot:
         architecture: what the child is.
         weights: its state dict.
         moments: the optimizer's state, by parameter name.
+        logits: (n, classes) its answers to the first validation samples, from the evaluation after its last
+            slice; None where there was none.
     """
 
     architecture: Architecture
     weights: dict[str, Tensor]
     moments: dict[str, dict[str, Tensor]]
+    logits: Tensor | None = None
 
     @property
     def size_bytes(self) -> int:
         """Memory that it takes."""
-        tensors = [*self.weights.values(), *(t for state in self.moments.values() for t in state.values())]
-        return sum(tensor.nbytes for tensor in tensors)
+        return sum(tensor.nbytes for tensor in self._tensors().values())
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, in one piece each and on the CPU, as files hold them."""
+        return {name: tensor.cpu().contiguous() for name, tensor in self._tensors().items()}
+
+    def _tensors(self) -> dict[str, Tensor]:
         weights = {f"{_WEIGHT}{name}": tensor for name, tensor in self.weights.items()}
         moments = {
             f"{_MOMENT}{key} {name}": tensor
             for name, state in self.moments.items()
             for key, tensor in state.items()
         }
-        return {name: tensor.cpu().contiguous() for name, tensor in (weights | moments).items()}
+        logits = {} if self.logits is None else {_LOGITS: self.logits}
+        return weights | moments | logits
 
     @classmethod
     def of_tensors(cls, architecture: Architecture, tensors: dict[str, Tensor]) -> "Snapshot":
@@ -52,7 +58,10 @@ class Snapshot:
             ValueError: if the tensors are not those of such a child.
         """
         weights, moments = {}, dict[str, dict[str, Tensor]]()
+        logits = tensors.get(_LOGITS)
         for name, tensor in tensors.items():
+            if name == _LOGITS:
+                continue
             tensor = tensor.to(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
             if name.startswith(_WEIGHT):
                 weights[name.removeprefix(_WEIGHT)] = tensor
@@ -70,11 +79,13 @@ class Snapshot:
             for moment in state.values()
         ):
             raise ValueError(f"the tensors do not fit a child of {architecture}")
-        return cls(architecture, weights, moments)
+        if logits is not None and (logits.dim(), logits.shape[-1:]) != (2, (architecture.classes,)):
+            raise ValueError(f"expected logits for {architecture.classes} classes, got {tuple(logits.shape)}")
+        return cls(architecture, weights, moments, logits)
 
 
-def capture(child: Child, optimizer: Optimizer) -> Snapshot:
-    """Copy the state of a child and its optimizer."""
+def capture(child: Child, optimizer: Optimizer, logits: Tensor | None = None) -> Snapshot:
+    """Copy the state of a child and its optimizer; ``logits`` are kept as they are."""
     return Snapshot(
         child.architecture,
         {name: tensor.clone() for name, tensor in child.state_dict().items()},
@@ -83,6 +94,7 @@ def capture(child: Child, optimizer: Optimizer) -> Snapshot:
             for name, p in child.named_parameters()
             if p in optimizer.state
         },
+        logits,
     )
 
 

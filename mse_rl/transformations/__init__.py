@@ -6,7 +6,7 @@ A new transformation is a new file, and one line here.
 from mse_rl.families import ACTIVATIONS, KINDS
 from mse_rl.transformations.activation import ChangeActivation
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
-from mse_rl.transformations.applying import Probe, apply
+from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, apply
 from mse_rl.transformations.base import Origins, Target, Transformation
 from mse_rl.transformations.deepen import Deepen
 from mse_rl.transformations.grow_kernel import GrowKernel
@@ -41,7 +41,9 @@ TRANSFORMATIONS: dict[str, Transformation] = {
 }
 
 __all__ = [
+    "DEVIATION_SAMPLES",
     "TRANSFORMATIONS",
+    "Answers",
     "BlockStatistics",
     "ChildStatistics",
     "Origins",

@@ -16,7 +16,20 @@ from mse_rl.transformations.statistics import ChildStatistics
 from mse_rl.transformations.surgery import transplant_, unchanged_parts
 
 DEVIATION_SAMPLES = 16
-"""Samples on which the deviation is measured: it is a check, and costs two forward passes."""
+"""Samples on which the deviation is measured: it is a check, and costs a forward pass."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a child says in evaluation mode, before it is transformed.
+
+    Args:
+        x: inputs (n, *input_shape).
+        logits: (n, classes).
+    """
+
+    x: Tensor
+    logits: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ def apply(
     generator: torch.Generator,
     statistics: ChildStatistics | None = None,
     new_units: Literal["he", "gradmax"] = "he",
+    answers: Answers | None = None,
 ) -> tuple[Child, Receipt]:
     """Transform ``child``; ``optimizer`` goes along.
 
@@ -52,10 +66,11 @@ def apply(
         child: must not be used afterwards.
         optimizer: trains the child; afterwards it trains the new one.
         space: the bounds of growth.
-        probe: on which the deviation is measured (the first few), and GradMax's gradient.
+        probe: on which GradMax's gradient is measured, and, without ``answers``, the deviation.
         generator: draws the new weights.
         statistics: of the last slice, for what shrinks; magnitudes of weights decide without them.
         new_units: how new units of a block get their incoming weights.
+        answers: of ``child``, where they are known already: the deviation is that of the new child's.
 
     Returns:
         The child after the transformation, and the receipt.
@@ -64,7 +79,9 @@ def apply(
     after = transformation.edit(before, target, space)
     if after == before:
         return child, receipt_of(transformation.name, target, before, after, deviation=0.0)
-    expected = _logits(child, probe.x[:DEVIATION_SAMPLES])
+    if answers is None:
+        x = probe.x[:DEVIATION_SAMPLES]
+        answers = Answers(x, _logits(child, x))
     axis = transformation.axis(child, after, target, statistics)
     rows = None
     if transformation.adds_units and new_units == "gradmax":
@@ -95,11 +112,11 @@ def apply(
         if rows is not None and axis is not None:
             _take_in_(new, target, axis, rows)
     new.compact_()
-    deviation = (_logits(new, probe.x[:DEVIATION_SAMPLES]) - expected).abs().max().item()
+    deviation = (_logits(new, answers.x) - answers.logits).abs().max().item()
     return new, receipt_of(transformation.name, target, before, after, deviation=deviation)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _logits(child: Child, x: Tensor) -> Tensor:
     if not child.training:  # it is after an evaluation, and to set the mode takes as long as a layer
         logits: Tensor = child(x)

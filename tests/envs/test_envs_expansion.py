@@ -22,6 +22,7 @@ from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEE
 from mse_rl.errors import MseRlError
 from mse_rl.reward import REWARDS, RewardConfig
 from mse_rl.search_space import SearchSpace
+from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 
 CONTEXT = Context(task=0, seed=7, budget_multiple=4.0)
@@ -210,7 +211,7 @@ def test_what_is_taken_back_is_told_in_info_observation_and_line(longer, monkeyp
     before = env.step(0)
     worse = replace(env.process.state.validation, skill=-1.0)
     with monkeypatch.context() as patch:
-        patch.setattr("mse_rl.training.live_child.evaluate", lambda child, split: worse)
+        patch.setattr(LiveChild, "validate", lambda live: worse)
         after = env.step(action)
     assert after[4]["receipt"]["rolled_back"] is True
     assert (after[4]["transformation"], after[4]["illegal"]) == ("narrow_inner_x0.5", False)
