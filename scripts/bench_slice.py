@@ -5,7 +5,10 @@
 Each child trains in three ways, in turn, on one thread, random data and the same batch size:
 - slice: ``train_slice_`` as growth calls it: batches from a task, learning rates of a schedule, records;
 - bare: the same module and optimizer on one batch: zero_grad, forward, cross-entropy, backward, step;
-- default: bare, with torch's default memory layout and loop over parameters.
+- default: bare, with torch's default memory layout and loop over parameters: why children have channels_last
+  weights and fused optimizers.
+
+``--precision bfloat16`` lets the slices round, and not the bare loops: then share_of_bare is what it gains.
 
 Children are the first ones of their families, widened, and with more blocks from 5 MFLOPs on: of each size
 the nearest there is, or none. Prints a line of JSON for each: true MFLOPs of a forward pass of a sample,
@@ -19,6 +22,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import log
+from typing import Literal
 
 import torch
 import tyro
@@ -57,6 +61,8 @@ class Arguments:
     """Training steps in a slice, and in a round of the bare loops."""
     batch_size: int = GrowthConfig().batch_size
     rounds: int = 7
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the slices."""
 
 
 def main(arguments: Arguments) -> None:
@@ -140,7 +146,8 @@ def _bare(child: Child, task: Task, batch_size: int, *, default: bool = False) -
 
 
 def _slice(child: Child, task: Task, arguments: Arguments) -> Callable[[range], None]:
-    child, config = deepcopy(child), OPTIMIZER.of(child.architecture.family)
+    config = replace(OPTIMIZER, precision=arguments.precision).of(child.architecture.family)
+    child = deepcopy(child)
     optimizer, total = make_optimizer(child, config), (1 + arguments.rounds) * arguments.steps
     order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device="cpu")
     return lambda steps: train_slice_(
