@@ -12,6 +12,37 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, outputs), nn.Tanh())
 
 
+class _Join(nn.Sequential):
+    """tanh(W [h_i, h_j, ..., g] + b), as wide as each of them.
+
+    W is applied to every block before it is joined with others, since a block is in many pairs.
+
+    Args:
+        places: blocks that are joined.
+        hidden: units.
+    """
+
+    def __init__(self, places: int, hidden: int) -> None:
+        super().__init__(nn.Linear((places + 1) * hidden, hidden), nn.Tanh())
+
+    def forward(self, encoded: Tensor, child: Tensor, *rows: Tensor) -> Tensor:  # type: ignore[override]
+        """Return (n, m, hidden).
+
+        Args:
+            encoded: blocks (n, blocks, hidden).
+            child: (n, hidden).
+            rows: for each place, which blocks are in it, (m,).
+        """
+        linear, tanh = self
+        assert isinstance(linear, nn.Linear)
+        *weights, of_child = torch.split(linear.weight, child.shape[1], dim=1)
+        total = F.linear(child, of_child, linear.bias).unsqueeze(1)
+        for weight, blocks in zip(weights, rows, strict=True):
+            total = total + F.linear(encoded, weight).index_select(1, blocks)
+        joined: Tensor = tanh(total)
+        return joined
+
+
 class BlockNetwork(nn.Module):
     """Deep Sets over the rows of blocks (Zaheer et al., 2017, https://arxiv.org/abs/1703.06114).
 
@@ -27,9 +58,9 @@ class BlockNetwork(nn.Module):
         super().__init__()
         self.encode_block = _mlp(len(BLOCK_FEATURES), hidden, hidden)
         self.encode_child = _mlp(len(GLOBAL_FEATURES) + 2 * hidden, hidden, hidden)
-        self.join = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh())
+        self.join = _Join(1, hidden)
         self.block_logits = nn.Linear(hidden, len(BLOCK_OPERATIONS))
-        self.join_pair = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.Tanh())
+        self.join_pair = _Join(2, hidden)
         self.pair_logits = nn.Linear(hidden, len(PAIR_OPERATIONS))
         self.child_logits = nn.Linear(hidden, len(CHILD_OPERATIONS))
 
@@ -58,13 +89,12 @@ class BlockNetwork(nn.Module):
         mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
         highest = encoded.masked_fill(present == 0, -1.0).amax(dim=1)
         child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
-        spread = child.unsqueeze(1)
-        joined = self.join(torch.cat([encoded, spread.expand(-1, used, -1)], dim=2))
+        joined = self.join(encoded, child, torch.arange(used))
         block_logits = F.pad(self.block_logits(joined), (0, 0, 0, rows - used))  # (n, rows, operations)
         first, second = torch.triu_indices(rows, rows, offset=1)
         both = second < used
         first, second = first[both], second[both]
-        pairs = torch.cat([encoded[:, first], encoded[:, second], spread.expand(-1, len(first), -1)], dim=2)
+        pairs = self.join_pair(encoded, child, first, second)
         pair_logits = child.new_zeros(len(child), len(both), self.pair_logits.out_features)
-        pair_logits[:, both] = self.pair_logits(self.join_pair(pairs))
+        pair_logits[:, both] = self.pair_logits(pairs)
         return torch.cat([self.child_logits(child), block_logits.flatten(1), pair_logits.flatten(1)], dim=1)

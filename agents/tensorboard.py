@@ -1,6 +1,7 @@
 """What TensorBoard shows of a training run, from the first episode on."""
 
 import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.rollout import Episode
@@ -41,8 +42,10 @@ class EpisodeWriter:
             **_chosen(episode),
             **_legal(episode, self._actions),
         }
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, self._episodes)
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        # All in one event: one by one they wait for the thread that writes, for 5 ms an episode.
+        assert self._writer.file_writer is not None
+        self._writer.file_writer.add_summary(Summary(value=values), self._episodes)
 
 
 def _chosen(episode: Episode) -> dict[str, float]:

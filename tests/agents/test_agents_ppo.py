@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from playing import ACTIONS, ROWS, comparable, episode, observation
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.collecting import Collector, Group
 from mse_rl.agents.controller import Turn
@@ -122,14 +124,6 @@ def test_rollouts_of_awkward_numbers_are_learned_from_without_a_warning(learner)
     assert all(parameter.isfinite().all() for parameter in model.policy.parameters())
 
 
-class Scalars:
-    def __init__(self):
-        self.written = {}
-
-    def add_scalar(self, name, value, step):
-        self.written.setdefault(name, []).append((step, value))
-
-
 def groups_of(pool, policy, numbers, *, rollouts, decisions):
     """Return what a collector brings from a pool for the contexts of these numbers."""
     collector = Collector(pool, rollouts=rollouts, decisions=decisions, seed=0, stream=TRAINING)
@@ -175,20 +169,23 @@ def test_workers_do_not_change_what_is_played(tiny, task):
         )
 
 
-def test_tensorboard_is_told_of_every_episode_from_the_first_one_on(tiny, task):
+def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):
     env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0)
     played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
-    scalars = Scalars()
-    writer = EpisodeWriter(scalars, env.actions)
-    for one in played:
-        writer.write(one)
-    written = scalars.written
+    with SummaryWriter(str(tmp_path)) as file:
+        writer = EpisodeWriter(file, env.actions)
+        for one in played:
+            writer.write(one)
+    read = EventAccumulator(str(tmp_path)).Reload()
+    written = {
+        tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]
+    }
     assert all([step for step, _ in values] == [1, 2] for values in written.values())
     for index, one in enumerate(played):
         found = {name: values[index][1] for name, values in written.items()}
         assert sum(share for name, share in found.items() if name.startswith("chosen/")) == pytest.approx(1)
         assert all(found[f"chosen/{n}"] <= found[f"legal/{n}"] <= 1 for n in TRANSFORMATIONS)
         rewards = sum(part for name, part in found.items() if name.startswith("reward/"))
-        assert rewards == pytest.approx(found["episode/return"])
-        assert found["episode/return"] == pytest.approx(one.total_return)
+        assert rewards == pytest.approx(found["episode/return"], abs=1e-6)
+        assert found["episode/return"] == pytest.approx(one.total_return, abs=1e-6)
         assert found["episode/cost_share_of_budget"] <= 1
