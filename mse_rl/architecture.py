@@ -103,7 +103,7 @@ class Architecture:
                 f"expected an input shape and at least 2 classes, got {self.input_shape} and {self.classes}"
             )
         sizes = [*self.input_shape, self.stem_stride, *(stage.width for stage in self.stages)]
-        sizes += [size for _, block in self for size in (block.inner, block.kernel, block.head_width)]
+        sizes += [size for block in self.blocks for size in (block.inner, block.kernel, block.head_width)]
         if min(sizes) < 1 or max(*sizes, self.vocabulary, self.classes) > LARGEST:
             raise InvalidArchitecture(
                 f"every size must lie between 1 and {LARGEST:,}, got {min(sizes):,} to {max(sizes):,}"
@@ -119,13 +119,12 @@ class Architecture:
         self._check_links()
 
     def _check_blocks(self) -> None:
-        for position, block in self:
+        for block in self.blocks:
             if block.kernel % 2 == 0:
                 raise InvalidArchitecture("kernels must be odd, so that a convolution keeps the resolution")
             if block.inner % block.head_width:
                 raise InvalidArchitecture(
-                    f"expected whole heads of {block.head_width} units in block {tuple(position)}, "
-                    f"got {block.inner} units"
+                    f"expected whole heads of {block.head_width} units, got {block.inner} units in {block}"
                 )
 
     def _check_links(self) -> None:
@@ -144,6 +143,11 @@ class Architecture:
                 yield Position(s, b), block
 
     @property
+    def blocks(self) -> list[Block]:
+        """Every block, from input to output."""
+        return [block for stage in self.stages for block in stage.blocks]
+
+    @property
     def depth(self) -> int:
         """Number of blocks."""
         return sum(len(stage.blocks) for stage in self.stages)
@@ -151,7 +155,7 @@ class Architecture:
     @property
     def widest(self) -> int:
         """The widest stream, or the most units inside a block."""
-        return max(*(stage.width for stage in self.stages), *(block.inner for _, block in self))
+        return max(*(stage.width for stage in self.stages), *(block.inner for block in self.blocks))
 
     @property
     def input_size(self) -> int:
@@ -168,9 +172,11 @@ class Architecture:
         """Return the block at ``position``."""
         return self.stages[position.stage].blocks[position.block]
 
-    def with_stage(self, index: int, **changes: Any) -> "Architecture":
-        """Return a copy in which stage ``index`` has the given fields."""
-        return replace(self, stages=self._stages_with(index, **changes))
+    def with_stage(
+        self, index: int, *, width: int | None = None, blocks: tuple[Block, ...] | None = None
+    ) -> "Architecture":
+        """Return a copy in which stage ``index`` has the given width and blocks; what is not given stays."""
+        return self._with(self._stages_with(index, width=width, blocks=blocks))
 
     def with_block(self, position: Position, **changes: Any) -> "Architecture":
         """Return a copy in which the block at ``position`` has the given fields."""
@@ -183,7 +189,7 @@ class Architecture:
         blocks = self.stages[position.stage].blocks
         blocks = (*blocks[: position.block], block, *blocks[position.block :])
         links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
-        return replace(self, stages=self._stages_with(position.stage, blocks=blocks), links=links)
+        return self._with(self._stages_with(position.stage, blocks=blocks), links)
 
     def removing(self, position: Position) -> "Architecture":
         """Return a copy without the block at ``position`` and its links; those behind it move up."""
@@ -192,15 +198,32 @@ class Architecture:
         links = tuple(
             Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
         )
-        return replace(self, stages=self._stages_with(position.stage, blocks=blocks), links=links)
+        return self._with(self._stages_with(position.stage, blocks=blocks), links)
 
     def settled(self) -> "Architecture":
         """Return a copy in which every non-linearity has taken over from the one before it."""
         fading = [position for position, block in self if block.fading is not None]
         return reduce(lambda copy, position: copy.with_block(position, fading=None), fading, self)
 
-    def _stages_with(self, index: int, **changes: Any) -> tuple[Stage, ...]:
-        stage = replace(self.stages[index], **changes)
+    def _with(self, stages: tuple[Stage, ...], links: tuple[Link, ...] | None = None) -> "Architecture":
+        """Return a copy with other stages and links; ``replace`` takes longer than all checks, and what is
+        legal is known from dozens of copies.
+        """
+        return Architecture(
+            self.family,
+            self.input_shape,
+            self.classes,
+            stages,
+            self.stem_stride,
+            self.vocabulary,
+            self.links if links is None else links,
+        )
+
+    def _stages_with(
+        self, index: int, *, width: int | None = None, blocks: tuple[Block, ...] | None = None
+    ) -> tuple[Stage, ...]:
+        before = self.stages[index]
+        stage = Stage(before.width if width is None else width, before.blocks if blocks is None else blocks)
         return (*self.stages[:index], stage, *self.stages[index + 1 :])
 
     def to_json(self) -> str:

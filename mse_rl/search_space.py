@@ -58,7 +58,7 @@ class SearchSpace:
             "max_blocks": architecture.depth,
             "max_width": architecture.widest,
             "max_links": len(architecture.links),
-            "max_kernel": max(block.kernel for _, block in architecture),
+            "max_kernel": max(block.kernel for block in architecture.blocks),
         }
         return next((bound for bound, size in sizes.items() if size > getattr(self, bound)), None)
 

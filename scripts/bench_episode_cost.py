@@ -3,19 +3,20 @@
     python scripts/bench_episode_cost.py --plot docs/episode_cost.png
 
 A decision is a training slice and an evaluation of the validation split, here on random data and one thread.
-The first child of the cnn family, for images of 28x28 and of 32x32x3, is widened step by step; all sizes take
-turns, and the median counts. Prints a line of JSON for each: MFLOPs of a forward pass of a sample, seconds of
-a decision over its training samples, and GFLOPs in a second, of which a training sample takes three forward
-passes and one of the validation split one. Then for each kind of image the slope of log(seconds) over
-log(FLOPs) from 10 MFLOPs on: 1 if seconds are proportional to FLOPs, less if large children run faster.
-The plot has the lines of proportionality through the largest children.
+The first child of the cnn family, for images of 28x28 and of 32x32x3, grows wider step by step, and one of
+28x28, 8 wide, grows deeper; all sizes take turns, and the median counts. Prints a line of JSON for each:
+MFLOPs of a forward pass of a sample, seconds of a decision over its training samples, and GFLOPs in a
+second, of which a training sample takes three forward passes and one of the validation split one. Then for
+each way to grow the slope of log(seconds) over log(FLOPs) from 10 MFLOPs on: 1 if seconds are proportional
+to FLOPs, less if large children run faster. The plot has the lines of proportionality through the largest
+children.
 """
 
 import json
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -33,8 +34,8 @@ from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_
 
-IMAGES = {"28x28": Inputs((1, 28, 28), 0, 10), "32x32x3": Inputs((3, 32, 32), 0, 10)}
-COLOURS = {"28x28": "#00798c", "32x32x3": "#d1495b"}
+GREY, COLOURED = Inputs((1, 28, 28), 0, 10), Inputs((3, 32, 32), 0, 10)
+COLOURS = {"28x28, wider": "#00798c", "32x32x3, wider": "#d1495b", "28x28, deeper": "#8a6d00"}
 OPTIMIZER = OptimizerConfig("sgd", learning_rate=1e-4)
 """So low that the numbers stay ordinary, however long a child trains on random data."""
 
@@ -46,7 +47,11 @@ class Arguments:
     plot: Path = Path("docs/episode_cost.png")
     """Where the plot goes."""
     widths: tuple[int, ...] = (2, 4, 6, 8, 12, 16, 20, 24, 32)
-    """Of the children's first streams."""
+    """Of the first streams of children that grow wider."""
+    depths: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
+    """Blocks in each stage of those that grow deeper."""
+    depth_width: int = 8
+    """Of the first stream of those."""
     most_mflops: float = 110.0
     """Larger children are left out."""
     slope_from_mflops: float = 10.0
@@ -61,10 +66,9 @@ def main(arguments: Arguments) -> None:
     """Print a line of JSON for every child, and the slopes; save the plot."""
     torch.set_num_threads(1)
     children = {
-        (image, width): architecture
-        for image, inputs in IMAGES.items()
-        for width in arguments.widths
-        if cost(architecture := _child_of(inputs, width)).flops <= 1e6 * arguments.most_mflops
+        (way, size): architecture
+        for way, size, architecture in _children(arguments)
+        if cost(architecture).flops <= 1e6 * arguments.most_mflops
     }
     decisions = {key: _decision(architecture, arguments) for key, architecture in children.items()}
     seconds: dict[tuple[str, int], list[float]] = {key: [] for key in children}
@@ -75,22 +79,33 @@ def main(arguments: Arguments) -> None:
             seconds[key].append(time.perf_counter() - start)
     samples = arguments.slice_steps * arguments.batch_size
     passes = TRAINING_PASSES + arguments.validation_samples / samples
-    points: dict[str, list[tuple[float, float]]] = {image: [] for image in IMAGES}
-    for (image, width), architecture in children.items():
+    points: dict[str, list[tuple[float, float]]] = {way: [] for way in COLOURS}
+    for (way, size), architecture in children.items():
         mflops = cost(architecture).flops / 1e6
-        each = statistics.median(seconds[image, width][1:]) / samples
-        points[image].append((mflops, each))
-        figures = {"image": image, "width": width, "mflops": round(mflops, 3)}
+        each = statistics.median(seconds[way, size][1:]) / samples
+        points[way].append((mflops, each))
+        figures = {"growth": way, "size": size, "mflops": round(mflops, 3)}
         speed = {
             "seconds_per_sample": float(f"{each:.4g}"),
             "gflops_per_second": round(passes * mflops / 1e3 / each, 2),
         }
         print(json.dumps(figures | speed), flush=True)
-    for image, measured in points.items():
+    for way, measured in points.items():
         large = np.log([point for point in measured if point[0] >= arguments.slope_from_mflops])
         slope = round(float(np.polyfit(*large.T, 1)[0]), 3) if len(large) > 1 else None
-        print(json.dumps({"image": image, "from_mflops": arguments.slope_from_mflops, "slope": slope}))
+        print(json.dumps({"growth": way, "from_mflops": arguments.slope_from_mflops, "slope": slope}))
     _figure(points).savefig(arguments.plot, dpi=150)
+
+
+def _children(arguments: Arguments) -> Iterator[tuple[str, int, Architecture]]:
+    """Yield every child with the way in which it has grown, and its size in that direction."""
+    for way, inputs in (("28x28, wider", GREY), ("32x32x3, wider", COLOURED)):
+        for width in arguments.widths:
+            yield way, width, _child_of(inputs, width)
+    narrow = _child_of(GREY, arguments.depth_width)
+    for depth in arguments.depths:
+        stages = (replace(stage, blocks=stage.blocks * depth) for stage in narrow.stages)
+        yield "28x28, deeper", depth, replace(narrow, stages=tuple(stages))
 
 
 def _child_of(inputs: Inputs, width: int) -> Architecture:
@@ -125,11 +140,11 @@ def _decision(architecture: Architecture, arguments: Arguments) -> Callable[[], 
 def _figure(points: dict[str, list[tuple[float, float]]]) -> Figure:
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    for image, measured in points.items():
+    for way, measured in points.items():
         mflops, seconds = np.array(measured).T
         line = mflops / mflops[-1] * seconds[-1]
-        axes.loglog(mflops, 1000 * seconds, color=COLOURS[image], marker="o", ms=4, label=image)
-        axes.loglog(mflops, 1000 * line, color=COLOURS[image], ls=":", label=f"{image}, proportional")
+        axes.loglog(mflops, 1000 * seconds, color=COLOURS[way], marker="o", ms=4, label=way)
+        axes.loglog(mflops, 1000 * line, color=COLOURS[way], ls=":", label=f"{way}, proportional")
     axes.set_xlabel("MFLOPs of a forward pass of a sample")
     axes.set_ylabel("milliseconds of a decision per training sample")
     axes.grid(alpha=0.25, which="both")

@@ -7,6 +7,7 @@ changes, edit, weights (He's, and GradMax's for one of the widenings), optimizer
 medians within this run.
 """
 
+import gc
 import json
 import statistics
 import time
@@ -27,7 +28,7 @@ from mse_rl.legality import bounds_of
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Measurement, capture, make_optimizer
-from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
+from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Probe, apply
 
 CHILDREN = {
     "cnn, digits (8x8)": ("cnn", Inputs((1, 8, 8), 0, 10)),
@@ -42,6 +43,8 @@ REPEATS = 15
 def main() -> None:
     """Print a line of JSON for every child, with the slowest transformation and the median one."""
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # as workers do
     space = SearchSpace(start_width=8, head_width=8)
     for name, (family, inputs) in CHILDREN.items():
         child = build_child(
@@ -104,6 +107,8 @@ def _decision(
         optimizer = make_optimizer(old, OptimizerConfig())
         F.cross_entropy(old(x), y).backward()
         optimizer.step()
+        first = x[:DEVIATION_SAMPLES]
+        answers = Answers(first, old.eval()(first).detach())  # an evaluation has just been
         # Another budget each time, for what is legal is remembered.
         budget = BudgetConfig(flops_budget=next(budgets))
         bounds = bounds_of(GrowthConfig(), space, budget, LatencyMeter())
@@ -121,6 +126,7 @@ def _decision(
                 probe=Probe(x, y),
                 generator=torch.Generator().manual_seed(0),
                 new_units=new_units,
+                answers=answers,
             )
 
         return decision

@@ -1,6 +1,7 @@
 """Convolutional children: stages of falling resolution."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil, log2
 
@@ -25,10 +26,15 @@ def _start(inputs: Inputs, widths: Widths) -> Architecture:
 
 def _grid(architecture: Architecture, stage: int) -> tuple[int, ...]:
     """Return (height, width) of the stream of ``stage``."""
-    sides = list(architecture.input_shape[1:])
-    for stride in [architecture.stem_stride] + [2] * stage:
-        sides = [ceil(side / stride) for side in sides]
-    return tuple(sides)
+    return _sides(architecture.input_shape[1:], architecture.stem_stride, stage)
+
+
+@lru_cache(maxsize=1024)
+def _sides(image: tuple[int, ...], stem_stride: int, stage: int) -> tuple[int, ...]:
+    sides = image
+    for stride in [stem_stride] + [2] * stage:
+        sides = tuple(ceil(side / stride) for side in sides)
+    return sides
 
 
 def _frame(architecture: Architecture) -> Iterator[Cost]:
