@@ -18,7 +18,7 @@ from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformat
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache, live_child
-from mse_rl.transformations import TRANSFORMATIONS
+from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS
 
 PATH = [
     ("widen_inner_x2", Position(0, 0)),
@@ -360,6 +360,21 @@ def test_children_of_every_family_learn_from_all_that_they_read_while_they_grow(
     assert first < 0.4
     assert last.validation.skill > max(0.5, first + 0.4)
     assert process.test().skill > 0.5
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_the_deviation_is_measured_on_the_first_validation_samples(grow, restored):
+    process = grow()
+    process.advance("wait")
+    live, x = process.live, process.task.validation.x[:DEVIATION_SAMPLES]
+    before = live.child.eval()(x).detach()
+    name, target = next(c for c in process.choices() if not TRANSFORMATIONS[c[0]].preserving)
+    if restored:
+        live.hold(live.capture())
+    receipt = live.transform_(name, target, process.state.statistics, slice_index=1)
+    change = (live.child.eval()(x) - before).abs().max().item()
+    assert receipt.deviation == pytest.approx(change, rel=1e-4)
+    assert change > 1e-3
 
 
 def test_the_test_split_is_not_looked_at_before_it_is_asked_for(grow, monkeypatch):

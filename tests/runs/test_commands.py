@@ -221,6 +221,15 @@ def test_a_run_folder_that_exists_is_kept(run: Path, capsys: pytest.CaptureFixtu
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+def test_a_folder_of_trajectories_that_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    folders = ["--run-dir", str(tmp_path / "run"), "--cache-dir", str(tmp_path / "file" / "cache")]
+    assert "expected a folder to write" in complaint(["train", *folders, *TINY_RUN], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_policy_of_another_layout_is_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.data import Split
 from mse_rl.networks import build_child
 from mse_rl.training import Measurement, evaluate
+from mse_rl.training.evaluation import evaluate_with_logits
 
 
 class Echo(nn.Module):
@@ -72,3 +73,12 @@ def test_evaluation_is_in_eval_mode_and_leaves_the_child_alone():
     assert all(torch.equal(tensor, before[name]) for name, tensor in child.state_dict().items())
     alone = np.mean([evaluate(child, Split(x[i : i + 1], y[i : i + 1])).loss for i in range(20)])
     assert whole.loss == pytest.approx(alone, rel=1e-5)  # no batch statistics
+
+
+@pytest.mark.parametrize(("n", "samples"), [(40, 16), (600, 16), (9, 16), (40, 0)])
+def test_the_first_answers_are_kept_without_their_gradients(n, samples):
+    logits, y = torch.randn(n, 3, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 3
+    found, kept = evaluate_with_logits(Echo(3), Split(logits, y), samples=samples)
+    assert found == evaluate(Echo(3), Split(logits, y))
+    assert torch.equal(kept.reshape(-1, 3), logits[:samples])
+    assert not kept.requires_grad
