@@ -2,19 +2,21 @@
 
     python scripts/digits_seeds.py 0 1 2 --out runs/digits_seeds
 
-A seed takes about five minutes on two cores; one whose run is in the folder already is only read.
+A seed takes about four minutes on two cores; one whose run is in the folder already is only read. The last
+line is over the held-out episodes of all runs together.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from tyro.conf import Positional
 
+from mse_rl.agents.evaluation import paired_interval
 from mse_rl.config import TrainConfig
 from mse_rl.runs.train import train
 
@@ -29,14 +31,19 @@ class Arguments:
     """Folder of the runs."""
 
 
-def row(seed: int, summary: dict[str, Any]) -> str:
-    """Return a line of the table."""
+def row(name: str, summaries: list[dict[str, Any]]) -> str:
+    """Return a line of the table, over the held-out episodes of some runs."""
+    utility = {
+        controller: np.concatenate([run["controllers"][controller]["utility"] for run in summaries])
+        for controller in summaries[0]["controllers"]
+    }
     paired = [
-        f"{entry['mean']:+.3f} [{entry['low']:+.3f}, {entry['high']:+.3f}]"
-        for entry in summary["paired"].values()
+        "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(
+            **paired_interval(utility["learned"] - utility[controller])
+        )
+        for controller in summaries[0]["paired"]
     ]
-    utility = mean(summary["controllers"]["learned"]["utility"])
-    return f"| {seed} | {utility:.4f} | {' | '.join(paired)} |"
+    return f"| {name} | {utility['learned'].mean():.4f} | {' | '.join(paired)} |"
 
 
 def main(arguments: Arguments) -> None:
@@ -51,7 +58,8 @@ def main(arguments: Arguments) -> None:
     print(f"| seed | utility, learned | {' | '.join(f'- {name}' for name in names)} |")
     print("|" + " --- |" * (2 + len(names)))
     for seed, summary in summaries.items():
-        print(row(seed, summary))
+        print(row(str(seed), [summary]))
+    print(row("all", list(summaries.values())))
 
 
 if __name__ == "__main__":

@@ -203,7 +203,9 @@ def build_child(
         child = Child(architecture, reuse)
     for name in part_specs(architecture):
         if name not in (reuse or {}):
-            part = child.get_submodule(name).to(dtype)
+            part = child.get_submodule(name)
+            if dtype != torch.get_default_dtype():  # in which it was made; to() walks over all of it
+                part.to(dtype)
             with torch.no_grad():
                 part.birth_(generator)  # type: ignore[operator]
     return child

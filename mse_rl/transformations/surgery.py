@@ -1,6 +1,8 @@
 """The only place where parameters change shape, and the optimizer's state with them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -45,18 +47,19 @@ def transplant_(
     """
     source = _origin_names(old.architecture, new.architecture, origins)
     heirs: dict[Tensor, nn.Parameter] = {}
+    resizing = _Resizing(axis, next(new.parameters()).device)
     with torch.no_grad():
         for name in part_specs(new.architecture):
             origin = source(name)
             if origin is not None:
                 before, after = old.get_submodule(origin), new.get_submodule(name)
                 if before is not after:
-                    heirs |= _transplant_part_(before, after, axis, silenced)
-        _move_optimizer_(optimizer, new, heirs, axis)
+                    heirs |= _transplant_part_(before, after, resizing, silenced)
+        _move_optimizer_(optimizer, new, heirs, resizing)
 
 
 def _transplant_part_(
-    old: nn.Module, new: nn.Module, axis: Axis | None, silenced: str
+    old: nn.Module, new: nn.Module, resizing: "_Resizing", silenced: str
 ) -> dict[Tensor, nn.Parameter]:
     """Move the weights of one part; return the new parameter for each old one that is resized."""
     parameters, buffers = dict(old.named_parameters()), dict(old.named_buffers())
@@ -66,12 +69,12 @@ def _transplant_part_(
         if before.shape == tensor.shape:
             _set(new, name, before)
         else:
-            _silence_(tensor, before, axis, silenced)
-            tensor.copy_(_resized(before, tensor, axis))
+            resizing.silence_(tensor, before, silenced)
+            resizing.fill_(tensor, before)
             heirs[before] = tensor
     for name, buffer in new.named_buffers():
         if name in buffers:  # an activation that begins to fade has a new one
-            buffer.copy_(_resized(buffers[name], buffer, axis))
+            resizing.fill_(buffer, buffers[name])
     return heirs
 
 
@@ -105,49 +108,88 @@ def _set(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
     setattr(module.get_submodule(path), leaf, parameter)
 
 
-def _entries(dimension: int, before: Tensor, after: Tensor, axis: Axis | None) -> Tensor | None:
-    """Return for each entry along a resized dimension its index before, -1 if new; None if not resized.
+@dataclass(frozen=True)
+class _Places:
+    """Indices along a dimension that is resized.
 
-    A dimension that is not the axis itself holds its units once for every gate.
+    Args:
+        before: of what stays, in the old tensor.
+        after: of what stays, in the new one.
+        fresh: of what is new, in the new one.
     """
-    if dimension >= before.dim() or before.shape[dimension] == after.shape[dimension]:
-        return None
-    assert axis is not None
-    gates = before.shape[dimension] // axis.before
-    starts = torch.arange(gates).unsqueeze(1) * axis.before
-    units = axis.units.unsqueeze(0)
-    return torch.where(units >= 0, units + starts, -1).flatten().to(before.device)
+
+    before: Tensor
+    after: Tensor
+    fresh: Tensor
 
 
-def _resized(before: Tensor, after: Tensor, axis: Axis | None, fill: float | None = None) -> Tensor:
-    """Return ``before`` in the shape of ``after``; new entries are ``fill``, else those of ``after``."""
-    value = before
-    fresh = torch.zeros_like(after, dtype=torch.bool)
-    for dimension in (0, 1):
-        entries = _entries(dimension, before, after, axis)
-        if entries is not None:
-            value = value.index_select(dimension, entries.clamp(min=0))
-            fresh |= (entries < 0).view([-1 if d == dimension else 1 for d in range(after.dim())])
-    if value.shape != after.shape:  # a kernel, padded on all sides
-        margins = [(a - b) // 2 for a, b in zip(after.shape[:1:-1], value.shape[:1:-1], strict=True)]
-        value = F.pad(value, [margin for margin in margins for _ in (0, 1)], value=fill or 0.0)
-    return torch.where(fresh, after if fill is None else fill, value)
+class _Resizing:
+    """Moves the numbers of tensors whose dimensions 0 and 1 may hold the units of an axis.
 
+    Args:
+        axis: the units; None if none are resized.
+        device: of the tensors.
+    """
 
-def _silence_(tensor: Tensor, before: Tensor, axis: Axis | None, silenced: str) -> None:
-    """Set to zero what would let new units change the function, in a new-born tensor (out, in, ...)."""
-    if tensor.dim() < 2:  # a vector neither reads nor mixes: biases are born zero, gains one
-        return
-    rows, columns = (_entries(dimension, before, tensor, axis) for dimension in (0, 1))
-    if silenced == "writers" and rows is not None:
-        tensor[rows < 0] = 0.0
-    elif silenced == "readers" and columns is not None:
-        old_rows = torch.ones(len(tensor), dtype=torch.bool) if rows is None else rows >= 0
-        tensor[old_rows.to(columns.device).unsqueeze(1) & (columns < 0)] = 0.0
+    def __init__(self, axis: Axis | None, device: torch.device) -> None:
+        self._axis, self._device = axis, device
+        self._places = lru_cache(maxsize=None)(self._places_of_gates)
+
+    def fill_(self, new: Tensor, old: Tensor, border: float = 0.0) -> None:
+        """Overwrite in ``new`` what stays of ``old``; a kernel that has grown has ``border`` all around."""
+        rows, columns = self._along(0, old, new), self._along(1, old, new)
+        value = old
+        if rows is not None:
+            value = value.index_select(0, rows.before)
+        if columns is not None:
+            value = value.index_select(1, columns.before)
+        if value.shape[2:] != new.shape[2:]:
+            margins = [(a - b) // 2 for a, b in zip(new.shape[:1:-1], value.shape[:1:-1], strict=True)]
+            value = F.pad(value, [margin for margin in margins for _ in (0, 1)], value=border)
+        if rows is not None and columns is not None:
+            new[rows.after.unsqueeze(1), columns.after] = value
+        elif rows is not None:
+            new.index_copy_(0, rows.after, value)
+        elif columns is not None:
+            new.index_copy_(1, columns.after, value)
+        else:
+            new.copy_(value)
+
+    def silence_(self, new: Tensor, old: Tensor, silenced: str) -> None:
+        """Set to zero what would let new units change the function, in a new-born tensor (out, in, ...)."""
+        if new.dim() < 2:  # a vector neither reads nor mixes: biases are born zero, gains one
+            return
+        rows, columns = self._along(0, old, new), self._along(1, old, new)
+        if silenced == "writers" and rows is not None:
+            new.index_fill_(0, rows.fresh, 0.0)
+        elif silenced == "readers" and columns is not None and rows is not None:
+            new[rows.after.unsqueeze(1), columns.fresh] = 0.0
+        elif silenced == "readers" and columns is not None:
+            new.index_fill_(1, columns.fresh, 0.0)
+
+    def _along(self, dimension: int, old: Tensor, new: Tensor) -> _Places | None:
+        """Return the places along a dimension; None if it is not resized.
+
+        A dimension that is not the axis itself holds its units once for every gate.
+        """
+        if dimension >= old.dim() or old.shape[dimension] == new.shape[dimension]:
+            return None
+        assert self._axis is not None
+        places: _Places = self._places(old.shape[dimension] // self._axis.before)
+        return places
+
+    def _places_of_gates(self, gates: int) -> _Places:
+        assert self._axis is not None
+        starts = torch.arange(gates).unsqueeze(1) * self._axis.before
+        units = self._axis.units.unsqueeze(0)
+        origins = torch.where(units >= 0, units + starts, -1).flatten()
+        after = (origins >= 0).nonzero().flatten()
+        places = origins[after], after, (origins < 0).nonzero().flatten()
+        return _Places(*(place.to(self._device) for place in places))
 
 
 def _move_optimizer_(
-    optimizer: Optimizer, new: Child, heirs: dict[Tensor, nn.Parameter], axis: Axis | None
+    optimizer: Optimizer, new: Child, heirs: dict[Tensor, nn.Parameter], resizing: _Resizing
 ) -> None:
     """Let every parameter of ``new`` be trained, in the groups and with the state of its origin."""
     parameters = list(new.parameters())
@@ -156,7 +198,7 @@ def _move_optimizer_(
         state = optimizer.state.pop(before)
         if before in heirs:
             optimizer.state[heirs[before]] = {
-                key: _resized_moment(value, heirs[before], axis, second=key == "exp_avg_sq")
+                key: _resized_moment(value, heirs[before], resizing, second=key == "exp_avg_sq")
                 for key, value in state.items()
             }
     for group in optimizer.param_groups:
@@ -168,8 +210,10 @@ def _move_optimizer_(
                 optimizer.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
 
 
-def _resized_moment(value: object, heir: Tensor, axis: Axis | None, *, second: bool) -> object:
+def _resized_moment(value: object, heir: Tensor, resizing: _Resizing, *, second: bool) -> object:
     if not isinstance(value, Tensor) or value.dim() != heir.dim():
         return value  # the step count
     fill = value.mean().item() if second else 0.0
-    return torch.empty_like(heir).copy_(_resized(value, heir.detach(), axis, fill))
+    moment = torch.full_like(heir, fill)
+    resizing.fill_(moment, value, border=fill)
+    return moment

@@ -169,6 +169,20 @@ def test_workers_do_not_change_what_is_played(tiny, task):
         )
 
 
+def test_workers_agree_with_each_other_and_with_the_main_process_on_latencies(tiny, task):
+    config = replace(tiny, budget=replace(tiny.budget, cost="latency"))
+    env, contexts = ExpansionEnv(config, tasks=(task,)), [Context(0, seed, 8.0) for seed in range(6)]
+    env.reset(options={"context": contexts[0]})
+    with WorkerPool(env, 2) as pool:
+        played = list(pool.play([Job("widen", context, (1, 2)) for context in contexts]))
+    told: dict[int, set[float]] = {}
+    for info in [info for one in played for info in (one.start, *one.infos)]:
+        told.setdefault(info["flops"], set()).add(info["latency_ms"])
+    assert all(len(latencies) == 1 for latencies in told.values())
+    assert told[env.process.first_flops] == {env.process.cost}
+    assert {one.start["cost_budget"] for one in played} == {env.budget(contexts[0]).cost_budget}
+
+
 def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):
     env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0)
     played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
