@@ -51,9 +51,13 @@ def training_flops(architecture: Architecture, samples: int) -> int:
     return TRAINING_PASSES * cost(architecture).flops * samples
 
 
+def activation_bytes(architecture: Architecture) -> int:
+    """Return an estimate of the bytes that one sample keeps for the backward pass, in float32."""
+    return 4 * cost(architecture).activations
+
+
 def training_bytes(architecture: Architecture, batch_size: int) -> int:
     """Return an estimate of the bytes that training takes: float32 activations of a batch, and
     weights, gradients and two moments of the optimizer.
     """
-    total = cost(architecture)
-    return 4 * (total.activations * batch_size + 4 * total.parameters)
+    return activation_bytes(architecture) * batch_size + 16 * cost(architecture).parameters

@@ -1,11 +1,11 @@
-"""How many samples an evaluation batch should have: why ``EVALUATION_BATCHES`` is what it is.
+"""How many samples an evaluation batch should have: whether ``evaluation_batch_size`` is right.
 
     python scripts/bench_evaluation.py
     python scripts/bench_evaluation.py --device cuda
 
 The first children of all families, and wider ones, are evaluated on random data, in batches of different
-sizes that take turns; one thread. Prints a line of JSON for each child: MFLOPs of a forward pass of a sample,
-and for every size of batch its median time over that of the best.
+sizes that take turns; one thread. Prints a line of JSON for each child: MFLOPs of a forward pass of a
+sample, the size that is chosen, and for it and others the median time over that of the best.
 """
 
 import json
@@ -21,7 +21,7 @@ from mse_rl.data import Split
 from mse_rl.families import Inputs
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import evaluate, evaluation
+from mse_rl.training.evaluation import evaluate_with_logits, evaluation_batch_size
 
 CHILDREN = {
     "cnn, 8x8": ("cnn", Inputs((1, 8, 8), 0, 10)),
@@ -66,16 +66,17 @@ def _split(inputs: Inputs, arguments: Arguments) -> Split:
 
 
 def _figures(child: Child, split: Split, arguments: Arguments) -> dict[str, float]:
-    seconds: dict[int, list[float]] = {batch: [] for batch in arguments.batches}
+    chosen = evaluation_batch_size(child.architecture, split.device)
+    seconds: dict[int, list[float]] = {batch: [] for batch in {chosen, *arguments.batches}}
     for _ in range(1 + arguments.rounds):  # the first round warms up
         for batch, times in seconds.items():
-            evaluation.EVALUATION_BATCHES[split.device.type] = batch
             start = time.perf_counter()
-            evaluate(child, split)
+            evaluate_with_logits(child, split, samples=0, batch_size=batch)
             times.append(time.perf_counter() - start)
     medians = {batch: statistics.median(times[1:]) for batch, times in seconds.items()}
     best = min(medians.values())
-    return {f"batch_{batch}_over_best": round(median / best, 3) for batch, median in medians.items()}
+    figures = {f"batch_{batch}_over_best": round(medians[batch] / best, 3) for batch in arguments.batches}
+    return {"chosen": chosen, "chosen_over_best": round(medians[chosen] / best, 3)} | figures
 
 
 if __name__ == "__main__":

@@ -7,13 +7,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mse_rl.architecture import Architecture
+from mse_rl.cost import activation_bytes
 from mse_rl.data import Split
 from mse_rl.networks import Child
 from mse_rl.reward import skill
 
-EVALUATION_BATCHES = {"cpu": 256, "cuda": 1024}
-"""Samples in an evaluation batch, by the kind of device: more would leave a processor's caches
-(docs/performance.md)."""
+
+@dataclass(frozen=True)
+class _Batches:
+    """What an evaluation batch should be like on a kind of device.
+
+    Args:
+        most_bytes: of activations, as a training step would keep them: more leave a processor's caches.
+        most_samples: more gain nothing.
+    """
+
+    most_bytes: int
+    most_samples: int
+
+
+_BATCHES = {"cpu": _Batches(1 << 25, 512), "cuda": _Batches(1 << 30, 4096)}
+"""Measured on the CPU, by scripts/bench_evaluation.py."""
+LEAST_SAMPLES = 32
+"""Fewer in an evaluation batch are never faster."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +61,16 @@ def evaluate(child: Child, split: Split) -> Measurement:
 
 
 @torch.inference_mode()
-def evaluate_with_logits(child: Child, split: Split, *, samples: int) -> tuple[Measurement, Tensor]:
+def evaluate_with_logits(
+    child: Child, split: Split, *, samples: int, batch_size: int | None = None
+) -> tuple[Measurement, Tensor]:
     """Measure ``child`` on ``split``, in eval mode, and keep its first answers.
 
     Args:
         child: to be measured.
         split: on which.
         samples: how many answers to keep; no more than there are in a batch.
+        batch_size: samples in a batch; ``evaluation_batch_size`` if not given.
 
     Returns:
         The measurement, and the logits (samples, classes) of the first samples.
@@ -60,15 +80,21 @@ def evaluate_with_logits(child: Child, split: Split, *, samples: int) -> tuple[M
     classes = child.architecture.classes
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=split.y.device)
     loss = torch.zeros((), dtype=torch.float64, device=split.y.device)
-    batch = EVALUATION_BATCHES[split.device.type]
-    for start in range(0, len(split), batch):
-        rows = slice(start, start + batch)
+    batch_size = batch_size or evaluation_batch_size(child.architecture, split.device)
+    for start in range(0, len(split), batch_size):
+        rows = slice(start, start + batch_size)
         logits, y = child(split.inputs(rows)), split.y[rows]
         kept = kept if len(kept) else logits[:samples].clone()
         loss += F.cross_entropy(logits, y, reduction="sum")
         confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)
     accuracy, macro_f1 = _scores(confusion.reshape(classes, classes).cpu().double())
     return Measurement(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes)), kept
+
+
+def evaluation_batch_size(architecture: Architecture, device: torch.device) -> int:
+    """Return how many samples an evaluation batch should have."""
+    batches = _BATCHES[device.type]
+    return max(LEAST_SAMPLES, min(batches.most_samples, batches.most_bytes // activation_bytes(architecture)))
 
 
 def _scores(confusion: Tensor) -> tuple[float, float]:

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.data import Split
 from mse_rl.networks import build_child
 from mse_rl.training import Measurement, evaluate
-from mse_rl.training.evaluation import evaluate_with_logits
+from mse_rl.training.evaluation import LEAST_SAMPLES, evaluate_with_logits, evaluation_batch_size
 
 
 class Echo(nn.Module):
@@ -21,7 +19,7 @@ class Echo(nn.Module):
 
     def __init__(self, classes):
         super().__init__()
-        self.architecture = SimpleNamespace(classes=classes)
+        self.architecture = Architecture("mlp", (classes,), classes, (Stage(2, (Block("linear", 2),)),))
 
     def forward(self, x):
         return x
@@ -82,3 +80,13 @@ def test_the_first_answers_are_kept_without_their_gradients(n, samples):
     assert found == evaluate(Echo(3), Split(logits, y))
     assert torch.equal(kept.reshape(-1, 3), logits[:samples])
     assert not kept.requires_grad
+
+
+def test_batches_are_smaller_for_children_with_more_activations():
+    cpu, sizes = torch.device("cpu"), []
+    for width in (2, 8, 32, 128):
+        architecture = Architecture("cnn", (1, 64, 64), 3, (Stage(width, (Block("conv", width, 3),)),))
+        sizes.append(evaluation_batch_size(architecture, cpu))
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1] == LEAST_SAMPLES
+    assert evaluation_batch_size(Echo(2).architecture, cpu) == 512
