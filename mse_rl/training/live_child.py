@@ -82,7 +82,6 @@ class LiveChild:
     ) -> Receipt:
         """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
         child, optimizer = self._awake()
-        known = self._logits
         child, receipt = apply(
             TRANSFORMATIONS[name],
             target,
@@ -93,12 +92,17 @@ class LiveChild:
             generator=generator(self._device, self._seed, BIRTH, slice_index + 1),
             statistics=statistics,
             new_units=self._config.new_units,
-            answers=None
-            if known is None
-            else Answers(self._task.validation.inputs(slice(len(known))), known),
+            answers=self._answers(),
         )
         self._live, self._logits = (child, optimizer), None
         return receipt
+
+    def _answers(self) -> Answers | None:
+        """Return what the last evaluation has kept; it is on the CPU if it was read from a file."""
+        if self._logits is None:
+            return None
+        x = self._task.validation.inputs(slice(len(self._logits)))
+        return Answers(x, self._logits.to(self._device))
 
     def train_(self, slice_index: int) -> SliceResult:
         """Train for the slice of that index."""

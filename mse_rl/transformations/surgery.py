@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -133,7 +132,7 @@ class _Resizing:
 
     def __init__(self, axis: Axis | None, device: torch.device) -> None:
         self._axis, self._device = axis, device
-        self._places = lru_cache(maxsize=None)(self._places_of_gates)
+        self._places: dict[int, _Places] = {}
 
     def fill_(self, new: Tensor, old: Tensor, border: float = 0.0) -> None:
         """Overwrite in ``new`` what stays of ``old``; a kernel that has grown has ``border`` all around."""
@@ -175,13 +174,14 @@ class _Resizing:
         if dimension >= old.dim() or old.shape[dimension] == new.shape[dimension]:
             return None
         assert self._axis is not None
-        places: _Places = self._places(old.shape[dimension] // self._axis.before)
-        return places
+        gates = old.shape[dimension] // self._axis.before
+        if gates not in self._places:
+            self._places[gates] = self._found(self._axis, gates)
+        return self._places[gates]
 
-    def _places_of_gates(self, gates: int) -> _Places:
-        assert self._axis is not None
-        starts = torch.arange(gates).unsqueeze(1) * self._axis.before
-        units = self._axis.units.unsqueeze(0)
+    def _found(self, axis: Axis, gates: int) -> _Places:
+        starts = torch.arange(gates).unsqueeze(1) * axis.before
+        units = axis.units.unsqueeze(0)
         origins = torch.where(units >= 0, units + starts, -1).flatten()
         after = (origins >= 0).nonzero().flatten()
         places = origins[after], after, (origins < 0).nonzero().flatten()
