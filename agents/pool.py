@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
@@ -31,6 +32,7 @@ from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import WorkerLost
 from mse_rl.measures import Meter
 from mse_rl.transformations import Target
 
@@ -151,6 +153,11 @@ class WorkerPool:
     ) -> None:
         self._executor.shutdown(cancel_futures=True)
         self._shared.cleanup()
+        if isinstance(error, BrokenProcessPool):
+            raise WorkerLost(
+                "a worker was ended from outside, most often for want of memory: "
+                "lower --workers or --cache-mb"
+            ) from error
 
     def submit(self, job: Job) -> "Future[Episode]":
         """Let a worker play a job as soon as one is free."""

@@ -8,7 +8,7 @@ from mse_rl.training import CacheFolder, TrajectoryCache
 
 
 def make_cache(config: ExpansionConfig, shared: Path | None = None) -> TrajectoryCache[CacheEntry] | None:
-    """Return the cache of one process; None if no memory is given to it.
+    """Return the cache of one process; None if neither memory nor a folder is given to it.
 
     Args:
         config: says how much memory, and which folder is to be kept.
@@ -16,7 +16,7 @@ def make_cache(config: ExpansionConfig, shared: Path | None = None) -> Trajector
             need. It is not used where the configuration names one: all is kept in that.
     """
     capacity_bytes = config.cache_mb << 20
-    if not capacity_bytes:
+    if not capacity_bytes and config.cache_dir is None:
         return None
     path = config.cache_dir or shared
     if path is None:

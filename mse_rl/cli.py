@@ -1,5 +1,6 @@
 """The commands: wiring only. What a command needs is imported when it runs, so that --help is quick."""
 
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Annotated
@@ -33,6 +34,7 @@ DESCRIPTION = "Neural networks that grow while they train, and a controller that
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
+    signal.signal(signal.SIGTERM, _end)  # without it, what workers share would be left in memory
     try:
         config: TrainConfig | ApplyConfig = tyro.cli(
             Train | Apply,
@@ -48,6 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("mse-rl: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(config: TrainConfig | ApplyConfig) -> None:

@@ -211,6 +211,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require_within(self, 1, MOST, "episodes", "workers", "held_out")
         require_within(self, 0, MOST_SEED, "seed")
+        require(
+            self.env.growth.time_limit_seconds is None,
+            "rollouts are compared decision by decision, so that training a policy takes no time limit: "
+            "leave --time-limit-seconds out, or lower --slices",
+        )
 
     @property
     def updates(self) -> int:

@@ -86,6 +86,9 @@ class CacheEntry:
         """
         try:
             state: GrowthState = from_plain(GrowthState, json.loads(text))
+            positions = {position for position, _ in state.architecture}
+            if state.ages.keys() != positions or not state.statistics.blocks.keys() <= positions:
+                raise ValueError("what is told of the blocks is not of those of the architecture")
             return cls(state, Snapshot.of_tensors(state.architecture, tensors))
         except (InvalidArchitecture, RecursionError) as error:
             raise ValueError(str(error)) from error

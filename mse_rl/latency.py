@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mse_rl.architecture import UNKNOWN, Architecture
+from mse_rl.errors import InvalidConfig
 from mse_rl.latency_folder import LatencyFolder
 from mse_rl.measures import Latency
 from mse_rl.networks import Child, build_child
@@ -62,8 +63,14 @@ class LatencyMeter:
         weights = torch.Generator(self._device).manual_seed(0)
         child = build_child(architecture, generator=weights, device=self._device).eval()
         child.compact_()
-        samples = _samples(architecture, self._batch, self._device)
-        for _ in range(WARM_UPS):
+        try:
+            samples = _samples(architecture, self._batch, self._device)
+            self._pass_seconds(child, samples)
+        except RuntimeError as error:
+            raise InvalidConfig(
+                f"a batch of {self._batch:,} samples does not fit into memory: lower --latency-batch"
+            ) from error
+        for _ in range(WARM_UPS - 1):
             self._pass_seconds(child, samples)
         seconds = [self._pass_seconds(child, samples) for _ in range(REPEATS)]
         low, median, high = quantiles(seconds, n=4, method="inclusive")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,37 +10,36 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from mse_rl.architecture import Architecture
+from mse_rl.errors import InvalidRun
 from mse_rl.measures import Latency
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class LatencyFolder:
     """A file for every architecture, written once, whole, by the first process that has measured it.
-
-    Where nothing can be written, every process goes by what it has measured itself, and says so.
 
     Args:
         path: of the folder, which is there.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._writable = path, True
+        self._path = path
 
     def settle(self, architecture: Architecture, measure: Callable[[], Latency]) -> Latency:
-        """Return what was measured first; measure it, if nobody has."""
+        """Return what was measured first; measure it, if nobody has.
+
+        Raises:
+            InvalidRun: if it cannot be written: processes that disagree cannot go on from each other's
+                children.
+        """
         file = self._path / f"{hashlib.sha256(architecture.to_json().encode()).hexdigest()}.json"
         if file.exists():
             return _read(file)
-        latency = measure()
-        if not self._writable:
-            return latency
         try:
-            self._write(file, latency)
+            self._write(file, measure())
         except OSError as error:
-            self._writable = False
-            _LOGGER.warning("latencies are no longer shared between workers: %s (%s)", error.strerror, file)
-            return latency
+            raise InvalidRun(
+                f"workers have to share latencies, and {self._path} takes no file: {error.strerror}"
+            ) from error
         return _read(file)
 
     def _write(self, file: Path, latency: Latency) -> None:

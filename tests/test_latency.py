@@ -8,6 +8,7 @@ from grown import START, grown
 from problems import FAMILIES
 
 from mse_rl import latency
+from mse_rl.errors import InvalidRun
 from mse_rl.latency import REPEATS, WARM_UPS, LatencyMeter
 from mse_rl.latency_folder import LatencyFolder
 from mse_rl.measures import Latency
@@ -116,8 +117,6 @@ def test_of_two_that_measure_at_once_the_first_to_be_done_counts_for_both(tmp_pa
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_without_a_place_to_write_a_process_goes_by_its_own_and_says_so_once(tmp_path, caplog):
-    folder = LatencyFolder(tmp_path / "gone")
-    for family in ("mlp", "cnn"):
-        assert folder.settle(grown(family).state.architecture, lambda: Latency(3, 0)) == Latency(3, 0)
-    assert [record.message[:37] for record in caplog.records] == ["latencies are no longer shared betwee"]
+def test_without_a_place_to_write_there_is_one_line_for_processes_would_disagree(tmp_path):
+    with pytest.raises(InvalidRun, match="takes no file: No such file"):
+        LatencyFolder(tmp_path / "gone").settle(grown("mlp").state.architecture, lambda: Latency(3, 0))

@@ -62,9 +62,9 @@ def packed(split: Split, mean: tuple[float, ...], deviation: tuple[float, ...]) 
         split: with float32 inputs.
         mean, deviation: per channel, what they were normalised by.
     """
-    if split.x.dim() != 4 or len(mean) != split.x.shape[1]:
+    if isinstance(split, PackedSplit) or split.x.dim() != 4 or len(mean) != split.x.shape[1]:
         return split
-    scale = [torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (mean, deviation)]
+    scale = [torch.tensor(values, device=split.device).view(1, -1, 1, 1) for values in (mean, deviation)]
     raw = (split.x * scale[1] + scale[0]).round_()
     if raw.min() < 0 or raw.max() >= BYTE_VALUES:
         return split

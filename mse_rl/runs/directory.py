@@ -22,9 +22,9 @@ def new_directory(path: Path | None) -> Path:
         InvalidRun: if something is there already, or nothing can be written there.
     """
     path = path or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    require_writable(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InvalidRun(f"expected a new folder, but {path} exists already: name another one or remove it")
-    require_writable(path)
     return path
 
 
@@ -34,14 +34,20 @@ def require_writable(path: Path) -> None:
     Raises:
         InvalidRun: if it, or what is there of its parents, is no folder that can be written to.
     """
-    home = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    try:
+        home = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    except OSError as error:  # a name that no file system takes
+        raise InvalidRun(f"expected a folder, but {path} cannot be one: {error.strerror}") from error
     if not (home.is_dir() and os.access(home, os.W_OK)):
         raise InvalidRun(f"expected a folder to write {path} into, but {home} is none: name another one")
 
 
 def begin(path: Path, config: object) -> None:
     """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRun(f"expected a folder, but {path} cannot be made: {error.strerror}") from error
     write_json(path / "config.json", config)
     (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
     versions = {name: _version(name) for name in RECORDED_PACKAGES}

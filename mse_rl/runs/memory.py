@@ -1,13 +1,17 @@
 """Whether the workers that were asked for fit into memory, before they start."""
 
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.config import TrainConfig
 from mse_rl.cost import training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
+from mse_rl.families import KINDS
 from mse_rl.measures import MEASURES
+from mse_rl.search_space import SearchSpace
 
 WORKER_BYTES = 500 << 20
 """What a worker takes for itself, beside its cache and its child: measured on Linux with torch 2.14."""
@@ -24,20 +28,23 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
     Raises:
         InvalidConfig: if they do.
     """
-    cache_bytes = 2 * config.env.cache_mb << 20  # as much again in what the workers share
+    shared = config.env.cache_dir is None  # as much again, in a folder that is in memory
+    cache_bytes = (1 + shared) * config.env.cache_mb << 20
     each = WORKER_BYTES + cache_bytes + child_bytes
     if free_bytes is not None and config.workers * each > free_bytes:
+        fitting = free_bytes // each
         raise InvalidConfig(
             f"{config.workers} workers need about {config.workers * each >> 20:,} MiB of memory, and "
             f"{free_bytes >> 20:,} MiB are free: "
-            f"lower --workers to {max(1, free_bytes // each)} or --cache-mb"
+            + (f"lower --workers to {fitting} or --cache-mb" if fitting else "lower --cache-mb or the budget")
         )
 
 
 def largest_child_bytes(env: ExpansionEnv) -> int:
     """Return an estimate of what a child takes on the CPU while it trains, if it fills its budget.
 
-    Its memory grows with what is priced, or less: blocks that are wider hold fewer values for each FLOP.
+    Its memory is taken to grow with what is priced, up to that of a child at the bounds of the search space:
+    wider blocks hold fewer values for each FLOP, and latency grows more slowly.
     """
     config = env.config
     if config.device != "cpu":
@@ -47,9 +54,30 @@ def largest_child_bytes(env: ExpansionEnv) -> int:
         context = Context(index, 0, config.budget.budget_high)
         first = env.first_architecture(context)
         times = env.budget(context).cost_budget / MEASURES[config.budget.cost].cost(first, env.meter)
-        largest = max(largest, ceil(times * training_bytes(first, config.growth.batch_size)))
-    bound = config.growth.memory_budget
-    return largest if bound is None else min(largest, bound)
+        grown = ceil(times * training_bytes(first, config.growth.batch_size))
+        bound = training_bytes(_at_bounds(first, config.space), config.growth.batch_size)
+        largest = max(largest, min(grown, bound))
+    budget = config.growth.memory_budget
+    return largest if budget is None else min(largest, budget)
+
+
+def _at_bounds(first: Architecture, space: SearchSpace) -> Architecture:
+    """Return the largest architecture of the search space; blocks are added where they cost most."""
+
+    def widest(block: Block) -> Block:
+        kernel = space.max_kernel - 1 + space.max_kernel % 2 if KINDS[block.kind].kernels else block.kernel
+        return replace(
+            block,
+            inner=max(block.inner, space.max_width // block.head_width * block.head_width),
+            kernel=max(block.kernel, kernel),
+        )
+
+    stages = [
+        Stage(max(stage.width, space.max_width), tuple(map(widest, stage.blocks))) for stage in first.stages
+    ]
+    more = max(0, space.max_blocks - first.depth)
+    stages[0] = replace(stages[0], blocks=stages[0].blocks + stages[0].blocks[:1] * more)
+    return replace(first, stages=tuple(stages))
 
 
 def free_memory(root: Path = Path("/")) -> int | None:

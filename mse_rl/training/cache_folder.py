@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -12,7 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 _LOGGER = logging.getLogger(__name__)
-_ENDING = ".safetensors"
+_ENDING, _DRAFT = ".safetensors", ".part"
+_STALE_SECONDS = 3600
+"""A draft that is older was left by a process that was killed."""
 
 
 class Keepable(Protocol):
@@ -86,7 +89,7 @@ class CacheFolder(Generic[Entry]):
 
     def _write(self, key: str, content: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self.path, delete=False) as file:
+        with NamedTemporaryFile(dir=self.path, suffix=_DRAFT, delete=False) as file:
             try:
                 file.write(content)
                 file.close()
@@ -104,7 +107,9 @@ class CacheFolder(Generic[Entry]):
         entries = []
         for entry in os.scandir(self.path):
             with suppress(FileNotFoundError):  # another process has deleted it
-                if entry.name.endswith(_ENDING):
+                if entry.name.endswith(_DRAFT) and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                    os.unlink(entry.path)
+                elif entry.name.endswith(_ENDING) and entry.is_file():
                     entries.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
         excess = sum(size for _, size, _ in entries) - self._capacity_bytes * 7 // 8
         for _, size, path in sorted(entries):

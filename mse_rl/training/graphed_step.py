@@ -1,7 +1,7 @@
 """A training step as one CUDA graph: small children spend their time on the launching of kernels."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -14,12 +14,12 @@ LEAST_STEPS = 20
 """A graph costs a few steps to capture: it is of use where many more are to come."""
 WARM_UPS = 3
 
-Capture = Callable[[Callable[[], None]], Callable[[], None]]
-"""From something to run, to what runs it again on the same memory."""
+Capture = Callable[[Callable[[], None], AbstractContextManager[None]], Callable[[], None]]
+"""From something to run, and what has to hold while it is captured, to what repeats it on the same memory."""
 
 
-def cuda_graph(run: Callable[[], None]) -> Callable[[], None]:
-    """Capture ``run`` as torch asks for it: after some runs on a stream of their own."""
+def cuda_graph(run: Callable[[], None], capturable: AbstractContextManager[None]) -> Callable[[], None]:
+    """Capture ``run`` on the current device, as torch asks for it: after runs on a stream of their own."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -27,7 +27,7 @@ def cuda_graph(run: Callable[[], None]) -> Callable[[], None]:
             run()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with capturable, torch.cuda.graph(graph):
         run()
     return graph.replay
 
@@ -51,13 +51,14 @@ class GraphedStep:
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Take one step; the loss is overwritten by the next one."""
-        if self._replay is None:
-            self._x, self._y = x.clone(), y.clone()
-            with _unchanged(self._child, self._optimizer), _capturable(self._optimizer):
-                self._replay = self._capture(self._run)
-        self._x.copy_(x)
-        self._y.copy_(y)
-        self._replay()
+        with torch.cuda.device(x.device) if x.device.type == "cuda" else nullcontext():
+            if self._replay is None:
+                self._x, self._y = x.clone(), y.clone()
+                with _unchanged(self._child, self._optimizer):
+                    self._replay = self._capture(self._run, _capturable(self._optimizer))
+            self._x.copy_(x)
+            self._y.copy_(y)
+            self._replay()
         return self._loss
 
     def _run(self) -> None:
@@ -69,12 +70,14 @@ def _unchanged(child: Child, optimizer: Optimizer) -> Iterator[None]:
     """Put back, in the same memory, what steps change; what they have added becomes zero."""
     before = [(tensor, tensor.clone()) for tensor in child.state_dict().values()]
     moments = {tensor: tensor.clone() for tensor in _moments(optimizer)}
-    yield
-    with torch.no_grad():
-        for tensor, value in before:
-            tensor.copy_(value)
-        for tensor in _moments(optimizer):
-            tensor.copy_(moments[tensor]) if tensor in moments else tensor.zero_()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
+            for tensor in _moments(optimizer):
+                tensor.copy_(moments[tensor]) if tensor in moments else tensor.zero_()
 
 
 @contextmanager

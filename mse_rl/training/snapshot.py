@@ -74,7 +74,9 @@ class Snapshot:
             for name, tensor in weights.items()
         )
         if not same or any(
-            name not in expected or moment.shape not in ((), expected[name].shape)
+            name not in expected
+            or moment.shape not in ((), expected[name].shape)
+            or (moment.dim() and moment.dtype != expected[name].dtype)
             for name, state in moments.items()
             for moment in state.values()
         ):
@@ -109,5 +111,5 @@ def restore(
     optimizer = make_optimizer(child, config)
     parameters = dict(child.named_parameters())
     for name, state in snapshot.moments.items():
-        optimizer.state[parameters[name]] = {key: value.clone() for key, value in state.items()}
+        optimizer.state[parameters[name]] = {key: value.to(device, copy=True) for key, value in state.items()}
     return child, optimizer

@@ -23,6 +23,15 @@ def _code() -> str:
     return content.hexdigest()
 
 
+@lru_cache(maxsize=1)
+def _gpus() -> tuple[str, ...]:
+    """Return the names of the GPUs that there are, and the releases of what computes on them."""
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if not names:
+        return ()
+    return str(torch.version.cuda), str(torch.backends.cudnn.version()), *names  # type: ignore[no-untyped-call]
+
+
 def digest(*what: Any) -> str:
     """Return a key of values whose ``repr`` tells all about them.
 
@@ -30,7 +39,7 @@ def digest(*what: Any) -> str:
     processors may compute something else.
     """
     torch_arithmetic = (torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
-    arithmetic = (_code(), torch_arithmetic)
+    arithmetic = (_code(), torch_arithmetic, _gpus())
     return hashlib.sha256(repr((arithmetic, what)).encode()).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mse_rl.architecture import Architecture, Block, Link, Position, Stage
 from mse_rl.config import PPOConfig
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import WorkerLost
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
@@ -181,6 +183,20 @@ def test_workers_agree_with_each_other_and_with_the_main_process_on_latencies(ti
     assert all(len(latencies) == 1 for latencies in told.values())
     assert told[env.process.first_flops] == {env.process.cost}
     assert {one.start["cost_budget"] for one in played} == {env.budget(contexts[0]).cost_budget}
+
+
+def play_and_kill(env, job):
+    with WorkerPool(env, 1) as pool:
+        list(pool.play([job]))
+        (worker,) = (child for child in active_children() if child.name.startswith("SpawnProcess"))
+        worker.kill()
+        list(pool.play([job] * 20))
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_one_line(tiny, task):
+    job = Job("wait", Context(0, 0, 4.0), (1, 2))
+    with pytest.raises(WorkerLost, match="lower --workers"):
+        play_and_kill(ExpansionEnv(tiny, tasks=(task,)), job)
 
 
 def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):

@@ -39,6 +39,13 @@ def test_what_is_read_is_the_same_and_takes_a_quarter_of_the_memory(images):
     assert torch.equal(packed.to("cpu").train.inputs(rows), task.train.inputs(rows))
 
 
+def test_what_is_packed_stays_so_wherever_it_is(images):
+    """Each worker moves the tasks of the main process to its device again; "meta" stands in for a GPU."""
+    moved = images().packed().to("meta")
+    assert moved.packed() == moved
+    assert moved.to("meta").train.mean.device.type == "meta"
+
+
 def test_a_child_grows_on_bytes_as_on_floats(images, grow):
     task = images()
     ends = []

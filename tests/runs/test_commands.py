@@ -221,6 +221,20 @@ def test_a_run_folder_that_exists_is_kept(run: Path, capsys: pytest.CaptureFixtu
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+@pytest.mark.parametrize("flag", ["--run-dir", "--cache-dir"])
+def test_a_name_that_is_too_long_for_a_folder_is_one_line(
+    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "too long" in complaint(["train", flag, "x" * 300, *TINY_RUN], capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_a_policy_takes_no_time_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(["train", "--time-limit-seconds", "9", *TINY_RUN], capsys)
+    assert "leave --time-limit-seconds out" in line
+
+
 def test_a_folder_of_trajectories_that_cannot_be_is_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,3 +55,16 @@ def test_the_largest_child_is_estimated_by_its_budget_and_bounded_by_that_of_mem
     env = ExpansionEnv(tiny, tasks=(task,))
     first = env.first_architecture(Context(0, 0, 2.0))
     assert estimate(2.0) == 2 * training_bytes(first, tiny.growth.batch_size)
+
+
+def test_a_budget_that_bounds_nothing_asks_for_no_more_than_the_search_space_allows(tiny, task):
+    env = ExpansionEnv(replace(tiny, budget=replace(tiny.budget, flops_budget=10**15)), tasks=(task,))
+    bound = largest_child_bytes(env)
+    space = replace(tiny.space, max_width=2 * tiny.space.max_width)
+    assert largest_child_bytes(ExpansionEnv(replace(env.config, space=space), tasks=(task,))) > bound
+    assert bound < 10 << 30
+
+
+def test_where_not_even_one_worker_fits_fewer_are_no_advice():
+    with pytest.raises(InvalidConfig, match="free: lower --cache-mb or the budget"):
+        require_memory(TrainConfig(workers=2), 0, 1 << 20)

@@ -10,11 +10,12 @@ from mse_rl.training.graphed_step import WARM_UPS, GraphedStep
 from mse_rl.training.step import Step
 
 
-def warmed(run):
+def warmed(run, capturable):
     """Run as often as a capture does, and return what repeats it."""
     for _ in range(WARM_UPS + 1):
         run()
-    return run
+    with capturable:
+        return run
 
 
 def numbers(child, optimizer):

@@ -126,3 +126,14 @@ def test_the_learning_rate_of_every_step_is_that_of_the_schedule(monkeypatch):
     )
     train(task, child, optimizer, config, range(3, 6))
     assert seen == [{learning_rate(n, 20, config)} for n in range(3, 6)]
+
+
+@FAMILIES
+@OPTIMIZERS
+def test_weights_and_moments_go_to_the_device_that_is_asked_for(family, config):
+    """As from a file, which holds them on the CPU; "meta" stands in for a GPU."""
+    _, child, optimizer = begun(family, config)
+    again, again_optimizer = restore(capture(child, optimizer), config, "meta")
+    moments = [moment for state in again_optimizer.state.values() for moment in state.values()]
+    assert moments
+    assert {tensor.device.type for tensor in (*again.parameters(), *again.buffers(), *moments)} == {"meta"}
