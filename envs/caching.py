@@ -6,6 +6,9 @@ from mse_rl.config import ExpansionConfig
 from mse_rl.growth_state import CacheEntry
 from mse_rl.training import CacheFolder, TrajectoryCache
 
+SHARED_PART = 4
+"""One part in so many of what each worker has goes to the folder that they share: files are smaller."""
+
 
 def make_cache(config: ExpansionConfig, shared: Path | None = None) -> TrajectoryCache[CacheEntry] | None:
     """Return the cache of one process; None if neither memory nor a folder is given to it.
@@ -21,6 +24,6 @@ def make_cache(config: ExpansionConfig, shared: Path | None = None) -> Trajector
     path = config.cache_dir or shared
     if path is None:
         return TrajectoryCache(capacity_bytes)
-    folder_bytes = (config.cache_dir_mb if config.cache_dir else config.cache_mb) << 20
+    folder_bytes = config.cache_dir_mb << 20 if config.cache_dir else capacity_bytes // SHARED_PART
     folder = CacheFolder(path, folder_bytes, CacheEntry)
     return TrajectoryCache(capacity_bytes, folder=folder, shares_all=config.cache_dir is not None)

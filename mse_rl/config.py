@@ -147,8 +147,8 @@ class ExpansionConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     device: str = "cpu"
     """Where children are trained: cpu, cuda, cuda:1, ..."""
-    cache_mb: int = 32
-    """Memory of the trajectory cache of each worker, in MiB; 0 trains everything anew."""
+    cache_mb: int = 96
+    """Memory of the trajectory cache of each worker, in MiB; 0 keeps none in memory."""
     cache_dir: Path | None = None
     """Folder in which all trajectories are kept for later runs; none is kept if not given."""
     cache_dir_mb: int = 4096

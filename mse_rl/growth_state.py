@@ -70,7 +70,7 @@ class CacheEntry:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes: the tensors; the rest is small."""
+        """Memory that it takes, by its tensors: what is known of the child grows with their number."""
         return self.snapshot.size_bytes
 
     def to_parts(self) -> tuple[dict[str, Tensor], str]:

@@ -1,5 +1,6 @@
 """Whether the workers that were asked for fit into memory, before they start."""
 
+import shutil
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.config import TrainConfig
 from mse_rl.cost import training_bytes
+from mse_rl.data import Task
+from mse_rl.envs.caching import SHARED_PART
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.families import KINDS
@@ -15,6 +18,8 @@ from mse_rl.search_space import SearchSpace
 
 WORKER_BYTES = 500 << 20
 """What a worker takes for itself, beside its cache and its child: measured on Linux with torch 2.14."""
+SHARED = Path("/dev/shm")
+"""Where Linux keeps what processes share."""
 
 
 def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None) -> None:
@@ -28,9 +33,9 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
     Raises:
         InvalidConfig: if they do.
     """
-    shared = config.env.cache_dir is None  # as much again, in a folder that is in memory
-    cache_bytes = (1 + shared) * config.env.cache_mb << 20
-    each = WORKER_BYTES + cache_bytes + child_bytes
+    cache_bytes = config.env.cache_mb << 20
+    shared_bytes = cache_bytes // SHARED_PART if config.env.cache_dir is None else 0  # that is in memory
+    each = WORKER_BYTES + cache_bytes + shared_bytes + child_bytes
     if free_bytes is not None and config.workers * each > free_bytes:
         fitting = free_bytes // each
         raise InvalidConfig(
@@ -38,6 +43,30 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
             f"{free_bytes >> 20:,} MiB are free: "
             + (f"lower --workers to {fitting} or --cache-mb" if fitting else "lower --cache-mb or the budget")
         )
+
+
+def require_shared_memory(tasks: tuple[Task, ...], free_bytes: int | None) -> None:
+    """Raise if the datasets do not fit into what processes can share.
+
+    Args:
+        tasks: the datasets; those on a GPU take none of it.
+        free_bytes: what is free; None if it is not known, and then nothing is raised.
+
+    Raises:
+        InvalidConfig: if they do not.
+    """
+    splits = [split for task in tasks for split in (task.train, task.validation, task.test)]
+    needed = sum(t.nbytes for split in splits for t in (split.x, split.y) if t.device.type == "cpu")
+    if free_bytes is not None and needed > free_bytes:
+        raise InvalidConfig(
+            f"workers share {needed >> 20:,} MiB of data, and {free_bytes >> 20:,} MiB are free in {SHARED}: "
+            "lower --max-train, or give a container more (--shm-size)"
+        )
+
+
+def free_shared_memory() -> int | None:
+    """Return the bytes that are free for what processes share; None where the system does not tell."""
+    return shutil.disk_usage(SHARED).free if SHARED.is_dir() else None
 
 
 def largest_child_bytes(env: ExpansionEnv) -> int:

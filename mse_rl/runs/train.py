@@ -26,7 +26,13 @@ from mse_rl.measures import MEASURES
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
-from mse_rl.runs.memory import free_memory, largest_child_bytes, require_memory
+from mse_rl.runs.memory import (
+    free_memory,
+    free_shared_memory,
+    largest_child_bytes,
+    require_memory,
+    require_shared_memory,
+)
 from mse_rl.runs.policy_bundle import save_policy
 from mse_rl.runs.progress import count_bar, episode_bar
 from mse_rl.runs.report import growth_figure
@@ -56,6 +62,7 @@ def train(config: TrainConfig, console: Console) -> Path:
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     require_memory(config, largest_child_bytes(env), free_memory())
+    require_shared_memory(env.tasks, free_shared_memory())
     begin(folder, config)
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)

@@ -11,6 +11,8 @@ from mse_rl.config import OptimizerConfig
 from mse_rl.networks import Child, empty_child
 from mse_rl.training.optimizer import make_optimizer
 
+TENSOR_BYTES = 2048
+"""What a tensor takes beside its values, with its name and what is known of its units; measured, roughly."""
 _WEIGHT, _MOMENT, _LOGITS = "weight ", "moment ", "logits"
 
 
@@ -33,8 +35,8 @@ class Snapshot:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes."""
-        return sum(tensor.nbytes for tensor in self._tensors().values())
+        """Memory that it takes: values, and what it takes to hold them."""
+        return sum(tensor.nbytes + TENSOR_BYTES for tensor in self._tensors().values())
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, in one piece each and on the CPU, as files hold them."""

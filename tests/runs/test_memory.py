@@ -6,12 +6,18 @@ from mse_rl.config import TrainConfig
 from mse_rl.cost import training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
-from mse_rl.runs.memory import WORKER_BYTES, free_memory, largest_child_bytes, require_memory
+from mse_rl.runs.memory import (
+    WORKER_BYTES,
+    free_memory,
+    largest_child_bytes,
+    require_memory,
+    require_shared_memory,
+)
 
 
 def test_more_workers_than_memory_allows_are_refused_with_the_number_that_it_allows():
     child = 100 << 20
-    free = 4 * (WORKER_BYTES + (64 << 20) + child)
+    free = 4 * (WORKER_BYTES + (120 << 20) + child)
     require_memory(TrainConfig(workers=4), child, free)
     with pytest.raises(InvalidConfig, match="lower --workers to 4 "):
         require_memory(TrainConfig(workers=5), child, free)
@@ -68,3 +74,11 @@ def test_a_budget_that_bounds_nothing_asks_for_no_more_than_the_search_space_all
 def test_where_not_even_one_worker_fits_fewer_are_no_advice():
     with pytest.raises(InvalidConfig, match="free: lower --cache-mb or the budget"):
         require_memory(TrainConfig(workers=2), 0, 1 << 20)
+
+
+def test_data_that_workers_cannot_share_is_refused(task):
+    needed = sum(t.nbytes for part in (task.train, task.validation, task.test) for t in (part.x, part.y))
+    require_shared_memory((task,), needed)
+    require_shared_memory((task, task), None)
+    with pytest.raises(InvalidConfig, match="lower --max-train"):
+        require_shared_memory((task, task), needed)

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from mse_rl.growth_state import CacheEntry
 from mse_rl.training import CacheFolder, TrajectoryCache, cache_folder
+from mse_rl.training.snapshot import TENSOR_BYTES
 
 BIG = 1 << 30
 
@@ -299,5 +300,6 @@ def test_a_cache_without_memory_still_keeps_all_in_the_folder(folder_of):
 def test_an_entry_takes_the_memory_of_its_tensors():
     process = grown("cnn")
     entry = CacheEntry(process.state, process.live.capture())
-    assert entry.size_bytes == sum(tensor.nbytes for tensor in entry.to_parts()[0].values())
+    tensors = entry.to_parts()[0].values()
+    assert entry.size_bytes == sum(tensor.nbytes for tensor in tensors) + TENSOR_BYTES * len(tensors)
     assert replace(entry, state=None).size_bytes == entry.size_bytes

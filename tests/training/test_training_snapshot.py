@@ -14,6 +14,7 @@ from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, capture, learning_rate, make_optimizer, restore, train_slice_
 from mse_rl.training.randomness import generator
+from mse_rl.training.snapshot import TENSOR_BYTES
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
 FAMILIES = pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -102,7 +103,8 @@ def test_a_snapshot_knows_its_size(family, config):
     copies = 1 + {"sgd": 1, "adamw": 2}[config.optimizer]
     steps = len(list(child.parameters())) if config.optimizer == "adamw" else 0
     buffers = sum(buffer.nbytes for buffer in child.buffers())
-    assert snapshot.size_bytes == 4 * copies * parameters + 4 * steps + buffers
+    overhead = TENSOR_BYTES * len(snapshot.to_tensors())
+    assert snapshot.size_bytes == 4 * copies * parameters + 4 * steps + buffers + overhead
 
 
 @FAMILIES
