@@ -172,11 +172,9 @@ class Architecture:
         """Return the block at ``position``."""
         return self.stages[position.stage].blocks[position.block]
 
-    def with_stage(
-        self, index: int, *, width: int | None = None, blocks: tuple[Block, ...] | None = None
-    ) -> "Architecture":
-        """Return a copy in which stage ``index`` has the given width and blocks; what is not given stays."""
-        return self._with(self._stages_with(index, width=width, blocks=blocks))
+    def with_stage(self, index: int, **changes: Any) -> "Architecture":
+        """Return a copy in which stage ``index`` has the given fields."""
+        return self._with(index, replace(self.stages[index], **changes), self.links)
 
     def with_block(self, position: Position, **changes: Any) -> "Architecture":
         """Return a copy in which the block at ``position`` has the given fields."""
@@ -186,45 +184,39 @@ class Architecture:
 
     def inserting(self, position: Position, block: Block) -> "Architecture":
         """Return a copy with a new block at ``position``; those behind it move on, with their links."""
-        blocks = self.stages[position.stage].blocks
-        blocks = (*blocks[: position.block], block, *blocks[position.block :])
+        stage = self.stages[position.stage]
+        blocks = (*stage.blocks[: position.block], block, *stage.blocks[position.block :])
         links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
-        return self._with(self._stages_with(position.stage, blocks=blocks), links)
+        return self._with(position.stage, Stage(stage.width, blocks), links)
 
     def removing(self, position: Position) -> "Architecture":
         """Return a copy without the block at ``position`` and its links; those behind it move up."""
-        blocks = self.stages[position.stage].blocks
-        blocks = (*blocks[: position.block], *blocks[position.block + 1 :])
+        stage = self.stages[position.stage]
+        blocks = (*stage.blocks[: position.block], *stage.blocks[position.block + 1 :])
         links = tuple(
             Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
         )
-        return self._with(self._stages_with(position.stage, blocks=blocks), links)
+        return self._with(position.stage, Stage(stage.width, blocks), links)
 
     def settled(self) -> "Architecture":
         """Return a copy in which every non-linearity has taken over from the one before it."""
         fading = [position for position, block in self if block.fading is not None]
         return reduce(lambda copy, position: copy.with_block(position, fading=None), fading, self)
 
-    def _with(self, stages: tuple[Stage, ...], links: tuple[Link, ...] | None = None) -> "Architecture":
-        """Return a copy with other stages and links; ``replace`` takes longer than all checks, and what is
-        legal is known from dozens of copies.
+    def _with(self, index: int, stage: Stage, links: tuple[Link, ...]) -> "Architecture":
+        """Return a copy with another stage and other links.
+
+        ``replace`` takes longer than all checks, and what is legal is known from dozens of copies.
         """
         return Architecture(
             self.family,
             self.input_shape,
             self.classes,
-            stages,
+            (*self.stages[:index], stage, *self.stages[index + 1 :]),
             self.stem_stride,
             self.vocabulary,
-            self.links if links is None else links,
+            links,
         )
-
-    def _stages_with(
-        self, index: int, *, width: int | None = None, blocks: tuple[Block, ...] | None = None
-    ) -> tuple[Stage, ...]:
-        before = self.stages[index]
-        stage = Stage(before.width if width is None else width, before.blocks if blocks is None else blocks)
-        return (*self.stages[:index], stage, *self.stages[index + 1 :])
 
     def to_json(self) -> str:
         """Return the architecture as JSON text."""

@@ -67,8 +67,9 @@ class LatencyMeter:
             samples = _samples(architecture, self._batch, self._device)
             self._pass_seconds(child, samples)
         except RuntimeError as error:
+            reason = str(error).splitlines()[0]
             raise InvalidConfig(
-                f"a batch of {self._batch:,} samples does not fit into memory: lower --latency-batch"
+                f"latency of a batch of {self._batch:,} cannot be measured: {reason}; lower --latency-batch"
             ) from error
         for _ in range(WARM_UPS - 1):
             self._pass_seconds(child, samples)

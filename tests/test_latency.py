@@ -8,7 +8,7 @@ from grown import START, grown
 from problems import FAMILIES
 
 from mse_rl import latency
-from mse_rl.errors import InvalidRun
+from mse_rl.errors import InvalidConfig, InvalidRun
 from mse_rl.latency import REPEATS, WARM_UPS, LatencyMeter
 from mse_rl.latency_folder import LatencyFolder
 from mse_rl.measures import Latency
@@ -120,3 +120,8 @@ def test_of_two_that_measure_at_once_the_first_to_be_done_counts_for_both(tmp_pa
 def test_without_a_place_to_write_there_is_one_line_for_processes_would_disagree(tmp_path):
     with pytest.raises(InvalidRun, match="takes no file: No such file"):
         LatencyFolder(tmp_path / "gone").settle(grown("mlp").state.architecture, lambda: Latency(3, 0))
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_one_line():
+    with pytest.raises(InvalidConfig, match=r"batch of 1,000,000,000,000 cannot .* lower --latency-batch"):
+        LatencyMeter(10**12).measure(grown("cnn").state.architecture)

@@ -75,9 +75,8 @@ class Task:
 
     def to(self, device: torch.device | str) -> "Task":
         """Return the same task with its tensors on ``device``; on a GPU, images are held as bytes."""
-        if torch.device(device).type == "cuda":
-            return self.packed()._mapped(lambda split: split.to(device))
-        return self._mapped(lambda split: split.to(device))
+        task = self.packed() if torch.device(device).type == "cuda" else self
+        return task._mapped(lambda split: split.to(device))
 
     def packed(self) -> "Task":
         """Return the same task with images as bytes, where they are the same to the bit."""

@@ -84,7 +84,8 @@ def evaluate_with_logits(
     for start in range(0, len(split), batch_size):
         rows = slice(start, start + batch_size)
         logits, y = child(split.inputs(rows)), split.y[rows]
-        kept = kept if len(kept) else logits[:samples].clone()
+        if start == 0:
+            kept = logits[:samples].clone()
         loss += F.cross_entropy(logits, y, reduction="sum")
         confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)
     accuracy, macro_f1 = _scores(confusion.reshape(classes, classes).cpu().double())
