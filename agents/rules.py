@@ -1,12 +1,14 @@
 """Growth by hand-written rules."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from math import log
 
 import numpy as np
 
 from mse_rl.agents.controller import Controller, Turn
 from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.families import FAMILIES
 from mse_rl.growth import GrowthProcess
 from mse_rl.transformations import TRANSFORMATIONS, Target
 
@@ -20,28 +22,31 @@ class Rule(Controller):
     def decide(self, turn: Turn) -> int:
         """Return the action of the rule's decision."""
         process = turn.env.process
-        name, target = self.choose(process) if process.fits else least_loss(process)
+        name, target = self.choose(process, turn.rng) if process.fits else least_loss(process)
         return turn.env.actions.encode(name, target, process.state.architecture)
 
     @abstractmethod
-    def choose(self, process: GrowthProcess) -> Decision:
-        """Return a legal decision for a child that fits its budgets."""
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
+        """Return a legal decision for a child that fits its budgets; ``rng`` is for rules that draw."""
 
 
 class Wait(Rule):
     """Never grow: train the first child to the end."""
 
-    def choose(self, process: GrowthProcess) -> Decision:
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Return ``wait``."""
         return WAIT
 
 
-class Random:
-    """Any legal action, each as likely as the others."""
+class Random(Rule):
+    """Any legal decision that keeps what was learnt, each as likely as the others: it never shrinks or
+    stops.
+    """
 
-    def decide(self, turn: Turn) -> int:
-        """Draw a legal action."""
-        return int(turn.rng.choice(np.flatnonzero(turn.mask)))
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
+        """Draw a decision."""
+        keeping = [d for d in process.choices() if TRANSFORMATIONS[d[0]].preserving and d[0] != "stop"]
+        return keeping[rng.integers(len(keeping))]
 
 
 class Threshold(Rule):
@@ -53,13 +58,13 @@ class Threshold(Rule):
     def __init__(self, accuracy: float = 0.95) -> None:
         self.accuracy = accuracy
 
-    def choose(self, process: GrowthProcess) -> Decision:
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Deepen the shallowest stage that may be, at its end, or wait."""
         if process.state.validation.accuracy >= self.accuracy:
             return WAIT
-        stages = process.state.architecture.stages
+        family, stages = process.state.architecture.family, process.state.architecture.stages
         for stage in sorted(range(len(stages)), key=lambda s: len(stages[s].blocks)):
-            kinds = [block.kind for block in stages[stage].blocks]
+            kinds = [block.kind for block in stages[stage].blocks] or FAMILIES[family].kinds[:1]
             name = f"deepen_{kinds[-len(set(kinds))]}"
             ends = [d for d in process.choices() if d[0] == name and _stage_of(d[1]) == stage]
             if ends:
@@ -72,7 +77,7 @@ class Widen(Rule):
 
     CYCLE = ("widen_stream_x2", "widen_stream_x1.5", "widen_inner_x2", "widen_inner_x1.5")
 
-    def choose(self, process: GrowthProcess) -> Decision:
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Take the next widening of the cycle that is legal, or wait."""
         number = process.state.slice_index
         for offset in range(len(self.CYCLE)):
@@ -83,10 +88,52 @@ class Widen(Rule):
         return WAIT
 
 
+class Pace(Rule):
+    """Let cost rise geometrically to a share of the budget, by a share of the schedule; below the first
+    child's cost it falls.
+
+    cost(p) = first · (budget_share · budget / first)^min(1, p / schedule_share) at the share p of the
+    schedule. Each decision resizes the whole child, or waits, whichever comes closest; where the vocabulary
+    lacks that, the streams are resized one by one.
+
+    Args:
+        budget_share: of the budget, that the child costs in the end; above 0, at most 1. The defaults are
+            the best fixed pair for the tasks of ``mse-rl train`` (``scripts/choices.py``).
+        schedule_share: of the schedule, by which it does; above 0, at most 1.
+
+    Raises:
+        InvalidController: if one is not.
+    """
+
+    def __init__(self, budget_share: float = 0.12, schedule_share: float = 0.4) -> None:
+        for name, share in (("budget", budget_share), ("schedule", schedule_share)):
+            if not 0 < share <= 1:
+                raise InvalidController(
+                    f"pace takes a share of the {name} above 0 and at most 1, got {share:g}: write "
+                    "pace:BUDGET_SHARE:SCHEDULE_SHARE"
+                )
+        self.budget_share, self.schedule_share = budget_share, schedule_share
+
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
+        """Return the resizing that comes closest, or wait."""
+        first, final = process.first_cost, self.budget_share * process.cost_budget
+        due = log(first) + log(final / first) * min(1.0, process.share / self.schedule_share)
+
+        def distance(decision: Decision) -> float:
+            name, target = decision
+            after = TRANSFORMATIONS[name].edit(process.state.architecture, target, process.space)
+            return abs(log(process.bounds.cost(after)) - due)
+
+        verb = "widen" if log(process.cost) < due else "narrow"
+        whole = any(name.startswith(f"{verb}_child") for name in process.bounds.vocabulary)
+        prefix = f"{verb}_child" if whole else f"{verb}_stream"
+        return min((WAIT, *(d for d in process.choices() if d[0].startswith(prefix))), key=distance)
+
+
 class Compress(Rule):
     """Shrink until the budget is met, then train on: what matters least for its cost goes first."""
 
-    def choose(self, process: GrowthProcess) -> Decision:
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Return ``wait``."""
         return WAIT
 
@@ -122,23 +169,38 @@ def _stage_of(target: Target) -> int | None:
     return getattr(target, "stage", None)
 
 
-RULES: dict[str, type[Controller]] = {
+RULES: dict[str, Callable[..., Controller]] = {
     "wait": Wait,
     "random": Random,
     "threshold": Threshold,
     "widen": Widen,
+    "pace": Pace,
     "compress": Compress,
+    "static": Wait,
 }
-GROWING_RULES = ("wait", "random", "threshold", "widen")
+"""By name; a colon in front of each argument, as in ``pace:0.5:0.3``. All take numbers."""
+GROWING_RULES = ("wait", "random", "threshold", "widen", "pace")
 """The rules that a learned policy is compared with when it has been trained."""
 
 
+def is_rule(name: str) -> bool:
+    """Say whether a controller's name is that of a rule, with arguments or without."""
+    return name.partition(":")[0] in RULES
+
+
 def make_rule(name: str) -> Controller:
-    """Return the rule of that name.
+    """Return the rule of that name, with the arguments that follow its colons.
 
     Raises:
-        InvalidController: if there is none.
+        InvalidController: if there is none, or it does not take them.
     """
-    if name not in RULES:
+    if not is_rule(name):
         raise InvalidController(unknown_name("rule", name, RULES))
-    return RULES[name]()
+    word, *arguments = name.split(":")
+    try:
+        return RULES[word](*map(float, arguments))
+    except (TypeError, ValueError) as error:
+        raise InvalidController(
+            f"rule {word} does not take {':'.join(arguments)!r}: expected {word}, or with numbers as in "
+            "pace:0.12:0.4 or threshold:0.9"
+        ) from error

@@ -19,18 +19,18 @@ def _names(scope: str) -> tuple[str, ...]:
 CHILD_OPERATIONS = _names("child")
 """Transformations of the child as a whole; ``wait`` is action 0."""
 BLOCK_OPERATIONS = _names("block")
-"""Transformations that are aimed at a block."""
+"""Transformations that are aimed at an entry or a block."""
 PAIR_OPERATIONS = _names("pair")
-"""Transformations that are aimed at two blocks."""
+"""Transformations that are aimed at two of them."""
 
 
 @dataclass(frozen=True)
 class ActionTable:
-    """First the operations on the child; then, row by row, those on each block; then, pair by pair,
-    those on each two blocks, (0, 1), (0, 2), ..., (1, 2), ...
+    """First the operations on the child; then, row by row, those on each entry and block; then, pair by pair,
+    those on each two of them, (0, 1), (0, 2), ..., (1, 2), ...
 
     Args:
-        rows: most blocks that a child may have.
+        rows: most entries and blocks that a child may have.
     """
 
     rows: int
@@ -53,8 +53,8 @@ class ActionTable:
         return self._first_pair + len(self.pairs) * len(PAIR_OPERATIONS)
 
     def decode(self, action: int, architecture: Architecture) -> tuple[str, Target] | None:
-        """Return the transformation and its target; None if the child has no such block."""
-        positions = [position for position, _ in architecture]
+        """Return the transformation and its target; None if the child has no such row."""
+        positions = architecture.sites
         if action < len(CHILD_OPERATIONS):
             return CHILD_OPERATIONS[action], None
         if action < self._first_pair:
@@ -103,4 +103,4 @@ class ActionTable:
 
 
 def _rows(architecture: Architecture) -> dict[Position, int]:
-    return {position: row for row, (position, _) in enumerate(architecture)}
+    return {position: row for row, position in enumerate(architecture.sites)}

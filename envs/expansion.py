@@ -8,13 +8,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.architecture import Architecture, Link
+from mse_rl.architecture import ENTRY, Architecture, Link
 from mse_rl.budget import BudgetConfig
-from mse_rl.config import ExpansionConfig
+from mse_rl.config import ExpansionConfig, GrowthConfig
+from mse_rl.cost import cost
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.observation import Observation, observation_space, observe
+from mse_rl.families import FAMILIES, FIRST_FAMILIES
 from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
@@ -22,6 +24,7 @@ from mse_rl.latency import LatencyMeter
 from mse_rl.measures import MEASURES, Meter
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
+from mse_rl.search_space import SearchSpace, require_family
 from mse_rl.training import TrajectoryCache
 from mse_rl.transformations import Renumbering, Target
 
@@ -38,11 +41,17 @@ class Context:
         seed: of first weights, order of data and all else that is drawn.
         budget_multiple: budget over what the first child costs, in the measure that is priced; not used
             where the configuration gives that budget.
+        passes: over the data, for the first child, that the training FLOPs of the episode pay for; not used
+            where the configuration gives the length of the schedule.
+        width_multiple: width of the first child over that of its family; not used where the configuration
+            gives it, or a child to start from.
     """
 
     task: int
     seed: int
     budget_multiple: float
+    passes: float
+    width_multiple: float = 1.0
 
 
 class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
@@ -58,11 +67,13 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     |---|---|
     | 0 | wait |
     | 1 | stop: only ``wait`` is legal from then on; training goes on |
-    | 2, 3, ... | row by row, at the block of that row, those of ``BLOCK_OPERATIONS`` |
-    | ... | pair by pair, for the blocks of rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS`` |
+    | 2 to 6 | the others of ``CHILD_OPERATIONS``: widen or narrow all of the child |
+    | 7, 8, ... | row by row, at the entry or block of that row, those of ``BLOCK_OPERATIONS`` |
+    | ... | pair by pair, for rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS`` |
 
-    On a block: deepen (a new block of one kind after it), widen or narrow its units, or the stream of the
-    stage that it is first of, grow its kernel, change its activation, remove it. On a pair: link, unlink.
+    On an entry: widen or narrow the stream of its stage. On a block: widen or narrow its units, grow its
+    kernel, change its activation, remove it. On both: deepen (a new block of one kind after it). On a pair:
+    link, unlink.
 
     ``action_masks()`` says which are legal: those that keep the child within the search space and
     every budget. A child that begins beyond its budgets has to shrink first; ``wait``
@@ -74,15 +85,16 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     | key | shape | values |
     |---|---|---|
     | globals | (features,) | ``GLOBAL_FEATURES``: time and budget left, losses, skill, their changes, ... |
-    | blocks | (rows · features,) | row by row, ``BLOCK_FEATURES`` of a block; zero where there is none |
+    | blocks | (rows · features,) | row by row, ``BLOCK_FEATURES`` of an entry or block; else zero |
 
     **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.reward``).
 
     **End**: terminated after the schedule's last slice, at the target skill, or when the child
     diverges, whose skill counts as 0; truncated at the time limit.
 
-    **Info**: ``task``, ``slice``, ``skill``, ``training_loss``, ``validation_loss``, ``accuracy``,
-    ``macro_f1``, ``flops``, ``params``, ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
+    **Info**: ``task``, ``slice``, ``share`` (of the schedule that is spent), ``skill``, ``training_loss``,
+    ``validation_loss``, ``accuracy``, ``macro_f1``, ``flops``, ``params``, ``training_steps``,
+    ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
     ``cost_budget``, every budget under its own name (``flops_budget``, ...), ``utility`` (Φ), ``terms``
     (of Φ), ``fits`` (the budgets), ``diverged`` and ``receipt``; where latency is priced or bounded also
     ``latency_ms`` and ``latency_spread_ms``; after a step also ``transformation``, ``target`` and
@@ -97,6 +109,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         config: tasks, children, schedule, budget and reward.
         tasks: the datasets, where they are loaded already.
         init: a child grown before, from which every episode starts.
+        start: an architecture from which every episode starts, with new weights.
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
         cache: of trajectories; as the configuration says if not given.
         meter: tells latencies; one that measures on the device of the configuration if not given.
@@ -111,6 +124,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         *,
         tasks: tuple[Task, ...] | None = None,
         init: Child | None = None,
+        start: Architecture | None = None,
         renumbering: Renumbering | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
         meter: Meter | None = None,
@@ -119,11 +133,11 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         self.config = config or ExpansionConfig()
         loaded = tasks or tuple(load_task(name, self.config.data) for name in self.config.task)
         self.tasks = tuple(task.to(self.config.device) for task in loaded)
-        self.init, self.renumbering = init, renumbering
+        self.init, self.start, self.renumbering = init, start, renumbering
         budget = self.config.budget
         self.meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self.config.device)
         self.render_mode = render_mode
-        self.actions = ActionTable(self.config.space.max_blocks)
+        self.actions = ActionTable(self.config.space.max_sites)
         self.action_space = spaces.Discrete(len(self.actions))
         self.observation_space = observation_space(self.actions.rows)
         self.cache = make_cache(self.config) if cache is None else cache
@@ -142,12 +156,14 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         return self._process
 
     def draw_context(self, rng: np.random.Generator) -> Context:
-        """Draw an episode's task, seed and budget; the budget log-uniformly."""
-        low, high = self.config.budget.budget_low, self.config.budget.budget_high
+        """Draw an episode's task, seed, budget, training FLOPs and first width; these three log-uniformly."""
+        budget, growth = self.config.budget, self.config.growth
         return Context(
             task=int(rng.integers(len(self.tasks))),
             seed=int(rng.integers(2**31)),
-            budget_multiple=float(low * (high / low) ** rng.random()),
+            budget_multiple=_log_uniform(rng, budget.budget_low, budget.budget_high),
+            passes=_log_uniform(rng, growth.passes_low, growth.passes_high),
+            width_multiple=_log_uniform(rng, growth.width_low, growth.width_high),
         )
 
     def reset(
@@ -160,12 +176,13 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         context = options.get("context") or self.draw_context(self.np_random)
         self._process = GrowthProcess(
             self.tasks[context.task],
-            self.config.growth,
+            self.growth(context),
             optimizer=self.config.optimizer,
-            space=self.config.space,
+            space=self.space(context),
             seed=context.seed,
             budget=self.budget(context),
             init=self.init,
+            start=self.start,
             renumbering=self.renumbering,
             cache=self.cache,
             path=options.get("path", ()),
@@ -205,9 +222,25 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         budget, first = self.config.budget, self.first_architecture(context)
         return budget.completed(MEASURES[budget.cost].cost(first, self.meter), context.budget_multiple)
 
+    def growth(self, context: Context) -> GrowthConfig:
+        """Return schedule and rules of an episode."""
+        first_flops = cost(self.first_architecture(context)).flops
+        samples = len(self.tasks[context.task].train)
+        return self.config.growth.completed(first_flops, samples, context.passes)
+
+    def space(self, context: Context) -> SearchSpace:
+        """Return the search space of an episode: it says how wide the first child is."""
+        if self.init is not None or self.start is not None:
+            return self.config.space
+        kind, config = self.tasks[context.task].kind, self.config
+        family = config.growth.family or FIRST_FAMILIES[kind]
+        require_family(family)
+        return config.space.starting_at(context.width_multiple * FAMILIES[family].width)
+
     def first_architecture(self, context: Context) -> Architecture:
         """Return the architecture that an episode begins with."""
-        return first_architecture(self.tasks[context.task], self.config.growth, self.config.space, self.init)
+        task, growth = self.tasks[context.task], self.config.growth
+        return first_architecture(task, growth, self.space(context), self.init, self.start)
 
     def _observation(self) -> Observation:
         return observe(self.process, self.config.reward, self.actions.rows)
@@ -244,6 +277,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         return {
             "task": process.task.name,
             "slice": state.slice_index,
+            "share": process.share,
             "skill": state.validation.skill,
             "training_loss": state.training_loss,
             "validation_loss": state.validation.loss,
@@ -251,6 +285,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "macro_f1": state.validation.macro_f1,
             "flops": state.flops,
             "params": state.params,
+            "training_steps": state.training_steps,
             "training_flops": state.training_flops,
             **self._costs(),
             "utility": sum(parts.values()),
@@ -261,9 +296,15 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         }
 
 
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(low * (high / low) ** rng.random())
+
+
 def place(target: Target) -> str:
-    """Write a target: ``0.1`` for block 1 of stage 0, ``0.1-1.0`` for a pair, nothing for the child."""
+    """Write a target: ``0`` for the entry of stage 0, ``0.1`` for its block 1, ``0-1.0`` for a pair, nothing
+    for the child.
+    """
     if target is None:
         return ""
     ends = target if isinstance(target, Link) else (target,)
-    return "-".join(f"{end.stage}.{end.block}" for end in ends)
+    return "-".join(str(end.stage) if end.block == ENTRY else f"{end.stage}.{end.block}" for end in ends)

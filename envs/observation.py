@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.architecture import Position
-from mse_rl.cost import block_cost
+from mse_rl.architecture import ENTRY, Position
+from mse_rl.cost import site_cost
 from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import GrowthState
@@ -21,7 +21,10 @@ HIGH = 8.0
 """Values are scaled to lie around [-1, 1], and clipped to [-1, 8]."""
 
 GLOBAL_FEATURES = (
-    "time_left",
+    "decisions_left",  # share of them
+    "time_left",  # share of the schedule
+    "passes_left",  # over the data, that the rest of the schedule buys at this size; doublings of one, over 8
+    "log_compute",  # passes that all of it buys for the first child; doublings of one, over 8
     "stopped",
     "rolled_back",  # whether the last transformation was taken back
     "budget_left",  # doublings of the cost until the budget, over 8; negative beyond it
@@ -37,13 +40,13 @@ GLOBAL_FEATURES = (
     "learning_rate",  # over its peak
     "log_samples",
     "log_classes",
-    "log_epochs",
     "depth",
     "cost_weight",
     "training_weight",
 )
 BLOCK_FEATURES = (
     "present",
+    "entry",  # whether it is the entry of a stage; then what only blocks have is 0, or not seen
     *(f"family_{family}" for family in FAMILIES),
     *(f"kind_{kind}" for kind in KINDS),
     *(f"activation_{activation}" for activation in ACTIVATIONS),
@@ -53,7 +56,6 @@ BLOCK_FEATURES = (
     "flops_share",
     "depth_fraction",
     "stage_fraction",
-    "first_of_stage",
     "gradient_norm",
     "growth_score",
     "dead_fraction",
@@ -67,9 +69,9 @@ Observation = dict[str, NDArray[np.float32]]
 
 
 def observation_space(rows: int) -> spaces.Space[Observation]:
-    """Return the space of observations of children of at most ``rows`` blocks.
+    """Return the space of observations of children of at most ``rows`` entries and blocks.
 
-    The table of blocks is flat, row after row: Stable-Baselines3 takes a Box of two dimensions for
+    The table of them is flat, row after row: Stable-Baselines3 takes a Box of two dimensions for
     an image gone wrong.
     """
     boxes: dict[str, spaces.Space[NDArray[np.float32]]] = {
@@ -81,12 +83,13 @@ def observation_space(rows: int) -> spaces.Space[Observation]:
 
 
 def observe(process: GrowthProcess, reward: RewardConfig, rows: int) -> Observation:
-    """Return ``globals`` and ``blocks``, as in the space: one row per block, the rest zero."""
+    """Return ``globals`` and ``blocks``, as in the space: one row per entry or block, the rest zero."""
     features = _globals(process, reward)
     blocks = np.zeros((rows, len(BLOCK_FEATURES)), np.float32)
-    for row, (position, _) in enumerate(process.state.architecture):
-        block = _block(process, position, row)
-        blocks[row] = _clipped([block[name] for name in BLOCK_FEATURES])
+    for row, position in enumerate(process.state.architecture.sites):
+        features_of = _entry if position.block == ENTRY else _block
+        site = _site(process, position, row) | features_of(process, position)
+        blocks[row] = _clipped([site.get(name, 0.0) for name in BLOCK_FEATURES])
     return {"globals": _clipped([features[name] for name in GLOBAL_FEATURES]), "blocks": blocks.flatten()}
 
 
@@ -105,7 +108,10 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
     state, config, chance_loss = process.state, process.config, log(process.task.classes)
     gap = None if state.training_loss is None else state.validation.loss - state.training_loss
     return {
-        "time_left": 1 - state.slice_index / config.slices,
+        "decisions_left": 1 - state.slice_index / config.slices,
+        "time_left": max(0.0, 1 - process.share),
+        "passes_left": _doublings(process.passes_left),
+        "log_compute": _doublings(process.first_passes),
         "stopped": float(state.stopped),
         "rolled_back": float(state.rolled_back),
         "budget_left": log2(process.cost_budget / process.cost) / 8,
@@ -119,11 +125,15 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
         "learning_rate": process.learning_rate / process.peak_learning_rate,
         "log_samples": log10(len(process.task.train)) / 6,
         "log_classes": log2(process.task.classes) / 10,
-        "log_epochs": log2(1 + config.total_samples / len(process.task.train)) / 8,
-        "depth": log2(state.architecture.depth) / 6,
+        "depth": log2(1 + state.architecture.depth) / 6,
         "cost_weight": 10 * reward.cost_weight,
         "training_weight": 10 * reward.training_weight,
     }
+
+
+def _doublings(passes: float) -> float:
+    """Return how often one pass over the data is to be doubled for so many; -1 and less are one."""
+    return max(-1.0, log2(max(passes, 1e-9)) / 8)
 
 
 def _over(value: float | None, scale: float) -> float | None:
@@ -146,28 +156,46 @@ def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
     }
 
 
-def _block(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
-    state = process.state
-    architecture = state.architecture
-    block, seen = architecture.block(position), state.statistics.blocks.get(position)
+def _site(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
+    """Return what entries and blocks have in common."""
+    architecture = process.state.architecture
     return {
         "present": 1.0,
+        "entry": float(position.block == ENTRY),
         **{f"family_{family}": float(family == architecture.family) for family in FAMILIES},
+        "log_width": log2(architecture.stages[position.stage].width) / 10,
+        "flops_share": site_cost(architecture, position).flops / process.state.flops,
+        "depth_fraction": row / len(architecture.sites),
+        "stage_fraction": position.stage / len(architecture.stages),
+        "links_in": sum(link.target == position for link in architecture.links) / 4,
+        "links_out": sum(link.source == position for link in architecture.links) / 4,
+    }
+
+
+def _entry(process: GrowthProcess, position: Position) -> dict[str, float | None]:
+    """Return what entries have for themselves: nothing is seen of their training."""
+    return {
+        "gradient_norm": None,
+        "growth_score": None,
+        "dead_fraction": None,
+        "importance": None,
+        "age": process.state.slice_index / process.config.slices,
+    }
+
+
+def _block(process: GrowthProcess, position: Position) -> dict[str, float | None]:
+    """Return what blocks have for themselves."""
+    state = process.state
+    block, seen = state.architecture.block(position), state.statistics.blocks.get(position)
+    return {
         **{f"kind_{kind}": float(kind == block.kind) for kind in KINDS},
         **{f"activation_{name}": float(name == block.activation) for name in ACTIVATIONS},
-        "log_width": log2(architecture.stages[position.stage].width) / 10,
         "log_inner": log2(block.inner) / 10,
         "log_kernel": log2(block.kernel) / 3,
-        "flops_share": block_cost(architecture, position).flops / state.flops,
-        "depth_fraction": row / architecture.depth,
-        "stage_fraction": position.stage / len(architecture.stages),
-        "first_of_stage": float(position.block == 0),
         "gradient_norm": None if seen is None else log1p(seen.gradient_norm),
         "growth_score": None if seen is None else log1p(100 * seen.growth_score) / 4,
         "dead_fraction": None if seen is None else seen.dead_fraction,
         "importance": None if seen is None else _relative_importance(state, seen),
-        "links_in": sum(link.target == position for link in architecture.links) / 4,
-        "links_out": sum(link.source == position for link in architecture.links) / 4,
         "age": state.ages[position] / process.config.slices,
     }
 

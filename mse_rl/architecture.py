@@ -1,8 +1,9 @@
 """The data that describes a child: frozen, hashable, JSON in and out. No torch here.
 
-A child is a residual stream (He et al., 2016, https://arxiv.org/abs/1603.05027): a stem writes to a
-stream of some width, stages of residual blocks read from it and add to it, a head reads it. Links
-add what the stream held behind one block to what it holds ahead of a later one.
+A child is a residual stream (He et al., 2016, https://arxiv.org/abs/1603.05027). The entry of the first
+stage, the stem, makes a stream of some width from the input. Residual blocks read the stream and add to it.
+The entry of each later stage, a transition, makes its stream from the one before. A head reads the last one.
+Links add what the stream held behind an entry or a block to what it holds ahead of a later block.
 """
 
 import json
@@ -14,23 +15,28 @@ from typing import Any, NamedTuple
 
 from mse_rl.errors import InvalidArchitecture
 
-FORMAT = 2
+FORMAT = 3
 """Version of the JSON layout."""
 LARGEST = 2**24
 """The largest size of anything in an architecture: files may come from strangers."""
 PADDING, UNKNOWN = 0, 1
 """Token ids that stand for no token, and for one that is not in the vocabulary."""
+ENTRY = -1
+"""Stands for the entry of a stage, where a position has the index of a block."""
 
 
 class Position(NamedTuple):
-    """Where a block stands: the index of its stage, and its index in that stage."""
+    """Where a block stands: the index of its stage, and its index in that stage; or ENTRY."""
 
     stage: int
     block: int
 
 
 class Link(NamedTuple):
-    """A connection: the stream behind ``source`` is projected and added to the stream ahead of ``target``."""
+    """A connection: the stream behind ``source`` is projected and added to the stream ahead of ``target``.
+
+    The source may be an entry, the target is a block.
+    """
 
     source: Position
     target: Position
@@ -63,11 +69,14 @@ class Stage:
 
     Args:
         width: number of channels or features of the stream.
-        blocks: at least one block.
+        blocks: from input to output; there may be none.
+        stride: by how much the entry divides each side of an image; of a transformer's stem, the side of a
+            patch. Other entries ignore it.
     """
 
     width: int
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block, ...] = ()
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,6 @@ class Architecture:
         input_shape: of one sample: image (C, H, W), sequence (T, F), vector (F,) or tokens (T,).
         classes: number of classes K.
         stages: at least one stage, from input to output.
-        stem_stride: pixels between two outputs of the stem; the side of a patch in a transformer.
         vocabulary: number of token ids, padding and unknown among them; 0 where inputs are no tokens.
         links: in ascending order, without repetition.
 
@@ -91,18 +99,17 @@ class Architecture:
     input_shape: tuple[int, ...]
     classes: int
     stages: tuple[Stage, ...]
-    stem_stride: int = 1
     vocabulary: int = 0
     links: tuple[Link, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.stages or any(not stage.blocks for stage in self.stages):
-            raise InvalidArchitecture("an architecture needs at least one stage, and a stage one block")
+        if not self.stages:
+            raise InvalidArchitecture("an architecture needs at least one stage")
         if not self.input_shape or self.classes < 2:
             raise InvalidArchitecture(
                 f"expected an input shape and at least 2 classes, got {self.input_shape} and {self.classes}"
             )
-        sizes = [*self.input_shape, self.stem_stride, *(stage.width for stage in self.stages)]
+        sizes = [*self.input_shape, *(size for stage in self.stages for size in (stage.width, stage.stride))]
         sizes += [size for block in self.blocks for size in (block.inner, block.kernel, block.head_width)]
         if min(sizes) < 1 or max(*sizes, self.vocabulary, self.classes) > LARGEST:
             raise InvalidArchitecture(
@@ -131,16 +138,23 @@ class Architecture:
         if list(self.links) != sorted(set(self.links)):
             raise InvalidArchitecture("links must be in ascending order, without repetition")
         for link in self.links:
-            if not (self.has(link.source) and self.has(link.target) and link.source < link.target):
-                raise InvalidArchitecture(
-                    f"a link must lead from a block to a later one, got {tuple(map(tuple, link))}"
-                )
+            targets_block = self.has(link.target) and link.target.block != ENTRY
+            if not (self.has(link.source) and targets_block and link.source < link.target):
+                ends = tuple(map(tuple, link))
+                raise InvalidArchitecture(f"a link must lead to a later block, got {ends}")
 
     def __iter__(self) -> Iterator[tuple[Position, Block]]:
         """Yield every block with its position, from input to output."""
         for s, stage in enumerate(self.stages):
             for b, block in enumerate(stage.blocks):
                 yield Position(s, b), block
+
+    @property
+    def sites(self) -> list[Position]:
+        """The positions of all entries and blocks, from input to output."""
+        return [
+            Position(s, b) for s, stage in enumerate(self.stages) for b in range(ENTRY, len(stage.blocks))
+        ]
 
     @property
     def blocks(self) -> list[Block]:
@@ -155,7 +169,7 @@ class Architecture:
     @property
     def widest(self) -> int:
         """The widest stream, or the most units inside a block."""
-        return max(*(stage.width for stage in self.stages), *(block.inner for block in self.blocks))
+        return max([stage.width for stage in self.stages] + [block.inner for block in self.blocks])
 
     @property
     def input_size(self) -> int:
@@ -163,13 +177,15 @@ class Architecture:
         return prod(self.input_shape)
 
     def has(self, position: Position) -> bool:
-        """Say whether there is a block at ``position``."""
-        return 0 <= position.stage < len(self.stages) and 0 <= position.block < len(
-            self.stages[position.stage].blocks
+        """Say whether there is an entry or a block at ``position``."""
+        stages = self.stages
+        return 0 <= position.stage < len(stages) and (
+            ENTRY <= position.block < len(stages[position.stage].blocks)
         )
 
     def block(self, position: Position) -> Block:
-        """Return the block at ``position``."""
+        """Return the block at ``position``, which must not be an entry."""
+        assert position.block != ENTRY
         return self.stages[position.stage].blocks[position.block]
 
     def with_stage(self, index: int, **changes: Any) -> "Architecture":
@@ -187,7 +203,7 @@ class Architecture:
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], block, *stage.blocks[position.block :])
         links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
-        return self._with(position.stage, Stage(stage.width, blocks), links)
+        return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
     def removing(self, position: Position) -> "Architecture":
         """Return a copy without the block at ``position`` and its links; those behind it move up."""
@@ -196,7 +212,7 @@ class Architecture:
         links = tuple(
             Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
         )
-        return self._with(position.stage, Stage(stage.width, blocks), links)
+        return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
     def settled(self) -> "Architecture":
         """Return a copy in which every non-linearity has taken over from the one before it."""
@@ -213,7 +229,6 @@ class Architecture:
             self.input_shape,
             self.classes,
             (*self.stages[:index], stage, *self.stages[index + 1 :]),
-            self.stem_stride,
             self.vocabulary,
             links,
         )
@@ -234,7 +249,11 @@ class Architecture:
             if data.pop("format") != FORMAT:
                 raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
             stages = tuple(
-                Stage(_integer(stage["width"]), tuple(_block(block) for block in stage["blocks"]))
+                Stage(
+                    _integer(stage["width"]),
+                    tuple(_block(block) for block in _list(stage["blocks"])),
+                    _integer(stage["stride"]),
+                )
                 for stage in data["stages"]
             )
             return Architecture(
@@ -242,7 +261,6 @@ class Architecture:
                 input_shape=tuple(_integer(size) for size in data["input_shape"]),
                 classes=_integer(data["classes"]),
                 stages=stages,
-                stem_stride=_integer(data["stem_stride"]),
                 vocabulary=_integer(data["vocabulary"]),
                 links=tuple(Link(*(_position(end) for end in link)) for link in _list(data["links"])),
             )

@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
-from mse_rl.config import ApplyConfig, TrainConfig
+from mse_rl.apply_config import ApplyConfig
+from mse_rl.config import TrainConfig
 from mse_rl.errors import MseRlError
 
 Train = Annotated[
@@ -22,7 +23,7 @@ class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag."""
 
     controller: Positional[str]
-    """A rule (wait, random, threshold, widen, compress), a run folder, or a policy bundle."""
+    """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
 
 
 Apply = Annotated[

@@ -1,20 +1,21 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from math import ceil, inf
 from pathlib import Path
 from typing import Literal
 
-from mse_rl.budget import FIRST_COST, BudgetConfig, Budgets
+from mse_rl.budget import BudgetConfig
+from mse_rl.cost import TRAINING_PASSES
+from mse_rl.errors import InvalidConfig
+from mse_rl.families import FAMILIES
 from mse_rl.reward import RewardConfig
+from mse_rl.schedule import Schedule
 from mse_rl.search_space import SearchSpace
 from mse_rl.validation import MOST, MOST_SEED, require, require_positive, require_within
 
-FIRST_FAMILY = "cnn"
-"""The family of children where none is named."""
-LEAST_STEPS = 500
-"""Training steps of ``apply``, however small the dataset: fewer teach a child little."""
-APPLY_LEARNING_RATES = {"sgd": 0.03, "adamw": 0.003}
-"""Highest learning rates of ``apply``, where none is given."""
+PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
+"""Highest learning rates where the optimizer is named and none is given."""
 
 
 @dataclass(frozen=True)
@@ -50,31 +51,39 @@ class TaskConfig:
 class OptimizerConfig:
     """How a child is trained."""
 
-    optimizer: Literal["auto", "sgd", "adamw"] = "auto"
-    """sgd (Nesterov momentum 0.9) or adamw; auto: adamw for rnn and transformer, sgd for the others."""
+    optimizer: Literal["auto", "sgd", "adamw", "muon"] = "auto"
+    """sgd (Nesterov momentum 0.9), adamw or muon; auto: what measured best for the family."""
     learning_rate: float | None = None
-    """Highest learning rate; 0.1 for sgd and 0.02 for adamw if not given."""
-    learning_rate_floor: float = 0.1
-    """The cosine falls to this share of it, so that late growth still learns."""
+    """Highest learning rate; what measured best for the optimizer, and with auto for the family, if not
+    given."""
+    learning_rate_hold: float = 0.6
+    """The learning rate is constant up to this share of the schedule, then it falls linearly to zero."""
     weight_decay: float = 5e-4
     """Decay of weights; biases and norms do not decay."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all classes in training."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of matrix products and convolutions in training; evaluation is always in float32."""
 
     def __post_init__(self) -> None:
         require_positive(self, "learning_rate")
-        require_within(self, 0, 1, "learning_rate_floor", "weight_decay")
+        require_within(self, 0, 1, "learning_rate_hold", "weight_decay")
+        require(
+            0 <= self.label_smoothing < 1,
+            f"label-smoothing must be at least 0 and below 1, got {self.label_smoothing}",
+        )
 
     def of(self, family: str) -> "OptimizerConfig":
         """Return the same for children of one family: auto becomes what it stands for."""
         if self.optimizer != "auto":
             return self
-        return replace(self, optimizer="adamw" if family in ("rnn", "transformer") else "sgd")
+        own = FAMILIES[family]
+        return replace(self, optimizer=own.optimizer, learning_rate=self.learning_rate or own.learning_rate)
 
     @property
     def peak_learning_rate(self) -> float:
         """The learning rate at its highest."""
-        return self.learning_rate or (0.02 if self.optimizer == "adamw" else 0.1)
+        return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,36 +117,81 @@ class GrowthRules:
 class GrowthConfig(GrowthRules):
     """How one child grows: its family, its schedule, and the rules."""
 
-    family: str = FIRST_FAMILY
-    """cnn, mlp, rnn or transformer."""
+    family: str | None = None
+    """cnn, mlp, rnn or transformer; the one for what the task's inputs are if not given."""
     slices: int = 10
     """Decisions of an episode; the child trains for one slice after each."""
-    slice_steps: int = 15
-    """Training steps in a slice."""
-    batch_size: int = 32
+    batch_size: int = 64
     """Samples in a training step."""
+    training_flops: float | None = None
+    """Training FLOPs of an episode; drawn for every episode if neither these nor training-steps are given."""
+    training_steps: int | None = None
+    """Training steps of an episode, whatever the child costs, instead of training FLOPs."""
+    passes_low: float = 2.0
+    """Training FLOPs are drawn log-uniformly for every episode, from what so many passes of the first child
+    over the data cost ..."""
+    passes_high: float = 64.0
+    """... to what so many cost."""
+    width_low: float = 0.125
+    """The width of the first child is drawn log-uniformly for every episode, if start-width is not given,
+    from so many times that of its family ..."""
+    width_high: float = 1.0
+    """... to so many times."""
+    decision_share: float = 0.6
+    """Decisions are spread evenly over this share of the schedule; the last slice takes what is left."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_within(self, 1, MOST, "slices", "slice_steps")
+        require_within(self, 1, MOST, "slices", "training_flops", "training_steps")
         require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
+        require(
+            self.training_flops is None or self.training_steps is None,
+            "a schedule has training-flops or training-steps, got both: leave one out",
+        )
+        require(
+            0 < self.passes_low <= self.passes_high < inf,
+            "training FLOPs are drawn from 0 < passes-low <= passes-high, "
+            f"got {self.passes_low} and {self.passes_high}",
+        )
+        require(
+            0 < self.width_low <= self.width_high < inf,
+            "first widths are drawn from 0 < width-low <= width-high, "
+            f"got {self.width_low} and {self.width_high}",
+        )
+        require(
+            0 < self.decision_share <= 1,
+            f"decision-share must be above 0 and at most 1, got {self.decision_share}",
+        )
 
     @property
-    def total_steps(self) -> int:
-        """Training steps of the whole schedule."""
-        return self.slices * self.slice_steps
+    def schedule(self) -> Schedule:
+        """The schedule of the episode.
 
-    @property
-    def total_samples(self) -> int:
-        """Training samples of the whole schedule."""
-        return self.total_steps * self.batch_size
+        Raises:
+            InvalidConfig: if its length is not given.
+        """
+        counts_steps = self.training_steps is not None
+        total = self.training_steps if counts_steps else self.training_flops
+        if total is None:
+            raise InvalidConfig("a schedule needs a length: give training_flops or training_steps")
+        return Schedule(int(total), counts_steps, self.slices, self.batch_size, self.decision_share)
+
+    def completed(self, first_flops: int, samples: int, passes: float) -> "GrowthConfig":
+        """Return the same with a length: what ``passes`` over the data cost for the first child, if none is
+        given, but at least a training step of it for every slice.
+        """
+        if self.training_flops is not None or self.training_steps is not None:
+            return self
+        least = (ceil(self.slices / self.decision_share) + 1) * self.batch_size
+        seen = max(samples * passes, least)
+        return replace(self, training_flops=float(TRAINING_PASSES * first_flops * seen))
 
 
 @dataclass(frozen=True)
 class ExpansionConfig:
     """Everything that makes an Expansion environment: tasks, children, schedule, budget, reward."""
 
-    task: tuple[str, ...] = ("digits",)
+    task: tuple[str, ...] = ("digits", "digit_sums", "hastie")
     """Datasets; an episode draws one."""
     data: TaskConfig = field(default_factory=TaskConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)
@@ -203,7 +257,7 @@ class TrainConfig:
     """Processes that run episodes, each with one thread."""
     seed: int = 0
     """Seed of everything that is drawn."""
-    held_out: int = 16
+    held_out: int = 32
     """Seeds, never trained on, on which the policy is compared with the rules at the end."""
     run_dir: Path | None = None
     """Where the run is kept; runs/TIME if not given."""
@@ -221,86 +275,3 @@ class TrainConfig:
     def updates(self) -> int:
         """Updates of the policy."""
         return -(-self.episodes // self.ppo.episodes_per_update)
-
-
-@dataclass(frozen=True)
-class ApplyConfig(GrowthRules):
-    """Growing one child by a rule or a learned policy."""
-
-    controller: str
-    """A rule (wait, random, threshold, widen, compress), a run folder, or a policy bundle."""
-    task: str
-    """The dataset to grow a child on."""
-    out: Path | None = None
-    """Where the child is kept; runs/TIME if not given."""
-    seed: int = 0
-    """Seed of first weights, order of data and all else that is drawn."""
-    cost: str | None = None
-    """What is priced: flops, params or latency; as the policy was trained if not given, or flops. Its budget,
-    if not given, is 8 times what the first child costs."""
-    epochs: float = 5.0
-    """Passes over the training split, but no less than 500 steps; a slice is a share of them."""
-    slice_steps: int | None = None
-    """Training steps in a slice, instead of what epochs asks for."""
-    family: str | None = None
-    """cnn, mlp, rnn or transformer; that of the child to start from, or cnn, if not given."""
-    slices: int | None = None
-    """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
-    batch_size: int = 64
-    """Samples in a training step."""
-    init: Path | None = None
-    """Folder of a child grown before, to start from: what does not fit the task is made new, and a child
-    beyond a budget is shrunk until it fits."""
-    device: str = "cpu"
-    """Where the child is trained: cpu, cuda, cuda:1, ..."""
-    data: TaskConfig = field(default_factory=TaskConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    space: SearchSpace = field(default_factory=SearchSpace)
-    budget: Budgets = field(default_factory=Budgets)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_within(self, 1e-6, 1e6, "epochs")
-        require_within(self, 0, MOST_SEED, "seed")
-        require_within(self, 1, MOST, "slices")
-        require_within(self, 2, MOST, "batch_size")
-        self.expansion(1, slices=10, reward=RewardConfig())  # so that it complains now
-
-    @property
-    def learning_rate(self) -> float:
-        """The highest learning rate. A schedule of thousands of steps asks for less than one of hundreds."""
-        optimizer = self.optimizer.of(self.family or FIRST_FAMILY)
-        return optimizer.learning_rate or APPLY_LEARNING_RATES[optimizer.optimizer]
-
-    def expansion(self, training_samples: int, *, slices: int, reward: RewardConfig) -> ExpansionConfig:
-        """Return the environment of the one episode.
-
-        Args:
-            training_samples: of the task.
-            slices: of the schedule, where this configuration names none.
-            reward: what the controller was trained for.
-        """
-        slices = self.slices or slices
-        total = max(LEAST_STEPS, self.epochs * training_samples / self.batch_size)
-        steps = round(total / slices)
-        growth = GrowthConfig(
-            family=self.family or FIRST_FAMILY,
-            slices=slices,
-            slice_steps=max(1, steps) if self.slice_steps is None else self.slice_steps,
-            batch_size=self.batch_size,
-            **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},
-        )
-        return ExpansionConfig(
-            task=(self.task,),
-            data=self.data,
-            growth=growth,
-            optimizer=replace(self.optimizer, learning_rate=self.learning_rate),
-            space=self.space,
-            budget=BudgetConfig(
-                cost=self.cost or FIRST_COST,
-                **{budget.name: getattr(self.budget, budget.name) for budget in fields(Budgets)},
-            ),
-            reward=reward,
-            device=self.device,
-            cache_mb=0,
-        )

@@ -6,7 +6,7 @@
 
 from functools import lru_cache
 
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.families import FAMILIES, KINDS, Cost
 
 TRAINING_PASSES = 3
@@ -23,8 +23,10 @@ def _stage_cost(stage: Stage, positions: int) -> Cost:
     return sum((_block_cost(block, stage.width, positions) for block in stage.blocks), Cost())
 
 
-def block_cost(architecture: Architecture, position: Position) -> Cost:
-    """Return the cost of one residual block."""
+def site_cost(architecture: Architecture, position: Position) -> Cost:
+    """Return the cost of the entry or residual block at ``position``."""
+    if position.block == ENTRY:
+        return FAMILIES[architecture.family].entry(architecture, position.stage)
     positions = FAMILIES[architecture.family].positions(architecture, position.stage)
     return _block_cost(architecture.block(position), architecture.stages[position.stage].width, positions)
 
@@ -40,9 +42,9 @@ def link_cost(architecture: Architecture, link: Link) -> Cost:
 def cost(architecture: Architecture) -> Cost:
     """Return the cost of the whole child."""
     family = FAMILIES[architecture.family]
-    total = sum(family.frame(architecture), Cost())
+    total = family.head(architecture)
     for s, stage in enumerate(architecture.stages):
-        total += _stage_cost(stage, family.positions(architecture, s))
+        total += family.entry(architecture, s) + _stage_cost(stage, family.positions(architecture, s))
     return sum((link_cost(architecture, link) for link in architecture.links), total)
 
 

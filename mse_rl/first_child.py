@@ -7,10 +7,11 @@ from mse_rl.config import GrowthConfig
 from mse_rl.cost import training_bytes
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
-from mse_rl.families import Inputs
+from mse_rl.families import FIRST_FAMILIES, Inputs
 from mse_rl.legality import Bounds
 from mse_rl.measures import MEASURES
 from mse_rl.networks import Child, build_child
+from mse_rl.schedule import Schedule
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
 
@@ -21,28 +22,34 @@ def inputs_of(task: Task) -> Inputs:
 
 
 def first_architecture(
-    task: Task, config: GrowthConfig, space: SearchSpace, init: Child | None
+    task: Task,
+    config: GrowthConfig,
+    space: SearchSpace,
+    init: Child | None = None,
+    start: Architecture | None = None,
 ) -> Architecture:
     """Return the architecture that growth on ``task`` begins with.
 
     Args:
         task: the dataset.
-        config: names the family.
+        config: names the family; the one for what the task's inputs are if it names none.
         space: how wide a new child is.
         init: a child grown before, to start from; a new one if not given.
+        start: an architecture to start from, with new weights; not used with ``init``.
 
     Raises:
         InvalidArchitecture: if the family cannot read the task.
-        InvalidConfig: if ``init`` is of another family.
+        InvalidConfig: if ``init`` or ``start`` is of another family.
     """
-    if init is None:
-        return starting_architecture(config.family, inputs_of(task), space)
-    if init.architecture.family != config.family:
+    start = init.architecture if init else start
+    if start is None:
+        return starting_architecture(config.family or FIRST_FAMILIES[task.kind], inputs_of(task), space)
+    if config.family not in (None, start.family):
         raise InvalidConfig(
-            f"the child to start from is of family {init.architecture.family}, but {config.family} was "
-            f"asked for: say --family {init.architecture.family}"
+            f"the child to start from is of family {start.family}, but {config.family} was "
+            f"asked for: say --family {start.family}"
         )
-    return adopted(init.architecture, inputs_of(task))
+    return adopted(start, inputs_of(task))
 
 
 def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink: bool) -> None:
@@ -81,6 +88,28 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
         raise InvalidConfig(
             f"the memory budget must be at least {training_bytes(first, bounds.batch_size):,} bytes, {who}, "
             f"got {bounds.memory_budget:,}: raise --memory-budget or lower --batch-size"
+        )
+
+
+def require_steps(first: Architecture, schedule: Schedule) -> None:
+    """Raise unless the schedule pays for a training step of the first child in every slice.
+
+    Raises:
+        InvalidConfig: if it does not.
+    """
+    least = schedule.step_price(first) * schedule.slices
+    if schedule.counts_steps:
+        if schedule.total < least:
+            raise InvalidConfig(
+                f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
+                "raise --training-steps, or with apply raise --epochs or lower --slices"
+            )
+    elif schedule.decision_share * schedule.total < least:
+        raise InvalidConfig(
+            f"{schedule.slices} slices of at least one batch of {schedule.batch_size} take the first "
+            f"{first.family} child {least / schedule.decision_share:.3g} training FLOPs, got "
+            f"{schedule.total:.3g}: raise --training-flops (or --minutes of apply), or lower --slices or "
+            "--batch-size"
         )
 
 

@@ -1,8 +1,8 @@
 """The loop of the method: initialise, train a slice, evaluate, transform, until the schedule ends.
 
     process = GrowthProcess(
-        load_task("digits", TaskConfig()), GrowthConfig(), optimizer=OptimizerConfig(), space=SearchSpace(),
-        seed=0, budget=BudgetConfig(flops_budget=1_000_000),
+        load_task("digits", TaskConfig()), GrowthConfig(training_flops=1e10), optimizer=OptimizerConfig(),
+        space=SearchSpace(), seed=0, budget=BudgetConfig(flops_budget=1_000_000),
     )
     while not process.finished:
         name, target = process.choices()[0]
@@ -20,11 +20,11 @@ from math import isfinite
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.cost import TRAINING_PASSES, cost, training_flops
+from mse_rl.cost import cost, training_flops
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
-from mse_rl.first_child import first_architecture, first_child, require_room
-from mse_rl.growth_state import CacheEntry, GrowthState
+from mse_rl.first_child import first_architecture, first_child, require_room, require_steps
+from mse_rl.growth_state import CacheEntry, GrowthState, Spent, rolled_back
 from mse_rl.latency import LatencyMeter
 from mse_rl.legality import bounds_of
 from mse_rl.measures import Meter
@@ -49,13 +49,15 @@ class GrowthProcess:
 
     Args:
         task: the dataset, on the device where the child is to live.
-        config: the schedule.
+        config: the schedule, which has a length, and the rules of growth.
         optimizer: how the child is trained.
         space: the bounds of growth.
         seed: of first weights, order of data, augmentation and new weights.
         budget: the most that the child may cost; what is priced has one.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
+        start: an architecture to start from, with new weights; that of the family's first child if neither
+            this nor ``init`` is given.
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: trajectories of this and other processes.
         path: decisions to begin with, as ``advance`` takes them.
@@ -63,8 +65,8 @@ class GrowthProcess:
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
-            what is priced has no budget, a batch is larger than the training split, or ``init`` is of
-            another family.
+            what is priced has no budget, a batch is larger than the training split, the schedule has no
+            length or does not pay for a training step in each slice, or ``init`` is of another family.
         InvalidArchitecture: if the family cannot read the task.
         InvalidTransformation: if a decision of the path is not legal.
     """
@@ -79,6 +81,7 @@ class GrowthProcess:
         seed: int,
         budget: BudgetConfig,
         init: Child | None = None,
+        start: Architecture | None = None,
         renumbering: Renumbering | None = None,
         cache: TrajectoryCache[CacheEntry] | None = None,
         path: Sequence[tuple[str, Target]] = (),
@@ -90,14 +93,17 @@ class GrowthProcess:
                 f"of {task.name}: lower --batch-size"
             )
         self.task, self.config, self.space, self.seed = task, config, space, seed
-        self._optimizer_config = optimizer.of(config.family)
         self._init, self._renumbering = init, renumbering
-        self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
         meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
         self.bounds = bounds_of(config, space, budget, meter)
         self._started_seconds = time.monotonic()
-        architecture = first_architecture(task, config, space, init)
+        architecture = first_architecture(task, config, space, init, start)
+        self._optimizer_config = optimizer.of(architecture.family)
+        self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
         require_room(architecture, self.bounds, task, may_shrink=init is not None)
+        self.schedule = config.schedule
+        require_steps(architecture, self.schedule)
+        self.first_architecture = architecture
         self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
         self.cost_budget = budget.cost_budget
         self._timed_out = False
@@ -123,7 +129,8 @@ class GrowthProcess:
 
     def _enter(self, state: GrowthState) -> None:
         self._state = state
-        self._choices = tuple(self.bounds.choices(state))
+        affordable = self.schedule.most_flops(state.slice_index, self.spent)
+        self._choices = tuple(self.bounds.choices(state, affordable))
 
     @property
     def child(self) -> Child:
@@ -153,12 +160,32 @@ class GrowthProcess:
         return self.bounds.cost(self.state.architecture)
 
     @property
+    def spent(self) -> int:
+        """What has been taken of the schedule: training FLOPs, or training steps."""
+        return self.schedule.spent(steps=self.state.training_steps, flops=self.state.training_flops)
+
+    @property
+    def share(self) -> float:
+        """The share of the schedule that is spent."""
+        return self.spent / self.schedule.total
+
+    @property
     def training_share(self) -> float:
         """FLOPs spent on training, over those of a child that fills the budget all the time: one whose FLOPs
         are as many times the first child's as its cost.
         """
         full_flops = self.first_flops * self.cost_budget / self.first_cost
-        return self.state.training_flops / (TRAINING_PASSES * full_flops * self.config.total_samples)
+        return self.state.training_flops / self.schedule.full_flops(full_flops)
+
+    @property
+    def passes_left(self) -> float:
+        """How often what is left of the schedule lets the child see the training split."""
+        return self.schedule.passes(self.state.architecture, len(self.task.train), spent=self.spent)
+
+    @property
+    def first_passes(self) -> float:
+        """How often the whole schedule lets the first child see the training split."""
+        return self.schedule.passes(self.first_architecture, len(self.task.train))
 
     @property
     def peak_learning_rate(self) -> float:
@@ -168,8 +195,14 @@ class GrowthProcess:
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next training step."""
-        step = min(self.state.slice_index * self.config.slice_steps, self.config.total_steps)
-        return learning_rate(step, self.config.total_steps, self._optimizer_config)
+        return self._rates(self.state.architecture, 1)[0]
+
+    def _rates(self, architecture: Architecture, steps: int) -> list[float]:
+        """Return the learning rates of the next training steps of a child."""
+        price = self.schedule.step_price(architecture) / self.schedule.total
+        return [
+            learning_rate(self.share + step * price, price, self._optimizer_config) for step in range(steps)
+        ]
 
     @property
     def fits(self) -> bool:
@@ -245,12 +278,13 @@ class GrowthProcess:
         may_fall = TRANSFORMATIONS[name].preserving or not self.fits
         fallback = None if may_fall else live.capture()
         receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
-        result, validation = live.train_(before.slice_index), live.validate()
-        samples = self.config.slice_steps * self.config.batch_size
-        spent = training_flops(live.child.architecture, samples)
+        count = self.schedule.slice_steps(live.child.architecture, before.slice_index, self.spent)
+        steps = range(before.training_steps, before.training_steps + count)
+        result, validation = live.train_(steps, self._rates(live.child.architecture, count)), live.validate()
+        spent = Spent(count, training_flops(live.child.architecture, count * self.config.batch_size))
         if fallback and not before.validation.skill - validation.skill <= self.config.skill_tolerance:
             live.hold(fallback)
-            self._enter(_rolled_back(before, receipt, spent))
+            self._enter(rolled_back(before, receipt, spent))
         else:
             self._enter(self._grown(name, target, receipt, result, validation, spent))
         self._remember()
@@ -262,7 +296,7 @@ class GrowthProcess:
         receipt: Receipt,
         result: SliceResult,
         validation: Measurement,
-        spent: int,
+        spent: Spent,
     ) -> GrowthState:
         """Return the state after a slice that stands."""
         before = self.state
@@ -273,7 +307,8 @@ class GrowthProcess:
             architecture=self.child.architecture,
             validation=Measurement.of_nothing(self.task.classes) if diverged else validation,
             training_loss=result.loss,
-            training_flops=before.training_flops + spent,
+            training_steps=before.training_steps + spent.steps,
+            training_flops=before.training_flops + spent.flops,
             stopped=before.stopped or name == "stop",
             diverged=diverged,
             ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
@@ -290,7 +325,11 @@ class GrowthProcess:
         budget = self.bounds.budget if self._init else None
         settings = (self.config, self._optimizer_config, self.space, self._renumbering, budget, self.seed)
         return digest(
-            self.task.fingerprint, digest_of_child(self._init), settings, str(self.task.train.device)
+            self.task.fingerprint,
+            digest_of_child(self._init),
+            self.first_architecture,
+            settings,
+            str(self.task.train.device),
         )
 
     def _take(self, entry: CacheEntry) -> None:
@@ -301,16 +340,3 @@ class GrowthProcess:
     def _remember(self) -> None:
         if self.trajectory.keeps:
             self.trajectory.remember(CacheEntry(self.state, self.live.capture()))
-
-
-def _rolled_back(before: GrowthState, receipt: Receipt, spent: int) -> GrowthState:
-    """Return the state after a slice that was taken back: only time and FLOPs are gone."""
-    return replace(
-        before,
-        slice_index=before.slice_index + 1,
-        training_flops=before.training_flops + spent,
-        ages={position: 1 + age for position, age in before.ages.items()},
-        receipt=replace(receipt, rolled_back=True),
-        rejected=before.rejected | {(receipt.transformation, receipt.target)},
-        previous=replace(before, previous=None),
-    )

@@ -1,7 +1,8 @@
 """What is known of a growing child when a decision is due."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -22,6 +23,7 @@ class GrowthState:
         architecture: of the child.
         validation: quality on the validation split.
         training_loss: mean over the last slice; None before the first.
+        training_steps: training steps taken so far.
         training_flops: FLOPs spent on training so far.
         stopped: whether the architecture is frozen.
         diverged: whether the child no longer gives finite numbers.
@@ -36,6 +38,7 @@ class GrowthState:
     architecture: Architecture
     validation: Measurement
     training_loss: float | None = None
+    training_steps: int = 0
     training_flops: int = 0
     stopped: bool = False
     diverged: bool = False
@@ -59,6 +62,27 @@ class GrowthState:
     def rolled_back(self) -> bool:
         """Whether the last transformation was taken back."""
         return self.receipt is not None and self.receipt.rolled_back
+
+
+class Spent(NamedTuple):
+    """What a slice has taken."""
+
+    steps: int
+    flops: int
+
+
+def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthState:
+    """Return the state after a slice that was taken back: only time and FLOPs are gone."""
+    return replace(
+        before,
+        slice_index=before.slice_index + 1,
+        training_steps=before.training_steps + spent.steps,
+        training_flops=before.training_flops + spent.flops,
+        ages={position: 1 + age for position, age in before.ages.items()},
+        receipt=replace(receipt, rolled_back=True),
+        rejected=before.rejected | {(receipt.transformation, receipt.target)},
+        previous=replace(before, previous=None),
+    )
 
 
 @dataclass(frozen=True)

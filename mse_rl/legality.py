@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 from mse_rl.architecture import Architecture
 from mse_rl.budget import FIRST_COST, BudgetConfig
 from mse_rl.config import GrowthConfig
-from mse_rl.cost import training_bytes
+from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.growth_state import GrowthState
 from mse_rl.measures import MEASURES, Meter
@@ -81,29 +82,39 @@ class Bounds:
             else:
                 architecture = min(edits, key=lambda edit: self.cost(edit, measure))
 
-    def choices(self, state: GrowthState) -> Iterator[tuple[str, Target]]:
+    def choices(self, state: GrowthState, most_flops: float = inf) -> Iterator[tuple[str, Target]]:
         """Yield every legal (transformation, target).
 
         ``wait`` comes first. A child beyond its budgets has to shrink: until it fits, only what takes
         away from its cost is legal, and ``wait`` only where there is no such thing.
+
+        Args:
+            state: of the growth.
+            most_flops: of a child that the schedule still pays the next slice for; what shrinks is legal
+                beyond it.
         """
+        affordable = max(most_flops, state.flops)
         changes = [
             decision
-            for decision in (() if state.stopped else _changes(self, state.architecture))
-            if decision not in state.rejected
+            for decision, flops in (() if state.stopped else _changes(self, state.architecture))
+            if decision not in state.rejected and flops <= affordable
         ]
         if not changes or self.fit(state.architecture):
             yield "wait", None
         yield from changes
 
-    def permit(self, before: Architecture, name: str, target: Target) -> bool:
-        """Say whether a transformation other than ``wait`` may be applied at one of its targets."""
-        if name == "stop":
-            return self.fit(before)
+    def permitted(self, before: Architecture, name: str, target: Target) -> Architecture | None:
+        """Return what a transformation other than ``wait`` gives at one of its targets; None if it must
+        not.
+        """
         after = TRANSFORMATIONS[name].edit(before, target, self.space)
-        if after == before or not self.space.allows(after):
-            return False
-        return self.fit(after) or (not self.fit(before) and self._shrinks(before, after))
+        if name == "stop":
+            allowed = self.fit(before)
+        elif after == before or not self.space.allows(after):
+            allowed = False
+        else:
+            allowed = self.fit(after) or (not self.fit(before) and self._shrinks(before, after))
+        return after if allowed else None
 
     def _shrinks(self, before: Architecture, after: Architecture) -> bool:
         """Say whether an edit takes away from every cost that is beyond its budget, by its closed form.
@@ -127,12 +138,15 @@ def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, me
 
 
 @lru_cache(maxsize=4096)
-def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[str, Target], ...]:
-    """Return what may be done to an architecture; episodes of a group meet the same ones again and again."""
+def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[tuple[str, Target], int], ...]:
+    """Return what may be done to an architecture, with the FLOPs after it.
+
+    Episodes of a group meet the same architectures again and again.
+    """
     return tuple(
-        (name, target)
+        ((name, target), cost(after).flops)
         for name in TRANSFORMATIONS
         if name in bounds.vocabulary and name != "wait"
         for target in TRANSFORMATIONS[name].targets(architecture)
-        if bounds.permit(architecture, name, target)
+        if (after := bounds.permitted(architecture, name, target)) is not None
     )

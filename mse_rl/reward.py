@@ -41,7 +41,8 @@ class RewardConfig:
     cost_weight: float = 0.002
     """λ of potential: skill that one doubling of the cost must bring."""
     training_weight: float = 0.01
-    """μ of potential: skill that filling the budget from the first slice on must bring."""
+    """μ of potential: skill that filling the budget from the first slice on must bring; the same for all
+    where the schedule is a number of training FLOPs."""
     mnas_exponent: float = -0.07
     """w of mnas."""
     tunas_weight: float = -0.07

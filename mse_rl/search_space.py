@@ -1,6 +1,6 @@
 """Which architectures may be: bounds, quanta, and where growth starts. No torch here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, lcm
 
 from mse_rl.architecture import Architecture
@@ -13,27 +13,41 @@ class SearchSpace:
     """Bounds of growth.
 
     Args:
-        max_blocks: most blocks of a child; also the rows of the observation.
+        max_blocks: most blocks of a child.
+        max_stages: most stages of a child.
         max_width: widest stream, and most units inside a block.
         max_kernel: largest kernel, in pixels a side.
         max_links: most links of a child.
         quantum: widths grow to multiples of this; units of attention to whole heads.
-        start_width: width of the first stream, and units inside each first block.
+        start_width: width of the first stream, and units inside each of its blocks; that of the family if not
+            given.
         head_width: units of an attention head.
     """
 
     max_blocks: int = 12
+    max_stages: int = 6
     max_width: int = 512
     max_kernel: int = 7
     max_links: int = 8
     quantum: int = 2
-    start_width: int = 4
+    start_width: int | None = None
     head_width: int = 4
 
     def __post_init__(self) -> None:
-        least = min(self.max_blocks, self.max_width, self.max_kernel, self.quantum)
-        if min(least, self.start_width, self.head_width) < 1 or self.max_links < 0:
+        least = min(self.max_stages, self.max_width, self.max_kernel, self.quantum, self.head_width)
+        if min(least, self.start_width or 1) < 1 or min(self.max_blocks, self.max_links) < 0:
             raise InvalidArchitecture(f"every bound of the search space must be at least 1, got {self}")
+
+    @property
+    def max_sites(self) -> int:
+        """Most entries and blocks of a child: the rows of the observation."""
+        return self.max_stages + self.max_blocks
+
+    def starting_at(self, width: float) -> "SearchSpace":
+        """Return the same with a width of the first child, in whole quanta, if none is given."""
+        if self.start_width is not None:
+            return self
+        return replace(self, start_width=max(1, round(width / self.quantum)) * self.quantum)
 
     def widened(self, width: int, factor: float, unit: int = 1) -> int:
         """Return ``width`` times ``factor``, in whole quanta and ``unit``s, and larger than ``width``."""
@@ -56,9 +70,10 @@ class SearchSpace:
         """Return the first bound that an architecture is beyond, None if it lies within all."""
         sizes = {
             "max_blocks": architecture.depth,
+            "max_stages": len(architecture.stages),
             "max_width": architecture.widest,
             "max_links": len(architecture.links),
-            "max_kernel": max(block.kernel for block in architecture.blocks),
+            "max_kernel": max([block.kernel for block in architecture.blocks], default=1),
         }
         return next((bound for bound, size in sizes.items() if size > getattr(self, bound)), None)
 
@@ -70,7 +85,18 @@ def starting_architecture(family: str, inputs: Inputs, space: SearchSpace) -> Ar
         InvalidArchitecture: if there is no such family, or it cannot read the inputs.
     """
     require_readable(family, inputs)
-    return FAMILIES[family].start(inputs, Widths(space.start_width, space.head_width))
+    width = space.start_width or FAMILIES[family].width
+    return FAMILIES[family].start(inputs, Widths(width, space.head_width))
+
+
+def require_family(name: str) -> None:
+    """Raise unless there is a family of that name.
+
+    Raises:
+        InvalidArchitecture: if there is none.
+    """
+    if name not in FAMILIES:
+        raise InvalidArchitecture(unknown_name("family", name, FAMILIES))
 
 
 def require_readable(family: str, inputs: Inputs) -> None:
@@ -79,8 +105,7 @@ def require_readable(family: str, inputs: Inputs) -> None:
     Raises:
         InvalidArchitecture: if there is no such family, or it cannot; then it says which can.
     """
-    if family not in FAMILIES:
-        raise InvalidArchitecture(unknown_name("family", family, FAMILIES))
+    require_family(family)
     if inputs.kind not in FAMILIES[family].reads:
         able = [name for name, other in FAMILIES.items() if inputs.kind in other.reads]
         reads = " or ".join(FAMILIES[family].reads)

@@ -1,9 +1,9 @@
 """Let a policy that was trained on one dataset grow children on another, against every rule.
 
-    python scripts/transfer.py scripts/policies/digits --task fashion_mnist --max-train 10000
+    python scripts/transfer.py scripts/policies/small --task fashion_mnist --max-train 10000
 
-Every controller gets the same seeds, orders of data, schedule (that of ``mse-rl apply``) and FLOPs
-budget. Prints a table in Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
+Every controller gets the same seeds, orders of data, training FLOPs, decisions (as ``mse-rl apply`` spreads
+them) and FLOPs budget. Prints a table in Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
 """
 
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from tyro.conf import OmitArgPrefixes, Positional
 from mse_rl.agents.evaluation import compare, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
-from mse_rl.config import ApplyConfig, TaskConfig
-from mse_rl.data import load_task
+from mse_rl.apply_config import ApplyConfig
+from mse_rl.config import TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.policy_bundle import load_policy
@@ -41,8 +41,8 @@ class Arguments:
     """Their seeds are this one and those that follow."""
     budget_multiple: float = 8.0
     """FLOPs budget, over those of the first child."""
-    epochs: float = 5.0
-    """Passes over the training split."""
+    passes: float = 20.0
+    """Training FLOPs, in passes of the first child over the training split."""
     workers: int = 2
     """Processes, each with one thread."""
     out: Path | None = None
@@ -53,12 +53,16 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run the comparison."""
     policy = load_policy(arguments.policy)
-    task = load_task(arguments.task, arguments.data)
     config = ApplyConfig(
-        controller="", task=arguments.task, cost=policy.cost, epochs=arguments.epochs, data=arguments.data
-    ).expansion(len(task.train), slices=policy.slices, reward=policy.reward)
+        controller="",
+        task=arguments.task,
+        cost=policy.cost,
+        family=policy.family,
+        transformations=policy.transformations,
+        data=arguments.data,
+    ).expansion(slices=policy.slices, reward=policy.reward)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    contexts = [Context(0, seed, arguments.budget_multiple) for seed in seeds]
+    contexts = [Context(0, seed, arguments.budget_multiple, arguments.passes) for seed in seeds]
     learned = PolicyWeights.of(policy.network, draws=False)
     controllers: dict[str, str | PolicyWeights] = {
         "learned": learned,

@@ -30,7 +30,7 @@ CNN = Architecture(
     3,
     (
         Stage(4, (Block("conv", 4, 3), Block("separable", 6, 5, "silu"))),
-        Stage(6, (Block("conv", 4, 1, "gelu"), Block("conv", 6, 3))),
+        Stage(6, (Block("conv", 4, 1, "gelu"), Block("conv", 6, 3)), 2),
     ),
     links=LINKS,
 )

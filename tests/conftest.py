@@ -8,6 +8,7 @@ import os
 import hypothesis
 import pytest
 import torch
+from schedules import even
 
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import (
@@ -37,14 +38,24 @@ def task() -> Task:
 
 @pytest.fixture
 def grow(task):
-    """Return a function that begins a GrowthProcess, small, fast and on ``task`` unless told otherwise."""
+    """Return a function that begins a GrowthProcess, small, fast and on ``task`` unless told otherwise.
+
+    Its slices have ``slice_steps`` each, where no other length is given.
+    """
     arguments = ("optimizer", "space", "seed", "budget", "init", "renumbering", "cache", "meter")
 
     def begin(on=task, flops_budget=1_000_000, **settings):
-        settings = {"slices": 4, "slice_steps": 3, "batch_size": 16} | settings
+        settings = {"slices": 4, "batch_size": 16} | settings
+        if not {"training_flops", "training_steps"} & settings.keys():
+            settings |= even(settings["slices"], settings.pop("slice_steps", 3))
         given = {name: settings.pop(name) for name in arguments if name in settings}
         budget = BudgetConfig(flops_budget=flops_budget)
-        usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(), "seed": 0, "budget": budget}
+        usual = {
+            "optimizer": OptimizerConfig(),
+            "space": SearchSpace(start_width=4),
+            "seed": 0,
+            "budget": budget,
+        }
         return GrowthProcess(on, GrowthConfig(**settings), **usual | given)
 
     return begin
@@ -54,8 +65,9 @@ def grow(task):
 def tiny() -> ExpansionConfig:
     """Return an environment whose episodes take milliseconds: 2 slices of 2 steps."""
     return ExpansionConfig(
+        task=("digits",),
         data=TaskConfig(max_train=200),
-        growth=GrowthConfig(slices=2, slice_steps=2, batch_size=16),
-        space=SearchSpace(max_blocks=6, start_width=4),
+        growth=GrowthConfig(**even(2, 2), batch_size=16),
+        space=SearchSpace(max_blocks=6, max_stages=2, start_width=4),
         budget=BudgetConfig(budget_low=2, budget_high=8),
     )

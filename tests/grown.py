@@ -3,34 +3,35 @@
 from functools import lru_cache
 
 from problems import FIRST_KINDS, problem_for
+from schedules import even
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
 
-START = Position(0, 0)
+STEM, START = Position(0, ENTRY), Position(0, 0)
 
 
 @lru_cache
 def grown(family, task=None):
-    """Return the process that grew a child of ``family`` to five or more times its FLOPs."""
+    """Return the process that grew a child of ``family`` to several times its FLOPs."""
     process = GrowthProcess(
         task or problem_for(family),
-        GrowthConfig(family=family, slices=8, slice_steps=12, batch_size=16),
+        GrowthConfig(family=family, **even(8, 12), batch_size=16),
         optimizer=OptimizerConfig(),
-        space=SearchSpace(),
+        space=SearchSpace(start_width=4),
         seed=3,
         budget=BudgetConfig(flops_budget=10**7),
     )
     for name, target in (
         ("wait", None),
-        ("widen_stream_x2", START),
-        (f"deepen_{FIRST_KINDS[family]}", START),
+        ("widen_stream_x2", STEM),
+        (f"deepen_{FIRST_KINDS[family]}", STEM),
         ("widen_inner_x4", START),
         (f"deepen_{FIRST_KINDS[family]}", START),
-        ("link", Link(START, Position(0, 2))),
+        ("link", Link(START, Position(0, 1))),
         ("widen_inner_x1.5", Position(0, 1)),
         ("wait", None),
     ):

@@ -7,19 +7,19 @@ from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 
-CONTEXT = Context(task=0, seed=0, budget_multiple=2.0)
+CONTEXT = Context(task=0, seed=0, budget_multiple=2.0, passes=1.0)
 ROWS = 6
 ACTIONS = len(ActionTable(ROWS))
 
 
-def observation(marker=0.0, blocks=3):
-    """Return an observation of a child of three different blocks; ``marker`` tells it from others."""
+def observation(marker=0.0, sites=3):
+    """Return an observation of a child of three different sites; ``marker`` tells it from others."""
     rng = np.random.default_rng(1)
     globals_ = np.zeros(len(GLOBAL_FEATURES), np.float32)
     globals_[0] = marker
     table = np.zeros((ROWS, len(BLOCK_FEATURES)), np.float32)
-    table[:blocks] = rng.uniform(-1, 1, (blocks, len(BLOCK_FEATURES)))
-    table[:blocks, 0] = 1
+    table[:sites] = rng.uniform(-1, 1, (sites, len(BLOCK_FEATURES)))
+    table[:sites, 0] = 1
     return {"globals": globals_, "blocks": table.reshape(-1)}
 
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 
 SIZES = st.integers(1, 6)
@@ -38,27 +38,27 @@ def inputs_of(draw, family):
 
 @st.composite
 def of_family(draw, family, *, most_stages=4, most_blocks=3, most_links=2):
-    """Draw an architecture of one family."""
-    stage = st.builds(Stage, SIZES, st.lists(blocks_of(family), min_size=1, max_size=most_blocks).map(tuple))
-    stages = tuple(draw(st.lists(stage, min_size=1, max_size=most_stages)))
+    """Draw an architecture of one family; a stage may have no blocks, and its entry any stride."""
+    blocks = st.lists(blocks_of(family), max_size=most_blocks).map(tuple)
+    stages = tuple(
+        draw(st.lists(st.builds(Stage, SIZES, blocks, st.integers(1, 4)), min_size=1, max_size=most_stages))
+    )
     shape, vocabulary = draw(inputs_of(family))
-    positions = [Position(s, b) for s, stage in enumerate(stages) for b in range(len(stage.blocks))]
-    pairs = [Link(a, b) for a in positions for b in positions if a < b]
+    sites = [Position(s, b) for s, stage in enumerate(stages) for b in range(ENTRY, len(stage.blocks))]
+    pairs = [Link(a, b) for a in sites for b in sites if a < b and b.block != ENTRY]
     links = draw(st.sets(st.sampled_from(pairs), max_size=most_links)) if pairs else set()
-    strided = family == "cnn" or (family == "transformer" and len(shape) == 3)
     return Architecture(
         family,
         shape,
         draw(st.integers(2, 5)),
         stages,
-        stem_stride=draw(st.integers(1, 4)) if strided else 1,
         vocabulary=vocabulary,
         links=tuple(sorted(links)),
     )
 
 
 def cnns(**limits):
-    """Draw convolutional architectures, of odd and even resolutions."""
+    """Draw convolutional architectures, of odd and even resolutions and strides."""
     return of_family("cnn", **limits)
 
 

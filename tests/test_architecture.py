@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import architectures
 
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.errors import InvalidArchitecture
 
 SMALL = Architecture(
     "cnn",
     (1, 8, 8),
     10,
-    (Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5, fading="relu"))), Stage(8, (Block("conv", 8),))),
+    (Stage(4, (Block("conv", 4, 3), Block("conv", 6, 5, fading="relu"))), Stage(8, (Block("conv", 8),), 2)),
     links=(Link(Position(0, 0), Position(0, 1)), Link(Position(0, 1), Position(1, 0))),
 )
 
@@ -83,7 +83,7 @@ def test_a_field_of_the_wrong_type_is_refused(path):
     assert accepted == []
 
 
-@pytest.mark.parametrize("number", [1, 3, "2"])
+@pytest.mark.parametrize("number", [2, 4, "3"])
 def test_another_format_is_refused(number):
     with pytest.raises(InvalidArchitecture, match="format"):
         Architecture.from_json(changed(lambda data: data.update(format=number)))
@@ -106,21 +106,23 @@ def test_equal_architectures_are_one_key():
     "changes",
     [
         {"stages": ()},
-        {"stages": (Stage(4, ()),)},
-        {"stages": (Stage(0, (Block("conv", 4),)),)},
+        {"stages": (Stage(0),)},
+        {"stages": (Stage(4, stride=0),)},
         {"stages": (Stage(4, (Block("conv", 0),)),)},
         {"stages": (Stage(4, (Block("conv", 4, 0),)),)},
         {"stages": (Stage(4, (Block("conv", 4, 4),)),)},
         {"input_shape": ()},
         {"input_shape": (1, 0, 8)},
         {"classes": 1},
-        {"stem_stride": 0},
         {"vocabulary": 5},  # an image has no tokens
         {"vocabulary": 1, "input_shape": (4,)},
         {"stages": (Stage(4, (Block("attention", 6, head_width=4),)),)},
         {"links": (Link(Position(0, 1), Position(0, 0)),)},
         {"links": (Link(Position(0, 0), Position(0, 0)),)},
         {"links": (Link(Position(0, 0), Position(2, 0)),)},
+        {"links": (Link(Position(0, 0), Position(1, ENTRY)),)},
+        {"links": (Link(Position(1, ENTRY), Position(0, 1)),)},
+        {"links": (Link(Position(0, ENTRY - 1), Position(0, 1)),)},
         {"links": SMALL.links[::-1]},
         {"links": SMALL.links[:1] * 2},
     ],
@@ -139,18 +141,43 @@ def test_blocks_come_from_input_to_output():
     assert SMALL.input_size == 64
 
 
+def test_sites_are_entries_and_blocks_from_input_to_output():
+    empty = dataclasses.replace(SMALL, stages=(*SMALL.stages, Stage(3)))
+    assert empty.sites == [(0, ENTRY), (0, 0), (0, 1), (1, ENTRY), (1, 0), (2, ENTRY)]
+    assert all(empty.has(site) for site in empty.sites)
+    for nowhere in (Position(2, 0), Position(3, ENTRY), Position(-1, ENTRY), Position(0, ENTRY - 1)):
+        assert not empty.has(nowhere)
+    with pytest.raises(AssertionError):
+        empty.block(Position(0, ENTRY))
+
+
+def test_a_link_may_lead_from_an_entry():
+    links = (Link(Position(0, ENTRY), Position(0, 0)), Link(Position(1, ENTRY), Position(1, 0)))
+    linked = dataclasses.replace(SMALL, links=links)
+    assert Architecture.from_json(linked.to_json()) == linked
+    deeper = linked.inserting(Position(0, 0), Block("conv", 5))
+    assert deeper.links == (Link(Position(0, ENTRY), Position(0, 1)), links[1])
+    assert deeper.removing(Position(0, 1)).links == links[1:]
+
+
+def test_without_blocks_there_is_no_depth_and_the_widest_is_a_stream():
+    empty = Architecture("cnn", (1, 8, 8), 10, (Stage(4), Stage(9), Stage(2)))
+    assert (empty.depth, empty.blocks, list(empty), empty.widest) == (0, [], [], 9)
+
+
 def test_an_edit_changes_one_place_of_a_copy():
     before = SMALL.to_json()
     wider = SMALL.with_block(Position(0, 1), inner=9)
     assert [block.inner for _, block in wider] == [4, 9, 8]
     assert wider.stages[1] == SMALL.stages[1]
-    assert [stage.width for stage in SMALL.with_stage(1, width=5).stages] == [4, 5]
+    assert SMALL.with_stage(1, width=5).stages == (SMALL.stages[0], Stage(5, SMALL.stages[1].blocks, 2))
     assert SMALL.to_json() == before
 
 
 def test_links_follow_their_blocks_when_one_is_inserted():
     deeper = SMALL.inserting(Position(0, 1), Block("conv", 5))
     assert [block.inner for _, block in deeper] == [4, 5, 6, 8]
+    assert SMALL.inserting(Position(1, 0), Block("conv", 5)).stages[1].stride == 2
     assert deeper.links == (
         Link(Position(0, 0), Position(0, 2)),
         Link(Position(0, 2), Position(1, 0)),
@@ -166,5 +193,8 @@ def test_a_block_that_is_removed_takes_its_links_along():
 
 @given(architectures(), st.data())
 def test_what_was_inserted_can_be_removed(architecture, data):
-    position = data.draw(st.sampled_from([position for position, _ in architecture]))
-    assert architecture.inserting(position, architecture.block(position)).removing(position) == architecture
+    site = data.draw(st.sampled_from(architecture.sites))
+    position = Position(site.stage, site.block + 1)
+    block = Block("conv", 3, 3)
+    assert architecture.inserting(position, block).block(position) == block
+    assert architecture.inserting(position, block).removing(position) == architecture

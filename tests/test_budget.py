@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from grown import START, grown
+from grown import STEM, grown
 from problems import FAMILIES, problem_for
 from timing import DepthMeter
 
@@ -63,15 +63,15 @@ def test_a_missing_budget_is_a_multiple_of_the_first_child_and_a_given_one_stays
 @pytest.mark.parametrize(
     "budget",
     [
-        {"cost": "params", "params_budget": 3_000},
-        {"cost": "flops", "flops_budget": 200_000, "params_budget": 3_000},
-        {"cost": "latency", "latency_budget_ms": 2.5},
-        {"cost": "latency", "latency_budget_ms": 2.5, "params_budget": 3_000, "flops_budget": 200_000},
+        {"cost": "params", "params_budget": 1_500},
+        {"cost": "flops", "flops_budget": 60_000, "params_budget": 1_500},
+        {"cost": "latency", "latency_budget_ms": 3.5},
+        {"cost": "latency", "latency_budget_ms": 3.5, "params_budget": 1_500, "flops_budget": 60_000},
     ],
     ids=str,
 )
 def test_exactly_what_exceeds_a_budget_is_masked(grow, budget):
-    space = SearchSpace(max_blocks=6, max_links=2)
+    space = SearchSpace(max_blocks=6, max_links=2, start_width=4)
     settings = {"slices": 6, "slice_steps": 1, "budget": BudgetConfig(**budget), "space": space}
     process, rng, masked = grow(meter=DepthMeter(), **settings), np.random.default_rng(0), 0
     most = process.bounds.budget.most
@@ -180,7 +180,7 @@ def test_a_first_child_beyond_a_budget_is_refused_with_what_it_takes(grow):
 def test_budgets_do_not_part_trajectories_but_of_a_child_that_shrinks(grow):
     cache = TrajectoryCache(10**8)
     for budget in (BudgetConfig(flops_budget=10**6), BudgetConfig(cost="params", params_budget=10**5)):
-        grow(budget=budget, cache=cache).advance("widen_inner_x2", START)
+        grow(budget=budget, cache=cache).advance("widen_stream_x2", STEM)
     assert (cache.hits, cache.misses) == (2, 2)
     for most in (10**5, 10**4):
         start_from(grow, "mlp", BudgetConfig(cost="params", params_budget=most), cache=cache)

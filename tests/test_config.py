@@ -1,10 +1,13 @@
 import dataclasses
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mse_rl.apply_config import ApplyConfig
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import (
-    ApplyConfig,
     ExpansionConfig,
     GrowthConfig,
     OptimizerConfig,
@@ -13,7 +16,9 @@ from mse_rl.config import (
     TrainConfig,
 )
 from mse_rl.errors import InvalidConfig
+from mse_rl.families import FAMILIES
 from mse_rl.reward import RewardConfig
+from mse_rl.schedule import Schedule
 
 
 @pytest.mark.parametrize(
@@ -25,11 +30,22 @@ from mse_rl.reward import RewardConfig
         (TaskConfig, {"validation_fraction": 1.0}),
         (OptimizerConfig, {"learning_rate": 0.0}),
         (OptimizerConfig, {"learning_rate": float("nan")}),
-        (OptimizerConfig, {"learning_rate_floor": 1.1}),
+        (OptimizerConfig, {"learning_rate_hold": 1.1}),
+        (OptimizerConfig, {"learning_rate_hold": -0.1}),
+        (OptimizerConfig, {"label_smoothing": 1.0}),
+        (OptimizerConfig, {"label_smoothing": -0.1}),
         (OptimizerConfig, {"weight_decay": -1e-4}),
         (OptimizerConfig, {"weight_decay": float("nan")}),
         (GrowthConfig, {"slices": 0}),
-        (GrowthConfig, {"slice_steps": 0}),
+        (GrowthConfig, {"training_flops": 0.0}),
+        (GrowthConfig, {"training_flops": float("nan")}),
+        (GrowthConfig, {"training_steps": 0}),
+        (GrowthConfig, {"passes_low": 0.0}),
+        (GrowthConfig, {"passes_low": 4.0, "passes_high": 2.0}),
+        (GrowthConfig, {"passes_high": float("inf")}),
+        (GrowthConfig, {"passes_high": float("nan")}),
+        (GrowthConfig, {"decision_share": 0.0}),
+        (GrowthConfig, {"decision_share": 1.1}),
         (GrowthConfig, {"batch_size": 1}),  # BatchNorm has no spread over one sample
         (GrowthConfig, {"memory_budget": 0}),
         (GrowthConfig, {"target_skill": 1.1}),
@@ -70,18 +86,88 @@ def test_a_run_is_hashable_and_frozen():
 
 
 def test_derived_numbers():
-    growth = GrowthConfig(slices=3, slice_steps=5, batch_size=7)
-    assert (growth.total_steps, growth.total_samples) == (15, 105)
     assert OptimizerConfig("sgd").peak_learning_rate == 0.1
+    assert OptimizerConfig("adamw").peak_learning_rate == 0.01
+    assert OptimizerConfig("muon").peak_learning_rate == 0.1
     assert OptimizerConfig("adamw", learning_rate=0.5).peak_learning_rate == 0.5
-    assert [OptimizerConfig().of(f).optimizer for f in ("cnn", "rnn")] == ["sgd", "adamw"]
-    assert OptimizerConfig("sgd").of("rnn").optimizer == "sgd"
     ppo = PPOConfig(groups=2, rollouts=3)
     assert ppo.episodes_per_update == 6
     assert [TrainConfig(ppo=ppo, episodes=n).updates for n in (1, 6, 7)] == [1, 1, 2]
 
 
-def test_apply_trains_by_passes_but_never_for_a_few_steps_only():
-    config = ApplyConfig("wait", "digits", epochs=5, batch_size=64)
-    small, large = (config.expansion(n, slices=10, reward=RewardConfig()).growth for n in (1_000, 64_000))
-    assert (small.total_steps, large.total_steps) == (500, 5_000)
+@pytest.mark.parametrize(("name", "family"), FAMILIES.items())
+def test_auto_is_what_measured_best_for_the_family_and_what_is_named_stays(name, family):
+    auto = OptimizerConfig().of(name)
+    assert (auto.optimizer, auto.peak_learning_rate) == (family.optimizer, family.learning_rate)
+    assert auto.of("mlp") == auto
+    own = OptimizerConfig(learning_rate=0.3).of(name)
+    assert (own.optimizer, own.peak_learning_rate) == (family.optimizer, 0.3)
+    for optimizer in ("sgd", "adamw", "muon"):
+        named = OptimizerConfig(optimizer)
+        assert named.of(name) == named
+
+
+def test_a_schedule_has_training_flops_or_training_steps_but_not_both():
+    with pytest.raises(InvalidConfig, match="training-flops or training-steps, got both: leave one out"):
+        GrowthConfig(training_flops=1e9, training_steps=10)
+    with pytest.raises(InvalidConfig, match="give training_flops or training_steps"):
+        _ = GrowthConfig().schedule
+    by_flops = GrowthConfig(training_flops=1e9, slices=3, batch_size=7, decision_share=0.5).schedule
+    assert by_flops == Schedule(10**9, False, 3, 7, 0.5)
+    by_steps = GrowthConfig(training_steps=10, slices=2, batch_size=4, decision_share=1.0).schedule
+    assert by_steps == Schedule(10, True, 2, 4, 1.0)
+
+
+def test_a_missing_length_is_passes_of_the_first_child_over_the_data_and_a_given_one_stays():
+    config = GrowthConfig(slices=3, batch_size=8)
+    drawn = config.completed(100, 50, 2.5)
+    assert drawn == replace(config, training_flops=3.0 * 100 * 50 * 2.5)
+    for known in (GrowthConfig(training_flops=1e9), GrowthConfig(training_steps=7)):
+        assert known.completed(100, 50, 2.5) == known
+
+
+@given(
+    slices=st.integers(1, 200),
+    share=st.integers(1, 100).map(lambda percent: percent / 100),
+    batch_size=st.integers(2, 100),
+    flops=st.integers(1, 10**9),
+)
+def test_a_length_that_is_drawn_pays_at_least_for_a_step_in_every_slice(slices, share, batch_size, flops):
+    config = GrowthConfig(slices=slices, decision_share=share, batch_size=batch_size)
+    drawn = config.completed(flops, samples=batch_size, passes=1e-6)
+    assert drawn.schedule.most_flops(0, 0) >= flops
+    assert drawn.schedule.total <= 3 * flops * batch_size * (slices / share + 2)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        {"training_flops": 1e9, "epochs": 2},
+        {"training_flops": 1e9, "minutes": 2},
+        {"minutes": 1, "epochs": 2},
+        {"training_flops": 1e9, "minutes": 1, "epochs": 2},
+    ],
+    ids=str,
+)
+def test_the_length_of_training_is_given_once_in_apply(lengths):
+    with pytest.raises(InvalidConfig, match="leave all but one out") as refused:
+        ApplyConfig("wait", "digits", **lengths)
+    said = str(refused.value)
+    assert "\n" not in said
+    got = said.partition("got ")[2].partition(":")[0]
+    assert set(got.split(" and ")) == {name.replace("_", "-") for name in lengths}
+
+
+@pytest.mark.parametrize("length", [{"epochs": 0}, {"minutes": -1.0}, {"epochs": float("inf")}], ids=str)
+def test_a_length_of_training_that_cannot_be_is_refused(length):
+    with pytest.raises(InvalidConfig, match=f"{next(iter(length))} must lie between"):
+        ApplyConfig("wait", "digits", **length)
+
+
+def test_what_apply_grows_by_is_what_it_was_told():
+    config = ApplyConfig("wait", "digits", training_flops=1e9, batch_size=8, target_skill=0.5)
+    growth = config.expansion(slices=7, reward=RewardConfig()).growth
+    assert growth == GrowthConfig(training_flops=1e9, slices=7, batch_size=8, target_skill=0.5)
+    config = ApplyConfig("wait", "digits", epochs=3, slices=5)
+    growth = config.expansion(slices=7, reward=RewardConfig(), training_steps=90).growth
+    assert growth == GrowthConfig(training_steps=90, slices=5, batch_size=64)

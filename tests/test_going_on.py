@@ -41,7 +41,7 @@ def test_on_the_same_task_everything_is_kept_and_the_child_is_left_alone(grow, f
     assert (state.slice_index, state.training_flops, set(state.ages.values())) == (0, 0, {0})
     assert (receipt.transformation, receipt.target, receipt.deviation) == ("adopt", None, 0.0)
     assert receipt.made_new == ()
-    assert {"head.linear", "head.norm"} <= set(receipt.kept)
+    assert {"head.linear", "stages.0.0.last", "links.0"} <= set(receipt.kept)
     assert not receipt.rolled_back
     assert torch.equal(outputs(process.child, on), outputs(init, on))
     process.advance("widen_inner_x2", START)
@@ -65,7 +65,7 @@ def test_a_new_child_has_no_receipt(grow):
 OTHERS = {
     "cnn, classes": ("cnn", {"classes": 5}, {"head.linear"}),
     "cnn, size": ("cnn", {"shape": (1, 11, 9)}, set()),
-    "cnn, channels": ("cnn", {"shape": (3, 8, 8)}, {"stem"}),
+    "cnn, channels": ("cnn", {"shape": (3, 8, 8)}, {"stem.reader"}),
     "mlp, features and classes": ("mlp", {"shape": (9,), "classes": 2}, {"stem", "head.linear"}),
     "rnn, length": ("rnn", {"shape": (9, 4)}, set()),
     "rnn, features": ("rnn", {"shape": (6, 5)}, {"stem"}),
@@ -145,7 +145,12 @@ def test_a_cache_is_not_shared_by_children_to_start_from_or_meanings_of_inputs(g
 
 def test_a_child_of_another_family_is_refused(grow):
     with pytest.raises(InvalidConfig, match="--family mlp"):
-        grow(init=grown("mlp").child)
+        grow(init=grown("mlp").child, family="cnn")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_family_need_not_be_named_of_a_child_that_is_there(grow, family):
+    assert grow(problem_for(family), init=grown(family).child).state.architecture.family == family
 
 
 def test_a_child_that_cannot_read_the_task_is_refused_and_told_which_family_can(grow):

@@ -9,24 +9,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import FAMILIES, FIRST_KINDS, problem, problem_for
+from schedules import even
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
+from mse_rl.families import FIRST_FAMILIES
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache, live_child
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS
 
+STEM, START, LATER = Position(0, ENTRY), Position(0, 0), Position(1, ENTRY)
 PATH = [
-    ("widen_inner_x2", Position(0, 0)),
-    ("deepen_conv", Position(1, 0)),
-    ("widen_stream_x1.5", Position(0, 0)),
+    ("deepen_conv", LATER),
+    ("widen_inner_x2", Position(1, 0)),
+    ("widen_child_x1.5", None),
     ("stop", None),
 ]
-SGD, ADAMW = OptimizerConfig("sgd"), OptimizerConfig("adamw")
+OPTIMIZERS = pytest.mark.parametrize(
+    "optimizer", [OptimizerConfig(name) for name in ("sgd", "adamw", "muon")], ids=lambda o: o.optimizer
+)
 GROWING = ("deepen", "widen", "grow_kernel", "link")
 
 
@@ -51,7 +56,7 @@ def grow_at_random(process, seed, wish=lambda name: True):
         yield process.advance(*choices[rng.integers(len(choices))])
 
 
-@pytest.mark.parametrize("optimizer", [SGD, ADAMW], ids=["sgd", "adamw"])
+@OPTIMIZERS
 def test_the_same_seed_gives_the_same_numbers_bit_for_bit(grow, optimizer):
     first, second = (grow(optimizer=optimizer) for _ in range(2))
     assert play(first) == play(second)
@@ -73,7 +78,7 @@ def test_the_global_generator_is_never_touched(grow):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("optimizer", [SGD, ADAMW], ids=["sgd", "adamw"])
+@OPTIMIZERS
 def test_with_the_cache_everything_is_what_it_is_without(grow, optimizer):
     plain = grow(optimizer=optimizer)
     expected = play(plain)
@@ -113,7 +118,13 @@ def test_training_goes_on_from_a_restored_prefix_as_if_it_had_not_been_interrupt
 
 def test_a_cache_is_not_shared_by_what_would_train_differently(grow):
     cache = TrajectoryCache(1 << 26)
-    for settings in ({}, {"seed": 1}, {"optimizer": ADAMW}, {"slice_steps": 2}, {"batch_size": 8}):
+    for settings in (
+        {},
+        {"seed": 1},
+        {"optimizer": OptimizerConfig("adamw")},
+        {"slice_steps": 2},
+        {"batch_size": 8},
+    ):
         play(grow(cache=cache, **settings), PATH[:1])
     assert cache.hits == 0
 
@@ -130,21 +141,27 @@ def test_a_cache_is_shared_by_budgets_for_they_only_bound_decisions(grow):
     [
         ("deepen_conv", None),
         ("deepen_conv", Position(0, 1)),
-        ("deepen_conv", Position(2, 0)),
-        ("deepen_gru", Position(0, 0)),
-        ("link", Position(0, 0)),
-        ("link", Link(Position(1, 0), Position(0, 0))),
-        ("link", Link(Position(0, 0), Position(0, 0))),
-        ("unlink", Link(Position(0, 0), Position(1, 0))),
-        ("remove_block", Position(0, 0)),
-        ("activation_relu", Position(0, 0)),
-        ("widen_stream_x2", Link(Position(0, 0), Position(1, 0))),
-        ("wait", Position(0, 0)),
-        ("stop", Position(0, 0)),
+        ("deepen_conv", Position(2, ENTRY)),
+        ("deepen_gru", START),
+        ("link", START),
+        ("link", Link(LATER, START)),
+        ("link", Link(START, START)),
+        ("link", Link(START, LATER)),
+        ("unlink", Link(STEM, START)),
+        ("remove_block", STEM),
+        ("widen_inner_x2", STEM),
+        ("activation_tanh", STEM),
+        ("activation_relu", START),
+        ("widen_stream_x2", START),
+        ("widen_stream_x2", Link(STEM, START)),
+        ("widen_child_x2", STEM),
+        ("wait", START),
+        ("stop", STEM),
     ],
 )
 def test_a_target_that_does_not_exist_is_refused_and_nothing_happens(grow, name, target):
     process = grow()
+    process.advance("deepen_conv", STEM)
     before, numbers = process.state, weights(process)
     with pytest.raises(InvalidTransformation, match="choices"):
         process.advance(name, target)
@@ -159,7 +176,7 @@ def test_an_unknown_transformation_is_refused_with_a_near_one(grow):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_random_growth_fills_the_budget_and_never_exceeds_it(grow, family):
-    on, space = problem_for(family), SearchSpace(max_blocks=6, max_width=16)
+    on, space = problem_for(family), SearchSpace(max_blocks=6, max_width=16, start_width=4)
     first = grow(on, family=family, space=space).first_flops
     process = grow(on, family=family, space=space, flops_budget=int(3.5 * first), slices=12, slice_steps=1)
     for state in grow_at_random(process, 0, wish=lambda name: name.startswith(GROWING)):
@@ -174,8 +191,8 @@ def test_random_growth_fills_the_budget_and_never_exceeds_it(grow, family):
 def test_whatever_is_legal_keeps_the_child_within_its_bounds_and_something_always_is(
     family, seed, multiple, tolerance
 ):
-    space = SearchSpace(max_blocks=5, max_width=16, max_kernel=5, max_links=2)
-    config = GrowthConfig(family=family, slices=7, slice_steps=1, batch_size=8, skill_tolerance=tolerance)
+    space = SearchSpace(max_blocks=5, max_width=16, max_kernel=5, max_links=2, start_width=4)
+    config = GrowthConfig(family=family, **even(7, 1), batch_size=8, skill_tolerance=tolerance)
     on, optimizer = problem_for(family), OptimizerConfig()
     arguments = {"optimizer": optimizer, "space": space, "seed": seed % 5}
     first = GrowthProcess(on, config, budget=BudgetConfig(flops_budget=10**9), **arguments).first_flops
@@ -232,11 +249,12 @@ def test_whatever_is_a_target_and_within_the_bounds_is_legal_and_nothing_else(gr
 
 def test_only_what_is_in_the_vocabulary_may_be_done_and_waiting(grow):
     process = grow(transformations=("deepen_separable", "widen_inner_x4"), flops_budget=10**8)
-    assert set(dict(process.choices())) == {"wait", "deepen_separable", "widen_inner_x4"}
+    assert set(dict(process.choices())) == {"wait", "deepen_separable"}
     with pytest.raises(InvalidTransformation, match="choices"):
-        process.advance("deepen_conv", Position(0, 0))
-    process.advance("deepen_separable", Position(1, 0))
-    assert process.state.architecture.block(Position(1, 1)).kind == "separable"
+        process.advance("deepen_conv", STEM)
+    process.advance("deepen_separable", LATER)
+    assert process.state.architecture.block(Position(1, 0)).kind == "separable"
+    assert set(dict(process.choices())) == {"wait", "deepen_separable", "widen_inner_x4"}
     assert grow(transformations=("wait",)).choices() == (("wait", None),)
 
 
@@ -249,8 +267,8 @@ def test_new_units_by_gradmax_are_other_units_and_keep_the_function_too(grow):
     after = {}
     for how in ("he", "gradmax"):
         process = grow(new_units=how, slice_steps=1)
-        process.advance("wait")
-        state = process.advance("widen_inner_x2", Position(0, 0))
+        process.advance("deepen_conv", STEM)
+        state = process.advance("widen_inner_x2", START)
         assert state.receipt.deviation < 1e-4
         after[how] = weights(process)
     assert not same(*after.values())
@@ -272,6 +290,11 @@ def test_a_family_that_cannot_read_the_task_says_which_can(grow, family, kind, a
         grow(problem(kind), family=family)
 
 
+@pytest.mark.parametrize(("kind", "family"), FIRST_FAMILIES.items())
+def test_where_no_family_is_named_it_follows_from_what_the_inputs_are(grow, kind, family):
+    assert grow(problem(kind)).state.architecture.family == family
+
+
 def test_an_unknown_family_is_refused_with_a_near_one(grow):
     with pytest.raises(InvalidArchitecture, match="'transformer'"):
         grow(family="transfomer")
@@ -288,7 +311,7 @@ def test_a_flops_budget_below_the_first_child_is_refused_and_that_of_it_is_not(g
         grow(flops_budget=first - 1)
     process = grow(flops_budget=first)
     names = set(dict(process.choices()))
-    assert {"wait", "stop", "activation_gelu", "narrow_inner_x0.5"} <= names
+    assert {"wait", "stop", "narrow_stream_x0.5", "narrow_child_x0.5"} <= names
     assert not any(name.startswith(GROWING) for name in names)
 
 
@@ -299,7 +322,7 @@ def test_a_batch_larger_than_the_training_split_is_refused(grow, task):
 
 
 @pytest.mark.parametrize(
-    "space", [SearchSpace(max_blocks=1), SearchSpace(start_width=8, max_width=8)], ids=str
+    "space", [SearchSpace(max_stages=1), SearchSpace(start_width=8, max_width=8)], ids=str
 )
 def test_a_search_space_without_the_first_child_is_refused(grow, space):
     """Digits begin with two stages of widths 8 and 16."""
@@ -308,13 +331,17 @@ def test_a_search_space_without_the_first_child_is_refused(grow, space):
 
 
 def test_ages_count_the_slices_since_birth_and_follow_their_blocks(grow):
-    process = grow(skill_tolerance=1.0)
+    process = grow(slices=6, skill_tolerance=1.0)
     process.advance("wait")
-    process.advance("deepen_conv", Position(0, 0))
-    assert process.state.ages == {(0, 0): 2, (0, 1): 1, (1, 0): 2}
-    process.advance("deepen_separable", Position(0, 0))
-    assert process.state.ages == {(0, 0): 3, (0, 1): 1, (0, 2): 2, (1, 0): 3}
-    process.advance("remove_block", Position(0, 0))
+    assert process.state.ages == {}
+    process.advance("deepen_conv", STEM)
+    process.advance("deepen_conv", LATER)
+    assert process.state.ages == {(0, 0): 2, (1, 0): 1}
+    process.advance("deepen_separable", START)
+    assert process.state.ages == {(0, 0): 3, (0, 1): 1, (1, 0): 2}
+    process.advance("deepen_separable", STEM)
+    assert process.state.ages == {(0, 0): 1, (0, 1): 4, (0, 2): 2, (1, 0): 3}
+    process.advance("remove_block", Position(0, 1))
     assert process.state.ages == {(0, 0): 2, (0, 1): 3, (1, 0): 4}
 
 
@@ -349,12 +376,13 @@ READS = {
 
 @pytest.mark.parametrize(("family", "kind"), [(family, kind) for family in READS for kind in READS[family]])
 def test_children_of_every_family_learn_from_all_that_they_read_while_they_grow(grow, family, kind):
-    process = grow(problem(kind), family=family, slices=6, slice_steps=20)
+    process = grow(problem(kind), family=family, slices=7, slice_steps=20)
     first = process.state.validation.skill
     process.advance("wait")
-    process.advance("widen_stream_x2", Position(0, 0))
-    process.advance(f"deepen_{FIRST_KINDS[family]}", Position(0, 0))
-    process.advance("link", Link(Position(0, 0), Position(0, 1)))
+    process.advance("widen_stream_x2", STEM)
+    process.advance(f"deepen_{FIRST_KINDS[family]}", STEM)
+    process.advance(f"deepen_{FIRST_KINDS[family]}", START)
+    process.advance("link", Link(START, Position(0, 1)))
     process.advance("widen_inner_x2", Position(0, 1))
     last = process.advance("wait")
     assert first < 0.4

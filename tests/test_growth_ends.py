@@ -30,7 +30,7 @@ def test_after_stop_only_wait_is_legal_and_training_goes_on(grow):
         process.advance("wait")
     assert process.state.stopped
     assert process.finished
-    assert process.state.architecture.depth == 2
+    assert process.state.architecture == process.first_architecture
     now = process.child.state_dict()
     assert not any(torch.equal(now[name], numbers[name]) for name in dict(process.child.named_parameters()))
     first = cost(process.state.architecture).flops

@@ -6,14 +6,21 @@ from math import nan
 import pytest
 import torch
 from problems import FAMILIES, FIRST_KINDS, problem_for
+from schedules import rates
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import OptimizerConfig
 from mse_rl.errors import InvalidTransformation
 from mse_rl.training import LiveChild, TrajectoryCache, evaluate
 
-START, PAIR = Position(0, 0), Link(Position(0, 0), Position(0, 1))
-SHRINKING = ("narrow_inner_x0.5", "narrow_stream_x0.75", "remove_block", "unlink")
+STEM, START, PAIR = Position(0, ENTRY), Position(0, 0), Link(Position(0, 0), Position(0, 1))
+SHRINKING = {
+    "narrow_inner_x0.5": START,
+    "narrow_stream_x0.75": STEM,
+    "narrow_child_x0.75": None,
+    "remove_block": START,
+    "unlink": PAIR,
+}
 WAIT = ("wait", None)
 
 
@@ -39,10 +46,11 @@ def skill(monkeypatch):
 
 @pytest.fixture
 def trained(grow):
-    """Return a function that begins growth of a family and trains a child of two linked blocks."""
+    """Return a function that begins growth of a family and trains a child of two linked blocks or more."""
 
     def begin(family="cnn", **settings):
-        process = grow(problem_for(family), family=family, **{"slices": 10, "slice_steps": 4} | settings)
+        process = grow(problem_for(family), family=family, **{"slices": 12, "slice_steps": 4} | settings)
+        process.advance(f"deepen_{FIRST_KINDS[family]}", STEM)
         process.advance(f"deepen_{FIRST_KINDS[family]}", START)
         process.advance("link", PAIR)
         process.advance("widen_inner_x2", START)
@@ -67,11 +75,7 @@ def same(first, second):
     )
 
 
-def target_of(name):
-    return PAIR if name == "unlink" else START
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("name", SHRINKING)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_child_and_its_optimizer_are_what_they_were_and_only_time_has_passed(
@@ -80,12 +84,12 @@ def test_the_child_and_its_optimizer_are_what_they_were_and_only_time_has_passed
     process = trained(family, optimizer=OptimizerConfig(optimizer))
     before, kept = process.state, numbers(process)
     skill.told = before.validation.skill - 0.06
-    after = process.advance(name, target_of(name))
+    after = process.advance(name, SHRINKING[name])
     assert same(numbers(process), kept)
     assert sum(" " in tensor for tensor in kept[1]) >= len(list(process.child.parameters()))  # moments
     assert after.rolled_back
     assert after.receipt.rolled_back
-    assert (after.receipt.transformation, after.receipt.target) == (name, target_of(name))
+    assert (after.receipt.transformation, after.receipt.target) == (name, SHRINKING[name])
     assert after.receipt.flops_after < after.receipt.flops_before == before.flops
     assert after.slice_index == before.slice_index + 1
     assert after.training_flops == before.training_flops + 3 * after.receipt.flops_after * 4 * 16
@@ -102,14 +106,15 @@ def test_training_goes_on_with_the_next_steps_of_the_schedule(trained, skill, fa
     process.advance("narrow_inner_x0.5", START)
     skill.told = None
     process.advance(*WAIT)
-    twin.live.train_(4)
+    steps, config = range(20, 24), twin.live._optimizer_config
+    twin.live.train_(steps, rates(steps, 48, config))
     assert same(numbers(process), numbers(twin))
 
 
 def test_what_was_taken_back_is_not_legal_before_something_else_was_done(trained, skill):
     process = trained()
     usual = set(process.choices())
-    first, second = ("narrow_inner_x0.5", START), ("narrow_stream_x0.5", START)
+    first, second = ("narrow_inner_x0.5", START), ("narrow_stream_x0.5", STEM)
     skill.told = -1.0
     process.advance(*first)
     assert set(process.choices()) == usual - {first}
@@ -130,12 +135,13 @@ def test_what_was_taken_back_is_not_legal_before_something_else_was_done(trained
     [
         WAIT,
         ("stop", None),
-        ("deepen_conv", START),
+        ("deepen_conv", STEM),
         ("widen_inner_x2", START),
-        ("widen_stream_x2", START),
+        ("widen_stream_x2", STEM),
+        ("widen_child_x1.25", None),
         ("grow_kernel", START),
         ("activation_tanh", START),
-        ("link", Link(START, Position(1, 0))),
+        ("link", Link(STEM, Position(0, 1))),
     ],
     ids=lambda decision: decision[0],
 )
@@ -174,7 +180,7 @@ def test_a_trained_child_that_loses_half_its_stream_falls_and_is_restored(grow):
     process = grow(slices=50, slice_steps=2)
     for _ in range(40):
         before = process.advance("wait").validation
-    after = process.advance("narrow_stream_x0.5", START)
+    after = process.advance("narrow_stream_x0.5", STEM)
     assert after.rolled_back
     assert after.receipt.deviation > 0.1
     assert evaluate(process.child, process.task.validation) == before == after.validation
@@ -184,7 +190,7 @@ def test_a_trained_child_that_loses_half_its_stream_falls_and_is_restored(grow):
 def test_with_the_cache_it_is_what_it_is_without(trained, skill, family):
     path = [
         (WAIT, None),
-        (("narrow_stream_x0.75", START), -1.0),
+        (("narrow_stream_x0.75", STEM), -1.0),
         (("narrow_inner_x0.5", START), -1.0),
         (WAIT, None),
         (("narrow_inner_x0.5", START), None),
@@ -201,7 +207,7 @@ def test_with_the_cache_it_is_what_it_is_without(trained, skill, family):
     plain, cache = trained(**settings), TrajectoryCache(1 << 26)
     expected = list(play(plain))
     assert [state.rolled_back for state in expected] == [False, True, True, False, False, True]
-    for hits in (0, 10):
+    for hits in (0, 11):
         process = trained(**settings, cache=cache)
         assert list(play(process)) == expected
         assert cache.hits == hits
@@ -209,14 +215,14 @@ def test_with_the_cache_it_is_what_it_is_without(trained, skill, family):
     branch = trained(**settings, cache=cache)  # on from a state that was taken back
     branch.advance(*WAIT)
     skill.told = -1.0
-    assert branch.advance("narrow_stream_x0.75", START).rolled_back
+    assert branch.advance("narrow_stream_x0.75", STEM).rolled_back
     skill.told = None
     branch.advance("widen_inner_x2", START)
     branch.advance(*WAIT)
     twin = trained(**settings)
     twin.advance(*WAIT)
     skill.told = -1.0
-    twin.advance("narrow_stream_x0.75", START)
+    twin.advance("narrow_stream_x0.75", STEM)
     skill.told = None
     twin.advance("widen_inner_x2", START)
     assert twin.advance(*WAIT) == branch.state

@@ -56,12 +56,56 @@ def test_kernels_and_links_are_bounded_too():
     assert not SearchSpace(max_kernel=5, max_links=0).allows(linked)
 
 
+def test_stages_are_bounded_and_blocks_and_links_may_be_forbidden():
+    bare = Architecture("mlp", (3,), 2, (Stage(4),) * 3)
+    assert SearchSpace(max_stages=3, max_blocks=0, max_links=0, max_kernel=1).allows(bare)
+    assert SearchSpace(max_stages=2).exceeded(bare) == "max_stages"
+
+
+def test_there_is_a_site_for_every_stage_and_every_block():
+    assert SearchSpace(max_stages=3, max_blocks=4).max_sites == 7
+
+
 @pytest.mark.parametrize(
-    "bound", ["max_blocks", "max_width", "max_kernel", "quantum", "start_width", "head_width"]
+    ("bound", "most"),
+    [
+        *((name, 0) for name in ("max_stages", "max_width", "max_kernel", "quantum", "head_width")),
+        ("start_width", -1),
+        ("max_blocks", -1),
+        ("max_links", -1),
+    ],
 )
-def test_a_bound_below_one_is_refused(bound):
+def test_a_bound_that_no_child_can_keep_to_is_refused(bound, most):
     with pytest.raises(InvalidArchitecture):
-        SearchSpace(**{bound: 0})
+        SearchSpace(**{bound: most})
+
+
+@pytest.mark.parametrize(
+    ("side", "strides", "grid"),
+    [
+        (7, [1], 7),
+        (8, [2, 1], 4),
+        (15, [2, 1], 8),
+        (28, [2, 2, 1], 7),
+        (32, [2, 2, 2, 1], 4),
+        (64, [2, 2, 2, 2, 1], 4),
+        (96, [4, 2, 2, 1], 6),
+        (224, [8, 2, 2, 1], 7),
+    ],
+)
+def test_the_first_cnn_pools_until_four_to_seven_pixels_are_left_and_has_no_blocks(side, strides, grid):
+    first = starting_architecture("cnn", Inputs((3, side, side + 5), 0, 10), SearchSpace())
+    widths = [16, 32, 64, 64, 64][: len(strides)]
+    assert first.stages == tuple(Stage(*pair) for pair in zip(widths, [()] * 9, strides, strict=False))
+    assert FAMILIES["cnn"].grid(first, len(strides) - 1)[0] == grid
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_first_width_is_that_of_the_family_unless_another_is_given(family):
+    inputs = Inputs((1, 8, 8), 0, 3)
+    usual, narrow = (starting_architecture(family, inputs, SearchSpace(start_width=w)) for w in (None, 4))
+    assert usual.stages[0].width == FAMILIES[family].width == (16 if family == "cnn" else 32)
+    assert narrow.stages[0].width == 4
 
 
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if "image" in family.reads])

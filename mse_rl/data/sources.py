@@ -4,6 +4,7 @@ from mse_rl.data.cifar import cifar10, cifar100
 from mse_rl.data.csv_source import csv_file
 from mse_rl.data.digits import digits
 from mse_rl.data.folder import folder
+from mse_rl.data.made import digit_sums, hastie
 from mse_rl.data.mnist import fashion_mnist, kmnist, mnist
 from mse_rl.data.npz import npz
 from mse_rl.data.raw import Source
@@ -17,9 +18,11 @@ SOURCES: dict[str, Source] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "csv:PATH": csv_file,
+    "digit_sums": digit_sums,
     "digits": digits,
     "fashion_mnist": fashion_mnist,
     "folder:PATH": folder,
+    "hastie": hastie,
     "kmnist": kmnist,
     "mnist": mnist,
     "npz:PATH": npz,

@@ -12,6 +12,9 @@ FAMILIES: dict[str, Family] = {
     "rnn": rnn.RNN,
     "transformer": transformer.TRANSFORMER,
 }
+FIRST_FAMILIES = {"image": "cnn", "vector": "mlp", "sequence": "rnn", "tokens": "rnn"}
+"""For each kind of input the family of children where none is named: what measured best
+(docs/experiments.md)."""
 KINDS: dict[str, Kind] = cnn.KINDS | mlp.KINDS | rnn.KINDS | transformer.KINDS
 
-__all__ = ["ACTIVATIONS", "FAMILIES", "KINDS", "Cost", "Family", "Inputs", "Kind", "Widths"]
+__all__ = ["ACTIVATIONS", "FAMILIES", "FIRST_FAMILIES", "KINDS", "Cost", "Family", "Inputs", "Kind", "Widths"]

@@ -1,8 +1,9 @@
 """What is known of a family of children without building one: what it reads, and what it costs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 from mse_rl.architecture import Architecture, Block
 
@@ -46,12 +47,14 @@ class Kind:
         kernels: whether it has a kernel that can grow.
         activations: whether its non-linearity can be chosen.
         heads: whether its units come in heads.
+        activation: the first non-linearity, where it can be chosen.
     """
 
     cost: Callable[[Block, int, int], Cost]
     kernels: bool = False
     activations: bool = False
     heads: bool = False
+    activation: str = "relu"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Widths:
     """How wide the first child is.
 
     Args:
-        stream: width of the first stream, and units inside each first block.
+        stream: width of the first stream, and units inside each of its blocks, if there are any.
         head: units of an attention head.
     """
 
@@ -94,16 +97,24 @@ class Family:
     Args:
         reads: kinds of input that it can read.
         kinds: of residual blocks that it is made of; the first is its own.
-        start: the smallest child.
+        width: of the first child's first stream, where none is given.
+        optimizer: that measured best (docs/experiments.md).
+        learning_rate: its highest learning rate.
+        start: the first child.
         grid: (architecture, stage) -> sides of the grid of positions that a stream holds; () for one.
-        frame: costs of all that is neither block nor link.
+        entry: (architecture, stage) -> cost of the stage's entry, the stem or a transition.
+        head: cost of all behind the last stream.
     """
 
     reads: tuple[str, ...]
     kinds: tuple[str, ...]
+    width: int
+    optimizer: Literal["sgd", "adamw", "muon"]
+    learning_rate: float
     start: Callable[[Inputs, Widths], Architecture]
     grid: Callable[[Architecture, int], tuple[int, ...]]
-    frame: Callable[[Architecture], Iterator[Cost]]
+    entry: Callable[[Architecture, int], Cost]
+    head: Callable[[Architecture], Cost]
 
     def positions(self, architecture: Architecture, stage: int) -> int:
         """Return how many positions the stream of ``stage`` holds."""

@@ -1,50 +1,74 @@
 """Convolutional children: stages of falling resolution."""
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
-from math import ceil, log2
+from math import ceil, log2, prod
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 
+LEAST_SIDE = 4
+"""The first child pools images until their shorter side is less than twice as long, in pixels."""
+MOST_SIDE = 64
+"""The first entry of larger images has a stride of its own: a stream holds at most so many pixels a side."""
+MOST_DOUBLINGS = 2
+"""The first child's streams double in width from stage to stage, but no more often."""
+
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
     side = min(inputs.shape[1:])
-    # The first stream keeps at most 64 pixels a side; the last one has 4 to 8.
-    stride = 2 ** max(0, int(log2(side)) - 5)
-    stages = max(1, min(4, int(log2(side // stride)) - 1))
-    width = widths.stream
+    first = 2 * 2 ** max(0, ceil(log2(side / MOST_SIDE)))  # it pools as well
+    strides = [first] if side >= 2 * LEAST_SIDE else []
+    while side // prod(strides) >= 2 * LEAST_SIDE:
+        strides.append(2)
     return Architecture(
         family="cnn",
         input_shape=inputs.shape,
         classes=inputs.classes,
-        stages=tuple(Stage(width * 2**s, (Block("conv", width * 2**s, kernel=3),)) for s in range(stages)),
-        stem_stride=stride,
+        stages=tuple(
+            Stage(widths.stream * 2 ** min(s, MOST_DOUBLINGS), stride=stride)
+            for s, stride in enumerate([*strides, 1])
+        ),
     )
+
+
+def pooling(stride: int) -> tuple[int, int]:
+    """Return the stride of an entry's convolution, and the side of the max-pooling behind it."""
+    return (stride // 2, 2) if stride % 2 == 0 else (stride, 1)
 
 
 def _grid(architecture: Architecture, stage: int) -> tuple[int, ...]:
     """Return (height, width) of the stream of ``stage``."""
-    return _sides(architecture.input_shape[1:], architecture.stem_stride, stage)
+    strides = tuple(stage.stride for stage in architecture.stages[: stage + 1])
+    return _sides(architecture.input_shape[1:], strides)
 
 
 @lru_cache(maxsize=1024)
-def _sides(image: tuple[int, ...], stem_stride: int, stage: int) -> tuple[int, ...]:
+def _sides(image: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     sides = image
-    for stride in [stem_stride] + [2] * stage:
+    for stride in strides:
         sides = tuple(ceil(side / stride) for side in sides)
     return sides
 
 
-def _frame(architecture: Architecture) -> Iterator[Cost]:
-    """Yield stem, transitions between stages, and head: 3x3 convolutions, norm and classifier."""
-    widths = [architecture.input_shape[0], *(stage.width for stage in architecture.stages)]
-    positions = 1
-    for stage, (before, after) in enumerate(pairwise(widths)):
-        positions = CNN.positions(architecture, stage)
-        yield Cost(9 * before * after * positions, 9 * before * after, before * positions)
-    yield classifier(widths[-1], architecture.classes) + Cost(0, 2 * widths[-1], 2 * widths[-1] * positions)
+def _entry(architecture: Architecture, stage: int) -> Cost:
+    """Return the cost of a 3x3 convolution, max-pooling, norm and activation."""
+    stages = architecture.stages
+    if stage == 0:
+        before, sides = architecture.input_shape[0], architecture.input_shape[1:]
+    else:
+        before, sides = stages[stage - 1].width, _grid(architecture, stage - 1)
+    after, (stride, _) = stages[stage].width, pooling(stages[stage].stride)
+    convolved = prod(ceil(side / stride) for side in sides)
+    return Cost(
+        macs=9 * before * after * convolved,
+        parameters=9 * before * after + 2 * after,
+        # inputs of convolution, pooling, norm and activation
+        activations=before * prod(sides) + after * (convolved + 2 * CNN.positions(architecture, stage)),
+    )
+
+
+def _head(architecture: Architecture) -> Cost:
+    return classifier(architecture.stages[-1].width, architecture.classes)
 
 
 def _conv(block: Block, width: int, positions: int) -> Cost:
@@ -72,4 +96,14 @@ KINDS = {
     "conv": Kind(_conv, kernels=True, activations=True),
     "separable": Kind(_separable, kernels=True, activations=True),
 }
-CNN = Family(reads=("image",), kinds=("conv", "separable"), start=_start, grid=_grid, frame=_frame)
+CNN = Family(
+    reads=("image",),
+    kinds=("conv", "separable"),
+    width=16,
+    optimizer="muon",
+    learning_rate=0.1,
+    start=_start,
+    grid=_grid,
+    entry=_entry,
+    head=_head,
+)

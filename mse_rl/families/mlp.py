@@ -1,8 +1,5 @@
 """Fully connected children over flattened inputs."""
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 
@@ -12,12 +9,17 @@ def _start(inputs: Inputs, widths: Widths) -> Architecture:
     return Architecture("mlp", inputs.shape, inputs.classes, (stage,))
 
 
-def _frame(architecture: Architecture) -> Iterator[Cost]:
-    """Yield stem, transitions between stages, and head: linear maps, norm and classifier."""
+def _entry(architecture: Architecture, stage: int) -> Cost:
+    """Return the cost of a linear map."""
     widths = [architecture.input_size, *(stage.width for stage in architecture.stages)]
-    for before, after in pairwise(widths):
-        yield Cost(before * after, before * after + after, before)
-    yield classifier(widths[-1], architecture.classes) + Cost(0, widths[-1], widths[-1])
+    before, after = widths[stage : stage + 2]
+    return Cost(before * after, before * after + after, before)
+
+
+def _head(architecture: Architecture) -> Cost:
+    """Return the cost of a norm and a classifier."""
+    width = architecture.stages[-1].width
+    return classifier(width, architecture.classes) + Cost(0, width, width)
 
 
 def _linear(block: Block, width: int, positions: int) -> Cost:
@@ -28,11 +30,15 @@ def _linear(block: Block, width: int, positions: int) -> Cost:
     )
 
 
-KINDS = {"linear": Kind(_linear, activations=True)}
+KINDS = {"linear": Kind(_linear, activations=True, activation="gelu")}
 MLP = Family(
     reads=("vector", "image", "sequence"),
     kinds=("linear",),
+    width=32,
+    optimizer="adamw",
+    learning_rate=0.005,
     start=_start,
     grid=lambda architecture, stage: (),
-    frame=_frame,
+    entry=_entry,
+    head=_head,
 )

@@ -1,10 +1,10 @@
 """Recurrent children over sequences, tokens, and the rows of images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
-from mse_rl.families.sequences import sequence_frame
+from mse_rl.families.sequences import sequence_entry, sequence_head
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
@@ -22,8 +22,13 @@ def _features(architecture: Architecture) -> int:
     return architecture.input_size // _grid(architecture, 0)[0]
 
 
-def _frame(architecture: Architecture) -> Iterator[Cost]:
-    return sequence_frame(architecture, _features(architecture), _grid(architecture, 0)[0])
+def _entry(architecture: Architecture, stage: int) -> Cost:
+    steps = _grid(architecture, 0)[0]
+    return sequence_entry(architecture, stage, features=_features(architecture), steps=steps)
+
+
+def _head(architecture: Architecture) -> Cost:
+    return sequence_head(architecture, steps=_grid(architecture, 0)[0])
 
 
 def _recurrent(gates: int) -> Callable[[Block, int, int], Cost]:
@@ -42,5 +47,13 @@ def _recurrent(gates: int) -> Callable[[Block, int, int], Cost]:
 
 KINDS = {"gru": Kind(_recurrent(3)), "lstm": Kind(_recurrent(4))}
 RNN = Family(
-    reads=("sequence", "tokens", "image"), kinds=("gru", "lstm"), start=_start, grid=_grid, frame=_frame
+    reads=("sequence", "tokens", "image"),
+    kinds=("gru", "lstm"),
+    width=32,
+    optimizer="adamw",
+    learning_rate=0.02,
+    start=_start,
+    grid=_grid,
+    entry=_entry,
+    head=_head,
 )

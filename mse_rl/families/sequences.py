@@ -1,19 +1,19 @@
 """What recurrent children and transformers cost outside their blocks."""
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 from mse_rl.architecture import Architecture
 from mse_rl.families.base import Cost, classifier
 
 
-def sequence_frame(architecture: Architecture, features: int, steps: int) -> Iterator[Cost]:
-    """Yield transitions between stages, head, and a stem over sequences of ``features`` or tokens."""
-    widths = [stage.width for stage in architecture.stages]
-    if architecture.vocabulary:
-        yield Cost(0, architecture.vocabulary * widths[0], (2 + widths[0]) * steps)
-    else:
-        yield Cost(features * widths[0] * steps, features * widths[0] + widths[0], features * steps)
-    for before, after in pairwise(widths):
-        yield Cost(before * after * steps, before * after + after, before * steps)
-    yield classifier(widths[-1], architecture.classes) + Cost(0, widths[-1], widths[-1] * steps)
+def sequence_entry(architecture: Architecture, stage: int, *, features: int, steps: int) -> Cost:
+    """Return the cost of a stem over sequences of ``features`` or tokens, or of a linear transition."""
+    after = architecture.stages[stage].width
+    if stage == 0 and architecture.vocabulary:
+        return Cost(0, architecture.vocabulary * after, (2 + after) * steps)
+    before = architecture.stages[stage - 1].width if stage else features
+    return Cost(before * after * steps, before * after + after, before * steps)
+
+
+def sequence_head(architecture: Architecture, *, steps: int) -> Cost:
+    """Return the cost of a norm at every step, a mean over them, and a classifier."""
+    width = architecture.stages[-1].width
+    return classifier(width, architecture.classes) + Cost(0, width, width * steps)

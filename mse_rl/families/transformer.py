@@ -1,40 +1,36 @@
 """Transformers over sequences, tokens, and the patches of images."""
 
-from collections.abc import Iterator
 from math import ceil, log2
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
-from mse_rl.families.sequences import sequence_frame
+from mse_rl.families.sequences import sequence_entry, sequence_head
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
     attention = Block("attention", widths.head, activation="none", head_width=widths.head)
-    stage = Stage(widths.stream, (attention, Block("linear", widths.stream, activation="gelu")))
-    image = inputs.kind == "image"
-    return Architecture(
-        "transformer",
-        inputs.shape,
-        inputs.classes,
-        (stage,),
-        # 4 to 8 patches a side
-        stem_stride=2 ** max(0, int(log2(min(inputs.shape[1:]))) - 2) if image else 1,
-        vocabulary=inputs.vocabulary,
-    )
+    blocks = (attention, Block("linear", widths.stream, activation="gelu"))
+    # 4 to 8 patches a side
+    patch = 2 ** max(0, int(log2(min(inputs.shape[1:]))) - 2) if inputs.kind == "image" else 1
+    stage = Stage(widths.stream, blocks, patch)
+    return Architecture("transformer", inputs.shape, inputs.classes, (stage,), vocabulary=inputs.vocabulary)
 
 
 def _grid(architecture: Architecture, stage: int) -> tuple[int, ...]:
     """Return (T,): steps of a sequence, or patches of an image."""
-    shape, patch = architecture.input_shape, architecture.stem_stride
+    shape, patch = architecture.input_shape, architecture.stages[0].stride
     return (ceil(shape[1] / patch) * ceil(shape[2] / patch),) if len(shape) == 3 else (shape[0],)
 
 
-def _frame(architecture: Architecture) -> Iterator[Cost]:
+def _entry(architecture: Architecture, stage: int) -> Cost:
     shape, (steps,) = architecture.input_shape, _grid(architecture, 0)
-    features = {3: shape[0] * architecture.stem_stride**2, 2: shape[-1], 1: 0}[len(shape)]
-    width = architecture.stages[0].width
-    yield from sequence_frame(architecture, features, steps)
-    yield Cost(0, steps * width, 0)  # what each position is
+    features = {3: shape[0] * architecture.stages[0].stride ** 2, 2: shape[-1], 1: 0}[len(shape)]
+    positions = Cost(0, 0 if stage else steps * architecture.stages[0].width, 0)
+    return positions + sequence_entry(architecture, stage, features=features, steps=steps)
+
+
+def _head(architecture: Architecture) -> Cost:
+    return sequence_head(architecture, steps=_grid(architecture, 0)[0])
 
 
 def _attention(block: Block, width: int, positions: int) -> Cost:
@@ -52,7 +48,11 @@ KINDS = {"attention": Kind(_attention, heads=True)}
 TRANSFORMER = Family(
     reads=("tokens", "sequence", "image"),
     kinds=("attention", "linear"),
+    width=32,
+    optimizer="muon",
+    learning_rate=0.1,
     start=_start,
     grid=_grid,
-    frame=_frame,
+    entry=_entry,
+    head=_head,
 )

@@ -2,25 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from itertools import pairwise
-from typing import Any
+from math import prod
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import Architecture, Link, Position
+from mse_rl.architecture import ENTRY, Architecture, Link, Position
 from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.families import Inputs
 from mse_rl.networks.activation import Activation
 from mse_rl.networks.cnn import CNN
 from mse_rl.networks.mlp import MLP
-from mse_rl.networks.parts import Parts, ResidualBlock
+from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
 from mse_rl.networks.rnn import RNN
-from mse_rl.networks.sequences import mask_of
+from mse_rl.networks.sequences import Embedding, Positions, mask_of
 from mse_rl.networks.transformer import TRANSFORMER
 from mse_rl.search_space import require_readable
 
+Role = Literal["hidden", "table", "vector"]
+"""The weight of a hidden map; an embedding or the classifier; a bias or gain."""
 PARTS: dict[str, Parts] = {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": TRANSFORMER}
 
 
@@ -98,10 +100,15 @@ class Child(nn.Module):
         assert isinstance(module, nn.Linear | nn.Conv2d)
         return module
 
-    def leaving(self, stage: int) -> nn.Linear | nn.Conv2d:
-        """Return the map by which the stream of ``stage`` leaves it: a transition, or the classifier."""
+    def exit(self, stage: int) -> nn.Module:
+        """Return the part that reads the stream of ``stage`` as it leaves it: a transition, or the head."""
         last = stage == len(self.architecture.stages) - 1
-        module = self.head.linear if last else self.transitions[stage]
+        return self.head if last else self.transitions[stage]
+
+    def leaving(self, stage: int) -> nn.Linear | nn.Conv2d:
+        """Return the map by which the stream of ``stage`` leaves it: a transition's, or the classifier."""
+        part = self.exit(stage)
+        module = part.linear if part is self.head else part.reader
         assert isinstance(module, nn.Linear | nn.Conv2d)
         return module
 
@@ -110,23 +117,42 @@ class Child(nn.Module):
         mask = mask_of(inputs) if self.architecture.vocabulary else None
         sources = {link.source for link in self.architecture.links}
         streams: dict[Position, Tensor] = {}
-        x = self.stem(inputs)
-        for position, block in self.blocks():
-            if position.block == 0 and position.stage > 0:
-                x = _masked(self.transitions[position.stage - 1](x), mask)
-            for link, project in self.incoming(position):
-                x = x + project(streams[link.source])
-            x = _masked(block(x), mask)
+        x = inputs
+        for position in self.architecture.sites:
+            if position.block == ENTRY:
+                entry = self.transitions[position.stage - 1] if position.stage else self.stem
+                x = _masked(entry(x), mask)
+            else:
+                for link, project in self.incoming(position):
+                    x = x + project(streams[link.source])
+                x = _masked(self.block(position)(x), mask)
             if position in sources:
                 streams[position] = x
         logits: Tensor = self.head(x) if mask is None else self.head(x, mask)
         return logits
+
+    def roles(self) -> dict[nn.Parameter, Role]:
+        """Return what each parameter is to an optimizer."""
+        last = len(self.architecture.stages) - 1
+        tables = {self.leaving(last).weight}
+        tables |= {m.weight for m in self.stem.modules() if isinstance(m, Embedding | Positions)}
+        return {
+            parameter: "vector" if parameter.dim() < 2 else "table" if parameter in tables else "hidden"
+            for parameter in self.parameters()
+        }
 
     def compact_(self) -> None:
         """Lay recurrent weights out in one piece, as cuDNN asks for; nothing happens on CPU."""
         for module in self.modules():
             if isinstance(module, nn.RNNBase):
                 module.flatten_parameters()
+
+    @torch.no_grad()
+    def shorten_(self) -> None:
+        """Shorten weights whose norm means nothing to the function, where a family has such."""
+        for module in self.modules():
+            if module is not self and isinstance(module, Shortenable):
+                module.shorten_()
 
     def fade_(self, alpha: float) -> None:
         """Set how far activations have gone over to their new non-linearities, from 0 to 1."""
@@ -149,18 +175,30 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
 
 def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
     """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
-    widths = [stage.width for stage in architecture.stages]
-    reads = (architecture.input_shape, architecture.vocabulary, architecture.stem_stride)
+    stages = architecture.stages
+    widths = [stage.width for stage in stages]
     return {
-        "stem": (*reads, widths[0]),
-        **{f"transitions.{stage}": ends for stage, ends in enumerate(pairwise(widths))},
+        "stem": (architecture.input_shape, architecture.vocabulary, stages[0].stride, widths[0]),
+        **{
+            f"transitions.{stage}": (widths[stage], after.width, after.stride)
+            for stage, after in enumerate(stages[1:])
+        },
         **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
         **{
-            f"links.{index}": (widths[source.stage], widths[target.stage], target.stage - source.stage)
+            f"links.{index}": (
+                widths[source.stage],
+                widths[target.stage],
+                _stride(architecture, source, target),
+            )
             for index, (source, target) in enumerate(architecture.links)
         },
         "head": (widths[-1], architecture.classes),
     }
+
+
+def _stride(architecture: Architecture, source: Position, target: Position) -> int:
+    """Return by how much each side of the resolution is divided from one stream to a later one."""
+    return prod(stage.stride for stage in architecture.stages[source.stage + 1 : target.stage + 1])
 
 
 def empty_child(architecture: Architecture) -> Child:

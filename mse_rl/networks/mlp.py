@@ -13,16 +13,32 @@ from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 class LinearMap(Linear):
     """A linear map with He weights and no offset at birth."""
 
+    @property
+    def reader(self) -> "LinearMap":
+        """The map that reads the stream before: itself."""
+        return self
+
+    def fold_stream_(self, means: Tensor) -> None:
+        """Let the bias take what inputs with these means (in,) contribute."""
+        self.bias.add_(response(self.weight, means))
+
     def birth_(self, generator: torch.Generator) -> None:
         """Draw He weights."""
         he_(self.weight, generator)
         nn.init.zeros_(self.bias)
 
 
-class LinearLink(Linear):
-    """A linear map without bias, zero at birth; how many stages it spans does not matter."""
+class LinearTransition(LinearMap):
+    """A linear map from one stream to the next; there is no resolution to divide."""
 
-    def __init__(self, inputs: int, outputs: int, stages: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(inputs, outputs)
+
+
+class LinearLink(Linear):
+    """A linear map without bias, zero at birth; there is no resolution to divide."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -84,6 +100,10 @@ class Head(nn.Module):
         logits: Tensor = self.linear(self.norm(x))
         return logits
 
+    def fold_stream_(self, means: Tensor) -> None:
+        """Let the bias take what dimensions with these means (width,), behind the norm, contribute."""
+        self.linear.bias.add_(response(self.linear.weight, means))
+
 
 def _stem(architecture: Architecture) -> Flatten:
     return Flatten(architecture.input_size, architecture.stages[0].width)
@@ -91,7 +111,7 @@ def _stem(architecture: Architecture) -> Flatten:
 
 MLP = Parts(
     stem=_stem,
-    transition=LinearMap,
+    transition=LinearTransition,
     link=LinearLink,
     blocks={"linear": LinearBlock},
     head=Head,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,13 @@ class Parts:
 
     Args:
         stem: (architecture) -> module, from a sample to the first stream.
-        transition: (width before, width after) -> module, from one stage's stream to the next.
-        link: (width before, width after, stages between them) -> module, from a stream to a later
-            one; zero at birth.
+        transition: (width before, width after, stride) -> module, from one stage's stream to the next. Its
+            map ``reader`` reads the stream, and ``fold_stream_(means)`` takes over what dimensions with these
+            means contribute.
+        link: (width before, width after, stride between them) -> module, from a stream to a later one; zero
+            at birth.
         blocks: by kind, (block, width) -> module.
-        head: (width, classes) -> module with a map ``linear`` to the logits.
+        head: (width, classes) -> module with a map ``linear`` to the logits, and ``fold_stream_``.
         silent: which side of new stream dimensions is zero, so that they change nothing. A norm
             over the stream that sees each dimension alone (BatchNorm) lets them carry values, and
             their ``"readers"`` ignore them; one that mixes them (RMSNorm) needs them to be zero,
@@ -30,7 +32,7 @@ class Parts:
     """
 
     stem: Callable[[Architecture], nn.Module]
-    transition: Callable[[int, int], nn.Module]
+    transition: Callable[[int, int, int], nn.Module]
     link: Callable[[int, int, int], nn.Module]
     blocks: dict[str, Callable[[Block, int], "ResidualBlock"]]
     head: Callable[[int, int], nn.Module]
@@ -82,6 +84,14 @@ class ResidualBlock(nn.Module, ABC):
         read, after the norm; others' means are 0. Where no bias can, nothing is done.
         """
         return None
+
+
+@runtime_checkable
+class Shortenable(Protocol):
+    """A module with weights whose norm means nothing to the function."""
+
+    def shorten_(self) -> None:
+        """Shorten them."""
 
 
 def response(weight: Tensor, means: Tensor) -> Tensor:

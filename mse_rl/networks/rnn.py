@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Block
 from mse_rl.networks.layers import GRU, LSTM, Linear
-from mse_rl.networks.mlp import LinearLink, LinearMap
+from mse_rl.networks.mlp import LinearLink, LinearTransition
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_stem
@@ -88,7 +88,7 @@ def _stem(architecture: Architecture) -> nn.Module:
 
 RNN = Parts(
     stem=_stem,
-    transition=LinearMap,
+    transition=LinearTransition,
     link=LinearLink,
     blocks={"gru": _gru, "lstm": _lstm},
     head=PooledHead,

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from mse_rl.architecture import Architecture, Block
 from mse_rl.families import FAMILIES
 from mse_rl.networks.layers import Linear
-from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearMap
+from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearTransition
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
 from mse_rl.networks.sequences import Patches, PooledHead, PositionedStem, is_image, sequence_stem
@@ -52,7 +52,7 @@ class AttentionBlock(ResidualBlock):
 def _stem(architecture: Architecture) -> PositionedStem:
     width = architecture.stages[0].width
     if is_image(architecture):
-        reader: nn.Module = Patches(architecture.input_shape[0], width, architecture.stem_stride)
+        reader: nn.Module = Patches(architecture.input_shape[0], width, architecture.stages[0].stride)
     else:
         reader = sequence_stem(architecture)
     return PositionedStem(reader, width, FAMILIES["transformer"].positions(architecture, 0))
@@ -60,7 +60,7 @@ def _stem(architecture: Architecture) -> PositionedStem:
 
 TRANSFORMER = Parts(
     stem=_stem,
-    transition=LinearMap,
+    transition=LinearTransition,
     link=LinearLink,
     blocks={"attention": AttentionBlock, "linear": LinearBlock},
     head=PooledHead,

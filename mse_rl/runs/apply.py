@@ -10,15 +10,17 @@ from mse_rl.agents.controller import Controller
 from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import Episode, run_episode
-from mse_rl.agents.rules import RULES, make_rule
-from mse_rl.config import FIRST_FAMILY, ApplyConfig
+from mse_rl.agents.rules import RULES, is_rule, make_rule
+from mse_rl.apply_config import ApplyConfig
+from mse_rl.architecture import Architecture
+from mse_rl.cost import training_flops
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
 from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
-from mse_rl.runs.child_files import save_child
+from mse_rl.runs.child_files import load_architecture, save_child
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory
@@ -26,11 +28,15 @@ from mse_rl.runs.inheritance import Inheritance, load_inheritance
 from mse_rl.runs.policy_bundle import Policy, load_policy
 from mse_rl.runs.report import save_report
 from mse_rl.runs.tasks import load_tasks
+from mse_rl.training.speed import training_speed
 from mse_rl.transformations import Renumbering
 
 DEFAULT_BUDGET_MULTIPLE = 8.0
 """Budget of what is priced, over what the first child costs, where none is given."""
-
+DEFAULT_TRAINING_FLOPS = 2e12
+"""Length of training where none is given, but at most as long as ..."""
+MOST_PASSES = 100.0
+"""... so many passes of the first child over the data."""
 
 RULE_SLICES = 10
 """Decisions of an episode of a rule, where none are given."""
@@ -42,7 +48,7 @@ def load_controller(name: str) -> tuple[Controller, Policy | None]:
     Raises:
         InvalidController: if it is neither.
     """
-    if name in RULES:
+    if is_rule(name):
         return make_rule(name), None
     if Path(name).is_dir():
         policy = load_policy(name)
@@ -64,13 +70,17 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     controller, policy = load_controller(config.controller)
     check_devices(config.device, config.budget.latency_device)
     inherited = load_inheritance(config.init) if config.init else None
+    start = load_architecture(config.architecture) if config.architecture else None
     (task,) = load_tasks((config.task,), config.data, console)
-    config = _completed(config, inherited, policy)
-    env = _environment(config, task, inherited, policy)
+    config = _completed(config, inherited.child.architecture if inherited else start, policy)
+    env = _environment(config, task, inherited, start, policy)
+    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES)
+    config = _with_length(config, env, context, console)
+    env = _environment(config, task, inherited, start, policy)
     episode = run_episode(
         env,
         controller,
-        Context(task=0, seed=config.seed, budget_multiple=DEFAULT_BUDGET_MULTIPLE),
+        context,
         seeds=draw_seeds(config.seed, HELD_OUT, 0, decisions=env.config.growth.slices),
         test=True,
         on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), console),
@@ -79,7 +89,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     if episode.final["diverged"]:
         raise Diverged(
             f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower --learning-rate, here {config.learning_rate:g}"
+            f"lower --learning-rate, here {env.process.peak_learning_rate:g}"
         )
     timeline = [episode.start, *episode.infos]
     begin(folder, config)
@@ -90,12 +100,12 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     return folder
 
 
-def _completed(config: ApplyConfig, inherited: Inheritance | None, policy: Policy | None) -> ApplyConfig:
-    """Return the settings, with what child and policy say where the user has said nothing."""
-    if config.family is None and inherited:
-        config = replace(config, family=inherited.child.architecture.family)
-    elif config.family is None:
-        config = replace(config, family=policy.family if policy else FIRST_FAMILY)
+def _completed(config: ApplyConfig, first: Architecture | None, policy: Policy | None) -> ApplyConfig:
+    """Return the settings, with what the first child and the policy say where the user has said nothing."""
+    if config.family is None and first:
+        config = replace(config, family=first.family)
+    elif config.family is None and policy:
+        config = replace(config, family=policy.family)
     if policy and config.transformations is None:
         config = replace(config, transformations=policy.transformations)
     if policy and config.cost is None:
@@ -103,20 +113,54 @@ def _completed(config: ApplyConfig, inherited: Inheritance | None, policy: Polic
     return config
 
 
+def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, console: Console) -> ApplyConfig:
+    """Return the settings with the length of training as a number of training FLOPs, or as epochs; say how
+    long it takes.
+    """
+    if config.epochs is not None:
+        return config
+    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
+    task, first = env.tasks[0], env.first_architecture(context)
+    speed = training_speed(task, first, env.config.optimizer, env.config.growth.batch_size)
+    if config.minutes is not None:
+        total = float(f"{60 * config.minutes * speed:.2g}")  # so that it can be typed again
+    elif config.training_flops is not None:
+        total = config.training_flops
+    else:
+        passes = MOST_PASSES * training_flops(first, len(task.train))
+        total = float(f"{min(DEFAULT_TRAINING_FLOPS, passes):.2g}")
+    passes, minutes = total / training_flops(first, len(task.train)), total / speed / 60
+    say(
+        console,
+        f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
+        f"about {minutes:.2g} minutes on this machine",
+    )
+    return replace(config, training_flops=total, minutes=None)
+
+
 def _environment(
-    config: ApplyConfig, task: Task, inherited: Inheritance | None, policy: Policy | None
+    config: ApplyConfig,
+    task: Task,
+    inherited: Inheritance | None,
+    start: Architecture | None,
+    policy: Policy | None,
 ) -> ExpansionEnv:
     return ExpansionEnv(
         config.expansion(
-            len(task.train),
             slices=policy.slices if policy else RULE_SLICES,
             reward=policy.reward if policy else RewardConfig(),
+            training_steps=_steps(config.epochs, len(task.train), config.batch_size),
         ),
         tasks=(task,),
+        start=start,
         init=inherited.child.to(config.device) if inherited else None,
         renumbering=inherited.renumbering(task) if inherited else None,
         render_mode="ansi",
     )
+
+
+def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
+    return None if epochs is None else max(1, round(epochs * samples / batch_size))
 
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, console: Console) -> None:
@@ -169,8 +213,8 @@ def _show(folder: Path, episode: Episode, process: GrowthProcess, console: Conso
     final = episode.final
     accuracy = 100 * (episode.test_accuracy or 0)
     cost = MEASURES[final["cost_measure"]].shown(final["cost"])
-    training_flops = final["training_flops"] / 1e12
-    say(console, f"test accuracy {accuracy:.2f}%  {cost}  {training_flops:.3f} TFLOPs of training")
+    spent = final["training_flops"] / 1e12
+    say(console, f"test accuracy {accuracy:.2f}%  {cost}  {spent:.3f} TFLOPs of training")
     if not process.fits:
         say(
             console,

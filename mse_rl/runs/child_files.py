@@ -22,6 +22,21 @@ def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
     write_json(folder / "growth.json", growth)
 
 
+def load_architecture(path: str | Path) -> Architecture:
+    """Return the architecture of the child in a folder, or in a file that is written like its
+    architecture.json.
+
+    Raises:
+        InvalidRun: if there is none.
+        InvalidArchitecture: if it describes no child.
+    """
+    path = Path(path)
+    file = path / "architecture.json" if path.is_dir() else path
+    if not file.is_file():
+        raise InvalidRun(f"expected a grown child in {path}, but there is no architecture.json")
+    return Architecture.from_json(file.read_text(errors="replace"))
+
+
 def load_child(folder: str | Path) -> Child:
     """Return the network that ``mse-rl apply`` left in ``folder``, in eval mode, on the CPU.
 
@@ -33,9 +48,6 @@ def load_child(folder: str | Path) -> Child:
         InvalidArchitecture: if architecture.json describes no child.
     """
     folder = Path(folder)
-    path = folder / "architecture.json"
-    if not path.is_file():
-        raise InvalidRun(f"expected a grown child in {folder}, but there is no architecture.json")
-    child = empty_child(Architecture.from_json(path.read_text(errors="replace")))
+    child = empty_child(load_architecture(folder))
     load_weights(child, folder / "child.safetensors")
     return child.to(memory_format=torch.channels_last).eval()

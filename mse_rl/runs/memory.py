@@ -5,14 +5,14 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
-from mse_rl.architecture import Architecture, Block, Stage
+from mse_rl.architecture import Architecture, Block
 from mse_rl.config import TrainConfig
 from mse_rl.cost import training_bytes
 from mse_rl.data import Task
 from mse_rl.envs.caching import SHARED_PART
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
-from mse_rl.families import KINDS
+from mse_rl.families import FAMILIES, KINDS
 from mse_rl.measures import MEASURES
 from mse_rl.search_space import SearchSpace
 
@@ -80,7 +80,9 @@ def largest_child_bytes(env: ExpansionEnv) -> int:
         return 0
     largest = 0
     for index in range(len(env.tasks)):
-        context = Context(index, 0, config.budget.budget_high)
+        context = Context(
+            index, 0, config.budget.budget_high, config.growth.passes_high, config.growth.width_high
+        )
         first = env.first_architecture(context)
         times = env.budget(context).cost_budget / MEASURES[config.budget.cost].cost(first, env.meter)
         grown = ceil(times * training_bytes(first, config.growth.batch_size))
@@ -102,10 +104,12 @@ def _at_bounds(first: Architecture, space: SearchSpace) -> Architecture:
         )
 
     stages = [
-        Stage(max(stage.width, space.max_width), tuple(map(widest, stage.blocks))) for stage in first.stages
+        replace(stage, width=max(stage.width, space.max_width), blocks=tuple(map(widest, stage.blocks)))
+        for stage in first.stages
     ]
     more = max(0, space.max_blocks - first.depth)
-    stages[0] = replace(stages[0], blocks=stages[0].blocks + stages[0].blocks[:1] * more)
+    own = Block(FAMILIES[first.family].kinds[0], space.max_width)
+    stages[0] = replace(stages[0], blocks=stages[0].blocks + (*stages[0].blocks, widest(own))[:1] * more)
     return replace(first, stages=tuple(stages))
 
 

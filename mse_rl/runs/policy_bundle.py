@@ -54,7 +54,7 @@ class Policy:
 
     Args:
         network: decides.
-        family: of the children that it was trained on.
+        family: of the children that it was trained on; None where it followed the tasks.
         slices: decisions of its episodes.
         reward: what its episodes were worth.
         cost: which cost they were priced by.
@@ -62,7 +62,7 @@ class Policy:
     """
 
     network: BlockNetwork
-    family: str
+    family: str | None
     slices: int
     reward: RewardConfig
     cost: str
@@ -85,7 +85,8 @@ def load_policy(path: str | Path) -> Policy:
                 f"{path} does not fit this version: {_difference(layout)}; train a new policy"
             )
         env = data["training"]["config"]["env"]
-        family, slices = str(env["growth"]["family"]), int(env["growth"]["slices"])
+        family, slices = env["growth"]["family"], int(env["growth"]["slices"])
+        family = None if family is None else str(family)
         reward, cost = RewardConfig(**env["reward"]), str(env["budget"]["cost"])
         names = env["growth"]["transformations"]
         transformations = None if names is None else tuple(map(str, names))

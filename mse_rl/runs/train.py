@@ -72,14 +72,17 @@ def train(config: TrainConfig, console: Console) -> Path:
         episodes = _compare(config, env, pool, learned, console)
     summary = summarise(episodes)
     _keep(folder, config, summary, learned, writer, episodes["learned"])
-    _show(summary, folder, config.env.growth.family, console)
+    _show(summary, folder, console)
     return folder
 
 
 def _try_first_children(env: ExpansionEnv) -> None:
     """Begin an episode on every task, so that what cannot work is said before anything is written."""
+    budget, growth = env.config.budget, env.config.growth
     for index in range(len(env.tasks)):
-        env.reset(options={"context": Context(index, 0, env.config.budget.budget_low)})
+        for width in (growth.width_low, growth.width_high):
+            context = Context(index, 0, budget.budget_low, growth.passes_low, width)
+            env.reset(options={"context": context})
 
 
 def _writer_of(logger: Logger) -> SummaryWriter:
@@ -178,9 +181,8 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
     """Write settings with their metrics, into the run itself instead of a run below it."""
     settings = {
         "task": ",".join(config.env.task),
-        "family": config.env.growth.family,
+        "family": config.env.growth.family or "by input",
         "slices": config.env.growth.slices,
-        "slice_steps": config.env.growth.slice_steps,
         "reward": config.env.reward.reward,
         "cost": config.env.budget.cost,
         "cost_weight": config.env.reward.cost_weight,
@@ -201,7 +203,7 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
         writer.add_scalar(name, value)
 
 
-def _show(summary: dict[str, Any], folder: Path, family: str, console: Console) -> None:
+def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
     unit = MEASURES[summary["cost_measure"]].unit
     for heading in _HEADINGS:
@@ -212,10 +214,7 @@ def _show(summary: dict[str, Any], folder: Path, family: str, console: Console) 
     console.print(table)
     say(console, f"Kept in {folder}. What to type next:")
     for what, line in _NEXT.items():
-        say(
-            console,
-            f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)), task=_OTHER_TASKS[family])}",
-        )
+        say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")
 
 
 _KEPT = (
@@ -244,8 +243,6 @@ _HEADINGS = (
 )
 """The columns of the comparison, for a terminal of 80 characters."""
 _NEXT: dict[str, str] = {
-    "let it grow a network on another dataset": "mse-rl apply {folder} --task {task}",
+    "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
     "look at the reward curves": "tensorboard --logdir {folder}",
 }
-_OTHER_TASKS = {"cnn": "fashion_mnist", "mlp": "wine", "rnn": "csv:PATH", "transformer": "csv:PATH"}
-"""Something that children of each family can read."""

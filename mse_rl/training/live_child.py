@@ -1,7 +1,7 @@
 """A child in training, with its optimizer and its data: alive, or a snapshot until it is needed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from mse_rl.data import Task
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.training.evaluation import Measurement, evaluate, evaluate_with_logits
+from mse_rl.training.muon import Muon
 from mse_rl.training.optimizer import make_optimizer
 from mse_rl.training.randomness import BIRTH, BatchOrder, generator
 from mse_rl.training.slice import SliceResult, train_slice_
@@ -36,7 +37,7 @@ class LiveChild:
 
     Args:
         task: the dataset, on the device where the child lives.
-        config: the schedule.
+        config: size of batches, and how new units are born.
         optimizer: how the child is trained.
         space: the bounds of growth.
         seed: of order of data, augmentation and new weights.
@@ -57,6 +58,7 @@ class LiveChild:
         self._live: tuple[Child, Optimizer] | None = None
         self._snapshot: Snapshot | None = None
         self._logits: Tensor | None = None
+        self._grew = False
         self.trained_slices, self.seconds = 0, 0.0
 
     @property
@@ -94,6 +96,7 @@ class LiveChild:
             new_units=self._config.new_units,
             answers=self._answers(),
         )
+        self._grew = receipt.flops_after > receipt.flops_before
         self._live, self._logits = (child, optimizer), None
         return receipt
 
@@ -104,10 +107,15 @@ class LiveChild:
         x = self._task.validation.inputs(slice(len(self._logits)))
         return Answers(x, self._logits.to(self._device))
 
-    def train_(self, slice_index: int) -> SliceResult:
-        """Train for the slice of that index."""
+    def train_(self, steps: range, rates: Sequence[float]) -> SliceResult:
+        """Train for a slice: steps with these numbers, at these learning rates.
+
+        Under Muon, the slice of a child that has just grown begins with shorter filters.
+        """
         child, optimizer = self._awake()
-        steps = self._config.slice_steps
+        if self._grew and isinstance(optimizer, Muon):
+            child.shorten_()
+        self._grew = False
         self.trained_slices += 1
         with self._clock():
             return train_slice_(
@@ -115,8 +123,8 @@ class LiveChild:
                 optimizer,
                 self._task,
                 self._order,
-                steps=range(slice_index * steps, (slice_index + 1) * steps),
-                total_steps=self._config.total_steps,
+                steps=steps,
+                rates=rates,
                 config=self._optimizer_config,
                 seed=self._seed,
             )

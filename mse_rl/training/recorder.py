@@ -128,7 +128,7 @@ class SliceRecorder:
             parameters = list(block.parameters())
             norms.append(get_total_norm([p.grad for p in parameters if p.grad is not None]))
             norms.append(get_total_norm([p.detach() for p in parameters]))
-        values = iter(torch.stack(norms).tolist())
+        values = iter(torch.stack(norms).tolist() if norms else ())
         return {block: (next(values), next(values)) for _, block in self._child.blocks()}
 
 

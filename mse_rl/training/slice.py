@@ -1,5 +1,6 @@
 """The training slice: what happens to a child between two decisions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from mse_rl.data import Task
 from mse_rl.networks import Child
 from mse_rl.training.batches import batches
 from mse_rl.training.graphed_step import LEAST_STEPS, GraphedStep
-from mse_rl.training.optimizer import learning_rate, set_learning_rate_
+from mse_rl.training.optimizer import set_learning_rate_
 from mse_rl.training.randomness import BatchOrder
 from mse_rl.training.recorder import SliceRecorder, recorded_steps
 from mse_rl.training.step import Step
@@ -37,11 +38,11 @@ def train_slice_(
     order: BatchOrder,
     *,
     steps: range,
-    total_steps: int,
+    rates: Sequence[float],
     config: OptimizerConfig,
     seed: int,
 ) -> SliceResult:
-    """Train ``child`` for some steps of its schedule.
+    """Train ``child`` for some steps.
 
     Activations that fade go over to the new ones on the way.
 
@@ -50,9 +51,9 @@ def train_slice_(
         optimizer: holds the child's parameters.
         task: gives the training split, on the child's device.
         order: which samples make up each batch.
-        steps: the steps of the schedule to train.
-        total_steps: length of the schedule.
-        config: the learning rate over the schedule.
+        steps: numbers of the training steps, counted from the child's first.
+        rates: learning rate of each of them.
+        config: the loss.
         seed: of the child's augmentation.
 
     Returns:
@@ -63,14 +64,14 @@ def train_slice_(
     loss_sum = torch.zeros((), device=device)
     recorder, recorded = SliceRecorder(child), recorded_steps(steps)
     fades = any(block.fading for _, block in child.architecture)
-    step_ = Step(child, optimizer, bfloat16=config.precision == "bfloat16")
+    step_ = Step(child, optimizer, config)
     graphed = device.type == "cuda" and len(steps) >= LEAST_STEPS
     fast_ = GraphedStep(step_, child, optimizer) if graphed else step_
     data = batches(task.train, task.augmentation, order, steps, seed=seed)
-    for index, (step, (x, y)) in enumerate(zip(steps, data, strict=True)):
+    for index, (step, rate, (x, y)) in enumerate(zip(steps, rates, data, strict=True)):
         if fades:
             child.fade_((index + 1) / len(steps))
-        set_learning_rate_(optimizer, learning_rate(step, total_steps, config))
+        set_learning_rate_(optimizer, rate)
         loss_sum += step_(x, y, recorder) if step in recorded else fast_(x, y)
     child.settle_activations_()
     return SliceResult(loss_sum.item() / len(steps), recorder.statistics())

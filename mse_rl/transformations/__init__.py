@@ -15,6 +15,7 @@ from mse_rl.transformations.narrow_inner import NarrowInner
 from mse_rl.transformations.narrow_stream import NarrowStream
 from mse_rl.transformations.receipt import Receipt
 from mse_rl.transformations.remove_block import RemoveBlock
+from mse_rl.transformations.resize_child import NarrowChild, WidenChild
 from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, Reading
 from mse_rl.transformations.stop import Stop
 from mse_rl.transformations.unlink import Unlink
@@ -27,6 +28,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     for transformation in (
         Wait(),
         Stop(),
+        *map(WidenChild, (1.25, 1.5, 2)),
         *map(Deepen, KINDS),
         *map(WidenInner, (1.25, 1.5, 2, 4)),
         *map(WidenStream, (1.25, 1.5, 2, 4)),
@@ -34,6 +36,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
         *map(ChangeActivation, ACTIVATIONS),
         AddLink(),
         Unlink(),
+        *map(NarrowChild, (0.75, 0.5)),
         *map(NarrowInner, (0.75, 0.5)),
         *map(NarrowStream, (0.75, 0.5)),
         RemoveBlock(),

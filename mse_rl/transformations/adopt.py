@@ -23,13 +23,11 @@ def adopted(architecture: Architecture, inputs: Inputs) -> Architecture:
     family = architecture.family
     require_readable(family, inputs)
     same_kind = Inputs(architecture.input_shape, architecture.vocabulary, 0).kind == inputs.kind
-    first = FAMILIES[family].start(inputs, Widths(1, 1))
+    if not same_kind:
+        first = FAMILIES[family].start(inputs, Widths(1, 1))
+        architecture = architecture.with_stage(0, stride=first.stages[0].stride)
     return replace(
-        architecture,
-        input_shape=inputs.shape,
-        vocabulary=inputs.vocabulary,
-        classes=inputs.classes,
-        stem_stride=architecture.stem_stride if same_kind else first.stem_stride,
+        architecture, input_shape=inputs.shape, vocabulary=inputs.vocabulary, classes=inputs.classes
     )
 
 
@@ -58,7 +56,7 @@ def adopt(
     """Return a copy of ``child`` that reads ``inputs`` and tells their classes.
 
     A module whose weights fit is copied; another is new-born. So a convolutional child keeps all but
-    its classifier for other classes, and its stem too for another resolution.
+    its classifier for other classes, and all for another resolution.
 
     Args:
         child: left as it is.

@@ -82,6 +82,40 @@ def apply(
     if answers is None:
         x = probe.x[:DEVIATION_SAMPLES]
         answers = Answers(x, _logits(child, x))
+    for part, at in transformation.parts(before, target):
+        child = _apply_part(
+            part,
+            at,
+            child,
+            optimizer,
+            space=space,
+            probe=probe,
+            generator=generator,
+            statistics=statistics,
+            new_units=new_units,
+        )
+    child.compact_()
+    deviation = (_logits(child, answers.x) - answers.logits).abs().max().item()
+    return child, receipt_of(transformation.name, target, before, after, deviation=deviation)
+
+
+def _apply_part(
+    transformation: Transformation,
+    target: Target,
+    child: Child,
+    optimizer: Optimizer,
+    *,
+    space: SearchSpace,
+    probe: Probe,
+    generator: torch.Generator,
+    statistics: ChildStatistics,
+    new_units: Literal["he", "gradmax"],
+) -> Child:
+    """Do what ``apply`` promises for a transformation that resizes at most one axis, without the receipt."""
+    before = child.architecture
+    after = transformation.edit(before, target, space)
+    if after == before:
+        return child
     axis = transformation.axis(child, after, target, statistics)
     rows = None
     if transformation.adds_units and new_units == "gradmax":
@@ -111,9 +145,7 @@ def apply(
         transformation.settle_(new, before, target)
         if rows is not None and axis is not None:
             _take_in_(new, target, axis, rows)
-    new.compact_()
-    deviation = (_logits(new, answers.x) - answers.logits).abs().max().item()
-    return new, receipt_of(transformation.name, target, before, after, deviation=deviation)
+    return new
 
 
 @torch.inference_mode()

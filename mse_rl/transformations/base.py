@@ -3,18 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mse_rl.architecture import Architecture, Link, Position
+from mse_rl.architecture import ENTRY, Architecture, Link, Position
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations.statistics import ChildStatistics
 
 Target = Position | Link | None
-"""What a transformation is aimed at: a block, a pair of blocks, or the child as a whole."""
+"""What a transformation is aimed at: an entry or a block, a pair of them, or the child as a whole."""
 Origins = dict[Position, Position | None]
 """For every block of the new architecture, where it stood in the old one; None if it is new."""
 
@@ -44,13 +44,20 @@ class Axis:
         return gone
 
 
+class Part(NamedTuple):
+    """A transformation at a target, as one of those that another is made of."""
+
+    transformation: "Transformation"
+    target: Target
+
+
 class Transformation(ABC):
     """One kind of edit of a child: of its architecture, and of its weights.
 
     Attributes:
         name: in the field's words, unique in the registry.
-        scope: ``"child"`` if it concerns the child as a whole, ``"block"`` if it is aimed at a
-            block, ``"pair"`` at two. What concerns a stage is aimed at the stage's first block.
+        scope: ``"child"`` if it concerns the child as a whole, ``"block"`` if it is aimed at an entry or a
+            block, ``"pair"`` at two. What concerns a stage is aimed at its entry.
         preserving: whether the child's function is unchanged at the moment of the edit.
         adds_units: whether new units read the stream, by He or GradMax weights.
     """
@@ -70,6 +77,10 @@ class Transformation(ABC):
 
         Pure: cost and legality are known from it.
         """
+
+    def parts(self, architecture: Architecture, target: Target) -> Iterator[Part]:
+        """Yield what it is made of, to be applied one after the other; here: itself."""
+        yield Part(self, target)
 
     def origins(self, before: Architecture, target: Target) -> Origins:
         """Say where each block of the new architecture comes from; here: they all stay."""
@@ -122,12 +133,12 @@ class BlockTransformation(Transformation):
 
 
 class StageTransformation(Transformation):
-    """A transformation of a stage, aimed at its first block."""
+    """A transformation of a stage, aimed at its entry."""
 
     def targets(self, architecture: Architecture) -> Iterator[Target]:
-        """Yield the first block of every stage."""
+        """Yield the entry of every stage."""
         for stage in range(len(architecture.stages)):
-            yield Position(stage, 0)
+            yield Position(stage, ENTRY)
 
 
 class ResizeInner(BlockTransformation):

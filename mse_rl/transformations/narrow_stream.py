@@ -2,7 +2,6 @@
 
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
-from mse_rl.networks.parts import response
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations.base import Axis, ResizeStream, Target, at_block
 from mse_rl.transformations.narrow_inner import most_important
@@ -38,10 +37,9 @@ class NarrowStream(ResizeStream):
             if position.stage == stage:
                 means = stream_means(block, statistics.blocks.get(position))
                 block.fold_stream_(means * axis.gone.to(means.device))
-        leaving = child.leaving(stage)
-        if stage in statistics.exits and leaving.bias is not None:
-            means = leaving.weight.new_tensor(statistics.exits[stage].mean)
-            leaving.bias += response(leaving.weight, means * axis.gone.to(means.device))
+        if stage in statistics.exits:
+            means = child.leaving(stage).weight.new_tensor(statistics.exits[stage].mean)
+            child.exit(stage).fold_stream_(means * axis.gone.to(means.device))  # type: ignore[operator]
 
     def settle_(self, child: Child, before: Architecture, target: Target) -> None:
         """Adjust the RMSNorms that read the stream to its new width."""

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from mse_rl.architecture import Architecture, Link
 from mse_rl.networks import Child, part_specs
@@ -38,8 +38,8 @@ def transplant_(
     Args:
         old: the child before the edit.
         new: the child after it, new-born, of the same dtype and device.
-        optimizer: holds the parameters of ``old``; a group's entry ``"decays"`` says whether it is
-            the one of the weights, which decay, or of the vectors (biases and gains).
+        optimizer: holds the parameters of ``old``; a group's entry ``"role"`` says whether it is the one of
+            hidden maps, of tables, or of vectors.
         origins: where each block of ``new`` stood in ``old``.
         axis: the units of the axis that is resized.
         silenced: which weights of new units are zero.
@@ -96,7 +96,7 @@ def _origin_names(old: Architecture, new: Architecture, origins: Origins) -> Cal
     }
     links = {link: f"links.{index}" for index, link in enumerate(old.links)}
     for index, link in enumerate(new.links):
-        ends = [origins[end] for end in link]
+        ends = [origins.get(end, end) for end in link]  # entries stay
         renamed[f"links.{index}"] = links.get(Link(*(end for end in ends if end))) if all(ends) else None
 
     return lambda name: renamed.get(name, name)
@@ -201,9 +201,10 @@ def _move_optimizer_(
                 key: _resized_moment(value, heirs[before], resizing, second=key == "exp_avg_sq")
                 for key, value in state.items()
             }
+    roles = new.roles()
     for group in optimizer.param_groups:
-        group["params"] = [p for p in parameters if group["decays"] == (p.dim() > 1)]
-    if any("momentum_buffer" in state for state in optimizer.state.values()):
+        group["params"] = [p for p in parameters if roles[p] == group["role"]]
+    if isinstance(optimizer, SGD) and optimizer.state:
         # torch's fused SGD begins the momentum of all parameters or of none.
         for parameter in parameters:
             if parameter not in optimizer.state:

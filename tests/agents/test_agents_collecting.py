@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from playing import comparable, episode
+from schedules import even
 
 from mse_rl.agents.collecting import Collector, Group
 from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds, forks
@@ -91,7 +92,7 @@ def toy(job):
 def updates(draw):
     """Draw groups, their size, the number of decisions, and a pool that ends jobs in some order."""
     costs = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
-    groups = [Group(Context(0, number, 2.0), 10 + number, cost) for number, cost in enumerate(costs)]
+    groups = [Group(Context(0, number, 2.0, 1.0), 10 + number, cost) for number, cost in enumerate(costs)]
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
 
     def some_of(jobs):
@@ -157,7 +158,7 @@ def test_who_goes_on_from_another_finds_what_that_one_was_told_to_share(update):
 
 def test_nobody_waits_for_the_slowest():
     """Of two jobs in flight the one that came first does not end before there is nothing else to do."""
-    groups = [Group(Context(0, number, 2.0), number, cost=1.0) for number in range(3)]
+    groups = [Group(Context(0, number, 2.0, 1.0), number, cost=1.0) for number in range(3)]
     pool = Pool(toy, last_of, workers=1)
     pool.collect(groups, rollouts=8, decisions=4)
     slow = pool.jobs[0][0]
@@ -169,7 +170,7 @@ def test_nobody_waits_for_the_slowest():
 
 
 def test_groups_are_handed_out_as_soon_as_they_and_those_before_are_done():
-    groups = [Group(Context(0, number, 2.0), number, cost=3.0 - number) for number in range(3)]
+    groups = [Group(Context(0, number, 2.0, 1.0), number, cost=3.0 - number) for number in range(3)]
     pool, ended = Pool(toy, workers=1), []
     collector = Collector(pool, rollouts=4, decisions=3, seed=SEED, stream=TRAINING)
     with patch("mse_rl.agents.collecting.wait", pool.wait):
@@ -183,7 +184,7 @@ def test_an_error_of_a_worker_is_raised():
         raise ArithmeticError
 
     with pytest.raises(ArithmeticError):
-        Pool(fail).collect([Group(Context(0, 0, 2.0), 0, 1.0)], 2, 2)
+        Pool(fail).collect([Group(Context(0, 0, 2.0, 1.0), 0, 1.0)], 2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +212,7 @@ ROLLOUTS, SLICES = 5, 4
 
 @pytest.fixture(params=[None, 0.05], ids=["to the end", "until a skill"])
 def config(request, tiny):
-    return replace(tiny, growth=replace(tiny.growth, slices=SLICES, target_skill=request.param))
+    return replace(tiny, growth=replace(tiny.growth, **even(SLICES, 2), target_skill=request.param))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from playing import ACTIONS, ROWS, comparable, episode, observation
+from schedules import even
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
@@ -21,7 +22,7 @@ from mse_rl.agents.ppo import GroupedPPO
 from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import make_rule
 from mse_rl.agents.tensorboard import EpisodeWriter
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.config import PPOConfig
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -29,22 +30,22 @@ from mse_rl.errors import WorkerLost
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
-THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 3),))
+THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))
 """What ``observation()`` shows."""
 TABLE = ActionTable(ROWS)
 MASK = np.array([TABLE.decode(action, THREE) is not None for action in range(ACTIONS)])
 LEGAL = int(MASK.sum())
 BESTS = {
-    "block": TABLE.encode("widen_inner_x2", Position(0, 1), THREE),
-    "pair": TABLE.encode("link", Link(Position(0, 0), Position(0, 2)), THREE),
+    "block": TABLE.encode("widen_inner_x2", Position(0, 0), THREE),
+    "pair": TABLE.encode("link", Link(Position(0, ENTRY), Position(0, 1)), THREE),
 }
-"""One at the second of the three blocks, one from the first to the third."""
+"""One at the second of the three sites, one from the first to the third."""
 
 
 class Bandit:
     """Stands in for a pool of workers: episodes of one decision.
 
-    One of the 80 legal actions brings 1, the others 0: an untrained policy scores 1/80, the optimum
+    One of the 85 legal actions brings 1, the others 0: an untrained policy scores 1/85, the optimum
     is 1. On top, a context brings up to ±100, whatever is decided: a learner that compares episodes of
     different contexts sees nothing but that.
     """
@@ -71,8 +72,8 @@ def learner(tiny, task):
     """Return a function that makes a GroupedPPO on the bandit, and its pool and episodes."""
 
     def make(seed=0, best=0, **settings):
-        growth = replace(tiny.growth, slices=1, slice_steps=1)
-        env = ExpansionEnv(replace(tiny, growth=growth, space=SearchSpace(max_blocks=ROWS)), tasks=(task,))
+        growth, space = replace(tiny.growth, **even(1, 1)), SearchSpace(max_blocks=4, max_stages=2)
+        env = ExpansionEnv(replace(tiny, growth=growth, space=space), tasks=(task,))
         pool, episodes = Bandit(best), []
         config = PPOConfig(**({"groups": 4, "rollouts": 8} | settings))
         collector = Collector(pool, rollouts=config.rollouts, decisions=1, seed=seed, stream=TRAINING)
@@ -89,8 +90,8 @@ def probability_of(action, model):
 
 
 @pytest.mark.parametrize("best", BESTS.values(), ids=BESTS)
-def test_the_best_of_80_actions_is_found_under_contexts_that_matter_a_hundred_times_more(learner, best):
-    assert LEGAL == 80
+def test_the_best_of_85_actions_is_found_under_contexts_that_matter_a_hundred_times_more(learner, best):
+    assert LEGAL == 85
     model, pool, episodes = learner(best=best)
     assert probability_of(best, model) == pytest.approx(1 / LEGAL, rel=0.1)
     model.learn(40 * 32)
@@ -135,7 +136,7 @@ def groups_of(pool, policy, numbers, *, rollouts, decisions):
 
 
 def test_workers_do_not_change_what_is_played(tiny, task):
-    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, slices=3)), tasks=(task,))
+    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, **even(3, 2))), tasks=(task,))
     network = BlockNetwork()
     network.birth_(torch.Generator().manual_seed(0))
     policy = PolicyWeights.of(network, draws=True)
@@ -173,7 +174,7 @@ def test_workers_do_not_change_what_is_played(tiny, task):
 
 def test_workers_agree_with_each_other_and_with_the_main_process_on_latencies(tiny, task):
     config = replace(tiny, budget=replace(tiny.budget, cost="latency"))
-    env, contexts = ExpansionEnv(config, tasks=(task,)), [Context(0, seed, 8.0) for seed in range(6)]
+    env, contexts = ExpansionEnv(config, tasks=(task,)), [Context(0, seed, 8.0, 1.0) for seed in range(6)]
     env.reset(options={"context": contexts[0]})
     with WorkerPool(env, 2) as pool:
         played = list(pool.play([Job("widen", context, (1, 2)) for context in contexts]))
@@ -194,13 +195,13 @@ def play_and_kill(env, job):
 
 
 def test_a_worker_that_is_killed_ends_the_run_with_one_line(tiny, task):
-    job = Job("wait", Context(0, 0, 4.0), (1, 2))
+    job = Job("wait", Context(0, 0, 4.0, 1.0), (1, 2))
     with pytest.raises(WorkerLost, match="lower --workers"):
         play_and_kill(ExpansionEnv(tiny, tasks=(task,)), job)
 
 
 def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):
-    env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0)
+    env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0, 1.0)
     played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
     with SummaryWriter(str(tmp_path)) as file:
         writer = EpisodeWriter(file, env.actions)

@@ -1,26 +1,30 @@
 from dataclasses import replace
+from math import log2
 
 import numpy as np
 import pytest
 import torch
 from grown import grown
 from problems import FAMILIES, problem_for
+from schedules import even
 
 from mse_rl.agents.controller import Turn
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import run_episode
-from mse_rl.agents.rules import GROWING_RULES, RULES, Threshold, least_loss, make_rule
-from mse_rl.architecture import Position
+from mse_rl.agents.rules import GROWING_RULES, RULES, Pace, Threshold, is_rule, least_loss, make_rule
+from mse_rl.architecture import ENTRY, Position
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController
+from mse_rl.transformations import TRANSFORMATIONS
 
-CONTEXT = Context(task=0, seed=3, budget_multiple=6.0)
+CONTEXT = Context(task=0, seed=3, budget_multiple=6.0, passes=1.0)
+STEM, LATER = Position(0, ENTRY), Position(1, ENTRY)
 
 
 @pytest.fixture
 def long(tiny, task):
     """Return an environment of 30 slices of one step."""
-    growth = replace(tiny.growth, slices=30, slice_steps=1)
+    growth = replace(tiny.growth, **even(30, 1))
     return ExpansionEnv(replace(tiny, growth=growth), tasks=(task,))
 
 
@@ -47,7 +51,7 @@ def test_threshold_deepens_below_it_as_long_as_that_is_legal_and_then_waits(long
 
 
 def test_threshold_spreads_depth_evenly(tiny, task):
-    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, slices=4, slice_steps=1)), tasks=(task,))
+    env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, **even(6, 1))), tasks=(task,))
     play(env, Threshold(accuracy=1.1), replace(CONTEXT, budget_multiple=100.0))
     assert [len(stage.blocks) for stage in env.process.state.architecture.stages] == [3, 3]
 
@@ -61,7 +65,7 @@ def test_threshold_spreads_depth_evenly(tiny, task):
     ],
 )
 def test_threshold_deepens_by_the_kinds_that_a_stage_has_in_turn(tiny, family, kinds):
-    growth = replace(tiny.growth, family=family, slices=8, slice_steps=1)
+    growth = replace(tiny.growth, family=family, **even(8, 1))
     env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
     episode = play(env, Threshold(accuracy=1.1), replace(CONTEXT, budget_multiple=100.0))
     assert [block.kind for _, block in env.process.state.architecture] == kinds
@@ -70,9 +74,10 @@ def test_threshold_deepens_by_the_kinds_that_a_stage_has_in_turn(tiny, family, k
 
 def test_threshold_takes_turns_between_conv_and_separable_where_there_are_both(long):
     long.reset(options={"context": replace(CONTEXT, budget_multiple=100.0)})
-    long.step(long.actions.encode("deepen_separable", Position(0, 0), long.process.state.architecture))
+    for name, entry in (("deepen_conv", STEM), ("deepen_separable", Position(0, 0)), ("deepen_conv", LATER)):
+        long.step(long.actions.encode(name, entry, long.process.state.architecture))
     for _ in range(3):
-        name, target = Threshold(accuracy=1.1).choose(long.process)
+        name, target = Threshold(accuracy=1.1).choose(long.process, np.random.default_rng(0))
         long.step(long.actions.encode(name, target, long.process.state.architecture))
     stages = [[block.kind for block in stage.blocks] for stage in long.process.state.architecture.stages]
     assert stages == [["conv", "separable", "conv"], ["conv"] * 3]
@@ -100,11 +105,18 @@ def test_threshold_looks_at_validation_accuracy(long, margin):
 
 def test_widen_cycles_through_all_widenings_and_both_stages(long):
     episode = play(long, make_rule("widen"), replace(CONTEXT, budget_multiple=1000.0))
-    cycle = names(episode)[:4]
+    assert {name.partition("_x")[0] for name in names(episode)[:8]} == {"widen_stream"}  # there are no blocks
+    assert {info["target"] for info in episode.infos[:8]} == {STEM, LATER}
+
+
+def test_widen_cycles_through_streams_and_units(tiny):
+    growth = replace(tiny.growth, family="mlp", **even(8, 1))
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for("mlp"),))
+    found = names(play(env, make_rule("widen"), replace(CONTEXT, budget_multiple=1000.0)))
+    cycle = found[:4]
     assert len(set(cycle)) == 4
     assert all(name.startswith("widen") for name in cycle)
-    assert names(episode)[4:8] == cycle
-    assert {info["target"].stage for info in episode.infos[:8]} == {0, 1}
+    assert found[4:] == cycle
 
 
 def test_widen_fills_the_budget_and_then_waits(long):
@@ -123,7 +135,7 @@ def test_compress_waits_when_the_child_fits(long):
 def test_compress_takes_first_what_loses_least_for_its_flops(tiny):
     """Of a block whose last map is zero nothing is lost, whatever of it goes."""
     donor = grown("mlp").child
-    growth = replace(tiny.growth, family="mlp", slices=10, slice_steps=1)
+    growth = replace(tiny.growth, family="mlp", **even(10, 1))
     env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for("mlp"),), init=donor)
     env.reset(options={"context": replace(CONTEXT, budget_multiple=0.9)})
     idle = Position(0, 1)
@@ -137,21 +149,76 @@ def test_compress_takes_first_what_loses_least_for_its_flops(tiny):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
-    growth = replace(tiny.growth, family=family, slices=8, slice_steps=1)
+    growth = replace(tiny.growth, family=family, **even(8, 1))
     env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
-    episode = play(env, make_rule(name))
+    episode = play(env, make_rule("pace:0.5:0.4" if name == "pace" else name))
     assert not any(info["illegal"] for info in episode.infos)
     assert all(mask[action] for mask, action in zip(episode.masks, episode.actions, strict=True))
-    grows = {"threshold", "widen"}
+    grows = {"threshold", "widen", "pace"}
     assert (episode.final["flops"] > episode.start["flops"]) == (name in grows) or name == "random"
 
 
-def test_random_draws_only_what_is_legal_and_all_of_it(long):
+def test_random_draws_all_that_keeps_what_was_learnt_and_nothing_else(long):
     observation, _ = long.reset(options={"context": CONTEXT})
     mask, rng = long.action_masks(), np.random.default_rng(0)
-    drawn = [make_rule("random").decide(Turn(observation, mask, long, rng)) for _ in range(400)]
-    assert set(drawn) == set(np.flatnonzero(mask))
+    drawn = {make_rule("random").decide(Turn(observation, mask, long, rng)) for _ in range(600)}
+    found = {long.actions.decode(action, long.process.state.architecture) for action in drawn}
+    assert found == {
+        choice
+        for choice in long.process.choices()
+        if TRANSFORMATIONS[choice[0]].preserving and choice[0] != "stop"
+    }
     assert not any(info["illegal"] for info in play(long, make_rule("random")).infos)
+
+
+@pytest.mark.parametrize(("budget_share", "schedule_share"), [(0.5, 0.4), (1.0, 1.0), (0.25, 0.1)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pace_lets_cost_rise_geometrically_to_its_share_of_the_budget(
+    tiny, family, budget_share, schedule_share
+):
+    """To within half of the smallest resizing of the whole child, which is a factor of 1.25 squared."""
+    growth = replace(tiny.growth, family=family, **even(30, 1))
+    space = replace(tiny.space, start_width=16, quantum=1, head_width=1, max_width=4096)
+    env = ExpansionEnv(replace(tiny, growth=growth, space=space), tasks=(problem_for(family),))
+    rule = Pace(budget_share, schedule_share)
+    episode = play(env, rule, replace(CONTEXT, budget_multiple=16.0))
+    assert all(name == "wait" or "_child_" in name for name in names(episode))
+    first, budget = episode.start["cost"], episode.start["cost_budget"]
+    for slice_, info in enumerate(episode.infos):
+        due = first * (budget_share * budget / first) ** min(1, slice_ / 30 / schedule_share)
+        assert abs(log2(info["cost"] / due)) < 0.5 or info["cost"] > 0.8 * budget
+    assert not any(info["illegal"] for info in episode.infos)
+
+
+def test_pace_resizes_streams_where_the_vocabulary_lacks_the_whole_child(tiny, task):
+    growth = replace(tiny.growth, **even(12, 1), transformations=("widen_stream_x1.5", "narrow_stream_x0.5"))
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(task,))
+    episode = play(env, Pace(0.5, 0.4), replace(CONTEXT, budget_multiple=16.0))
+    assert {"wait", "widen_stream_x1.5"} <= set(names(episode))
+    assert 0.3 < episode.final["cost"] / episode.final["cost_budget"] < 0.8
+
+
+@pytest.mark.parametrize("shares", [(0.0, 0.4), (1.1, 0.4), (0.5, 0.0), (0.5, 2.0), (float("nan"), 0.4)])
+def test_pace_of_a_share_that_is_none_is_refused_in_one_line(shares):
+    with pytest.raises(InvalidController, match="share") as refused:
+        Pace(*shares)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_rule_takes_its_arguments_behind_colons():
+    pace = make_rule("pace:0.7:0.2")
+    assert (pace.budget_share, pace.schedule_share) == (0.7, 0.2)
+    assert make_rule("pace:0.7").schedule_share == Pace().schedule_share
+    assert make_rule("threshold:0.8").accuracy == 0.8
+    assert is_rule("pace:0.7")
+    assert not is_rule("pac:0.7")
+
+
+@pytest.mark.parametrize("name", ["wait:1", "pace:much", "pace:0.5:0.5:0.5", "pace:2", "threshold:"])
+def test_arguments_that_a_rule_does_not_take_are_refused_in_one_line(name):
+    with pytest.raises(InvalidController, match=name.partition(":")[0]) as refused:
+        make_rule(name)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -161,7 +228,7 @@ def test_every_rule_is_a_function_of_its_arguments(long, name):
 
 
 def test_the_rules_that_grow_are_among_the_rules():
-    assert set(GROWING_RULES) == set(RULES) - {"compress"}
+    assert set(GROWING_RULES) == set(RULES) - {"compress", "static"}
 
 
 def test_an_unknown_rule_is_refused_with_a_near_one():

@@ -6,9 +6,10 @@ from grown import grown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import FAMILIES, problem_for
+from schedules import even
 from strategies import architectures
 
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
@@ -19,15 +20,15 @@ from mse_rl.transformations import TRANSFORMATIONS
 
 OWN, PER_BLOCK, PER_PAIR = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS), len(PAIR_OPERATIONS)
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2), Stage(3, (Block("linear", 2),))))
-A, B, C = Position(0, 0), Position(0, 1), Position(1, 0)
+A, B, C, D, E = (Position(s, b) for s, b in ((0, ENTRY), (0, 0), (0, 1), (1, ENTRY), (1, 0)))
 
 
-@given(architectures(), st.integers(12, 14))
+@given(architectures(), st.integers(16, 18))
 def test_encode_is_the_inverse_of_decode(architecture, rows):
-    table, depth = ActionTable(rows), architecture.depth
+    table, sites = ActionTable(rows), len(architecture.sites)
     meanings = [table.decode(action, architecture) for action in range(len(table))]
     known = {action: meaning for action, meaning in enumerate(meanings) if meaning is not None}
-    assert len(known) == OWN + depth * PER_BLOCK + depth * (depth - 1) // 2 * PER_PAIR
+    assert len(known) == OWN + sites * PER_BLOCK + sites * (sites - 1) // 2 * PER_PAIR
     assert len(set(known.values())) == len(known)
     for action, (name, target) in known.items():
         assert table.encode(name, target, architecture) == action
@@ -35,7 +36,7 @@ def test_encode_is_the_inverse_of_decode(architecture, rows):
 
 @given(architectures())
 def test_every_target_of_every_transformation_has_an_action(architecture):
-    table = ActionTable(12)
+    table = ActionTable(16)
     for name, transformation in TRANSFORMATIONS.items():
         for target in transformation.targets(architecture):
             assert table.decode(table.encode(name, target, architecture), architecture) == (name, target)
@@ -50,21 +51,23 @@ def test_there_is_an_action_for_every_operation_on_the_child_each_row_and_each_p
 
 
 def test_operations_are_the_registry_by_scope():
-    assert CHILD_OPERATIONS == ("wait", "stop")
+    assert CHILD_OPERATIONS[:2] == ("wait", "stop")
+    assert all("_child_" in name for name in CHILD_OPERATIONS[2:])
     assert PAIR_OPERATIONS == ("link", "unlink")
     assert {*CHILD_OPERATIONS, *BLOCK_OPERATIONS, *PAIR_OPERATIONS} == set(TRANSFORMATIONS)
     assert len(TRANSFORMATIONS) == OWN + PER_BLOCK + PER_PAIR
 
 
-def test_blocks_come_row_by_row_and_pairs_from_the_earlier_block_to_the_later_one():
-    table = ActionTable(4)
+def test_sites_come_row_by_row_and_pairs_from_the_earlier_one_to_the_later_one():
+    table = ActionTable(6)
     decoded = [table.decode(action, THREE) for action in range(len(table))]
-    blocks = [(name, position) for position in (A, B, C) for name in BLOCK_OPERATIONS]
-    pairs = [Link(A, B), Link(A, C), None, Link(B, C), None, None]  # 0-1, 0-2, 0-3, 1-2, 1-3, 2-3
-    assert decoded[:2] == [("wait", None), ("stop", None)]
-    assert decoded[2:][: len(blocks)] == blocks
-    assert decoded[2 + len(blocks) :][:PER_BLOCK] == [None] * PER_BLOCK  # a row without a block
-    assert decoded[2 + len(blocks) + PER_BLOCK :] == [
+    sites = [(name, position) for position in (A, B, C, D, E) for name in BLOCK_OPERATIONS]
+    pairs = [Link(A, B), Link(A, C), Link(A, D), Link(A, E), None]  # 0-1, 0-2, 0-3, 0-4, 0-5
+    pairs += [Link(B, C), Link(B, D), Link(B, E), None, Link(C, D), Link(C, E), None, Link(D, E), None, None]
+    assert decoded[:OWN] == [(name, None) for name in CHILD_OPERATIONS]
+    assert decoded[OWN:][: len(sites)] == sites
+    assert decoded[OWN + len(sites) :][:PER_BLOCK] == [None] * PER_BLOCK  # a row without a block
+    assert decoded[OWN + len(sites) + PER_BLOCK :] == [
         pair and (name, pair) for pair in pairs for name in PAIR_OPERATIONS
     ]
 
@@ -88,9 +91,10 @@ def check_mask(process, table):
     return mask
 
 
-@pytest.mark.parametrize("wish", ["deepen_conv", "widen_inner_x2", "widen_stream_x1.5", "link", "stop"])
+@pytest.mark.parametrize("wish", ["deepen_conv", "widen_child_x1.5", "widen_stream_x1.5", "link", "stop"])
 def test_the_mask_is_what_the_process_says(grow, wish):
-    process, table = grow(slices=10, slice_steps=1, flops_budget=250_000), ActionTable(12)
+    process, table = grow(slices=10, slice_steps=1, flops_budget=250_000), ActionTable(18)
+    process.advance("deepen_conv", A)
     while not process.finished:
         assert check_mask(process, table)[0]
         legal = [choice for choice in process.choices() if choice[0] == wish]
@@ -107,9 +111,9 @@ def test_the_mask_is_what_the_process_says_in_random_play_and_never_empty(
     init, table, rng = grown(family), ActionTable(6), np.random.default_rng(seed)
     process = GrowthProcess(
         problem_for(family),
-        GrowthConfig(family=family, slices=8, slice_steps=1, batch_size=8, skill_tolerance=tolerance),
+        GrowthConfig(family=family, **even(8, 1), batch_size=8, skill_tolerance=tolerance),
         optimizer=OptimizerConfig(),
-        space=SearchSpace(max_blocks=table.rows, max_links=2),
+        space=SearchSpace(max_blocks=4, max_stages=2, max_links=2),
         seed=0,
         budget=BudgetConfig(flops_budget=int(init.state.flops * (rng.uniform(0.05, 1) if compresses else 3))),
         init=init.child,
@@ -121,7 +125,8 @@ def test_the_mask_is_what_the_process_says_in_random_play_and_never_empty(
 
 
 def test_legal_anywhere_says_where_a_transformation_was_legal_at_some_target(grow):
-    process, table = grow(slices=8, slice_steps=1, flops_budget=120_000), ActionTable(5)
+    space = SearchSpace(max_blocks=3, max_stages=2, start_width=4)
+    process, table = grow(slices=8, slice_steps=1, flops_budget=120_000, space=space), ActionTable(5)
     masks, expected = [], []
     rng = np.random.default_rng(0)
     while not process.finished:
@@ -132,22 +137,21 @@ def test_legal_anywhere_says_where_a_transformation_was_legal_at_some_target(gro
     assert set(legal) == set(TRANSFORMATIONS)
     found = [{name for name, at in legal.items() if at[decision]} for decision in range(8)]
     assert found == expected
-    assert ActionTable(1).legal_anywhere(np.ones((3, 2 + PER_BLOCK), bool))["link"].tolist() == [False] * 3
+    assert ActionTable(1).legal_anywhere(np.ones((3, OWN + PER_BLOCK), bool))["link"].tolist() == [False] * 3
 
 
 def test_the_documented_table_of_actions_is_so(tiny):
     text = " ".join(ExpansionEnv.__doc__.split())
-    rows = re.search(r"\| action \| transformation \| \|---\|---\| (.*?) On a block", text).group(1)
-    assert re.findall(r"\| (\S[^|]*?) \| ([^|]*?) \|", rows) == [
-        ("0", "wait"),
-        ("1", "stop: only ``wait`` is legal from then on; training goes on"),
-        ("2, 3, ...", "row by row, at the block of that row, those of ``BLOCK_OPERATIONS``"),
-        ("...", "pair by pair, for the blocks of rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS``"),
-    ]
+    rows = re.search(r"\| action \| transformation \| \|---\|---\| (.*?\|) [A-Z]", text).group(1)
+    documented = re.findall(r"\| (\S[^|]*?) \| ([^|]*?) \|", rows)
+    assert [(n, what.partition(":")[0]) for n, what in documented[:2]] == [("0", "wait"), ("1", "stop")]
+    (of_blocks,) = (number for number, what in documented if "BLOCK_OPERATIONS" in what)
+    assert int(re.match(r"\d+", of_blocks)[0]) == OWN
+    assert "PAIR_OPERATIONS" in documented[-1][1]
     env = ExpansionEnv(tiny)
     env.reset(seed=0)
     table, architecture = env.actions, env.process.state.architecture
-    assert env.action_space.n == len(table) == OWN + 6 * PER_BLOCK + 15 * PER_PAIR
-    for row, target in enumerate([Position(0, 0), Position(1, 0)]):
-        decoded = [table.decode(2 + PER_BLOCK * row + k, architecture) for k in range(PER_BLOCK)]
+    assert env.action_space.n == len(table) == OWN + 8 * PER_BLOCK + 28 * PER_PAIR
+    for row, target in enumerate([A, D]):
+        decoded = [table.decode(OWN + PER_BLOCK * row + k, architecture) for k in range(PER_BLOCK)]
         assert decoded == [(name, target) for name in BLOCK_OPERATIONS]

@@ -6,14 +6,15 @@ from math import log2
 import pytest
 from timing import DepthMeter
 
-from mse_rl.architecture import Position
+from mse_rl.architecture import ENTRY, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import GLOBAL_FEATURES
 from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
 
-CONTEXT = Context(task=0, seed=7, budget_multiple=4.0)
+STEM = Position(0, ENTRY)
+CONTEXT = Context(task=0, seed=7, budget_multiple=4.0, passes=1.0)
 
 
 def begin(tiny, *, reward=None, **budget):
@@ -24,9 +25,8 @@ def begin(tiny, *, reward=None, **budget):
 
 
 def deepen(env):
-    """Deepen the child behind its first block."""
-    position = Position(0, 0)
-    return env.step(env.actions.encode("deepen_conv", position, env.process.state.architecture))
+    """Deepen the child behind its stem."""
+    return env.step(env.actions.encode("deepen_conv", STEM, env.process.state.architecture))
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -71,16 +71,15 @@ def test_info_tells_every_cost_and_every_budget_by_its_name(tiny):
 
 
 def test_latency_masks_and_is_written_in_its_unit(tiny):
-    """A block takes a millisecond: two are there, a third fits, a fourth does not."""
+    """Entries and blocks take a millisecond each: two are there, a third fits, a fourth does not."""
     env, start = begin(tiny, cost="latency", latency_budget_ms=3.0)
     assert start["cost"] == 2
-    position = Position(0, 0)
     info = deepen(env)[-1]
     assert info["latency_ms"] == 3
     assert "3.000 ms" in env.render()
     mask, encode = env.action_masks(), env.actions.encode
-    assert not mask[encode("deepen_conv", position, env.process.state.architecture)]
-    assert mask[encode("widen_inner_x2", position, env.process.state.architecture)]
+    assert not mask[encode("deepen_conv", STEM, env.process.state.architecture)]
+    assert mask[encode("widen_inner_x2", Position(0, 0), env.process.state.architecture)]
 
 
 def test_without_a_meter_latency_is_measured_where_children_are_trained(tiny):

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
+from math import log2
 
 import gymnasium
 import numpy as np
@@ -11,13 +13,14 @@ import torch
 from grown import grown
 from gymnasium.utils.env_checker import check_env
 from problems import FAMILIES, problem_for
+from schedules import even
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import OptimizerConfig, TaskConfig
-from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv
+from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv, place
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
 from mse_rl.errors import MseRlError
 from mse_rl.reward import REWARDS, RewardConfig
@@ -25,13 +28,14 @@ from mse_rl.search_space import SearchSpace
 from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 
-CONTEXT = Context(task=0, seed=7, budget_multiple=4.0)
+STEM, LATER = Position(0, ENTRY), Position(1, ENTRY)
+CONTEXT = Context(task=0, seed=7, budget_multiple=4.0, passes=1.0)
 
 
 @pytest.fixture
 def longer(tiny):
     """Return the tiny environment's settings with 6 slices."""
-    return replace(tiny, growth=replace(tiny.growth, slices=6))
+    return replace(tiny, growth=replace(tiny.growth, **even(6, 2)))
 
 
 def play(env, seed=0, *, context=CONTEXT, legal=True):
@@ -83,18 +87,32 @@ def test_stable_baselines_checker_has_nothing_to_say(tiny, family):
 
 def test_it_can_be_made_by_name_and_renders_the_last_decision(tiny):
     env = gymnasium.make("mse_rl/Expansion-v0", config=tiny, render_mode="ansi")
-    env.reset(seed=0)
+    env.reset(options={"context": replace(CONTEXT, budget_multiple=50.0)})
 
     def line(name, target):
         env.step(env.unwrapped.actions.encode(name, target, env.unwrapped.process.state.architecture))
         return env.render()
 
-    first, second = line("deepen_conv", (0, 0)), line("link", Link(Position(0, 1), Position(1, 0)))
+    first, second = line("deepen_conv", LATER), line("link", Link(STEM, Position(1, 0)))
     assert "deepen_conv" in first
-    assert " 0.0 " in first
+    assert " 1 " in first
     assert "1/2" in first
-    assert " 0.1-1.0 " in second
+    assert " 0-1.0 " in second
     assert "taken back" not in first + second
+
+
+@pytest.mark.parametrize(
+    ("target", "written"),
+    [
+        (None, ""),
+        (LATER, "1"),
+        (Position(0, 1), "0.1"),
+        (Link(STEM, Position(1, 0)), "0-1.0"),
+        (Link(Position(0, 1), Position(2, 3)), "0.1-2.3"),
+    ],
+)
+def test_an_entry_is_written_as_its_stage_a_block_with_its_number_and_a_pair_with_both(target, written):
+    assert place(target) == written
 
 
 def test_before_the_first_reset_it_says_so(tiny):
@@ -109,18 +127,31 @@ def check_observation(env, observation, info):
     rows = observation["blocks"].reshape(-1, len(BLOCK_FEATURES))
     table = dict(zip(BLOCK_FEATURES, rows.T, strict=True))
     seen = dict(zip(GLOBAL_FEATURES, observation["globals"], strict=True))
-    architecture = env.process.state.architecture
-    depth = architecture.depth
-    assert table["present"].tolist() == [1] * depth + [0] * (len(rows) - depth)
-    assert not rows[depth:].any()
+    process, architecture = env.process, env.process.state.architecture
+    sites = len(architecture.sites)
+    assert table["present"].tolist() == [1] * sites + [0] * (len(rows) - sites)
+    assert not rows[sites:].any()
     assert 0 < table["flops_share"].sum() < 1
     assert table["links_in"].sum() == table["links_out"].sum() == len(architecture.links) / 4
-    for row, (_, block) in enumerate(architecture):
-        assert table[f"family_{architecture.family}"][row] == table[f"kind_{block.kind}"][row] == 1
-        assert block.activation == "none" or table[f"activation_{block.activation}"][row] == 1
+    for row, position in enumerate(architecture.sites):
+        own = {name: column[row] for name, column in table.items()}
+        assert own[f"family_{architecture.family}"] == 1
+        assert own["entry"] == (position.block == ENTRY)
+        assert own["stage_fraction"] == np.float32(position.stage / len(architecture.stages))
+        if own["entry"]:
+            assert not any(own[name] for name in own if name.startswith(("kind_", "activation_")))
+            assert own["importance"] == own["dead_fraction"] == UNSEEN
+        else:
+            block = architecture.block(position)
+            assert own[f"kind_{block.kind}"] == 1
+            assert block.activation == "none" or own[f"activation_{block.activation}"] == 1
     families = sum(table[f"family_{family}"] for family in FAMILIES)
     assert families.tolist() == table["present"].tolist()
-    assert seen["time_left"] == np.float32(1 - info["slice"] / env.config.growth.slices)
+    assert seen["decisions_left"] == np.float32(1 - info["slice"] / env.config.growth.slices)
+    assert seen["time_left"] == np.float32(max(0, 1 - info["share"]))
+    assert seen["learning_rate"] == np.float32(process.learning_rate / process.peak_learning_rate)
+    assert seen["log_compute"] == pytest.approx(max(-1, log2(process.first_passes) / 8))
+    assert seen["passes_left"] == pytest.approx(max(-1, log2(max(process.passes_left, 1e-9)) / 8))
     assert (seen["budget_left"] >= 0) == info["fits"]
     assert seen["rolled_back"] == bool(info["receipt"] and info["receipt"]["rolled_back"])
     return seen, table
@@ -128,9 +159,9 @@ def check_observation(env, observation, info):
 
 @pytest.mark.parametrize("compresses", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_observations_are_in_their_space_and_rows_without_a_block_are_zero(longer, family, compresses):
-    settings = settings_of(longer, family, slices=12, skill_tolerance=0.0)
-    settings["config"] = replace(settings["config"], space=SearchSpace(max_blocks=7))
+def test_observations_are_in_their_space_and_rows_without_anything_are_zero(longer, family, compresses):
+    settings = settings_of(longer, family, **even(12, 2), skill_tolerance=0.0)
+    settings["config"] = replace(settings["config"], space=SearchSpace(max_blocks=7, start_width=4))
     env = ExpansionEnv(**settings, init=grown(family).child if compresses else None)
     context, fits, taken_back = replace(CONTEXT, budget_multiple=0.4 if compresses else 5.0), set(), 0
     for seed in range(3):
@@ -168,11 +199,13 @@ def test_what_was_not_seen_yet_is_the_sentinel_and_what_was_seen_is_not(tiny):
         "dead_fraction",
         "importance",
     }
-    observation, *_ = env.step(0)
+    observation, *_ = env.step(env.actions.encode("deepen_conv", STEM, env.process.state.architecture))
     assert unseen(observation["globals"], GLOBAL_FEATURES) == {"training_loss_change"}
     observation, *_ = env.step(0)
     assert not unseen(observation["globals"], GLOBAL_FEATURES)
-    assert (observation["blocks"] > UNSEEN).all()
+    rows = observation["blocks"].reshape(-1, len(BLOCK_FEATURES))[:3]
+    of_entry = {"gradient_norm", "growth_score", "dead_fraction", "importance"}
+    assert [unseen(row, BLOCK_FEATURES) for row in rows] == [of_entry, set(), of_entry]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -187,34 +220,48 @@ def test_the_return_is_what_the_last_child_is_worth_less_what_the_first_one_was(
 
 
 def test_a_link_and_an_activation_are_seen_at_their_blocks(longer):
-    env = ExpansionEnv(longer)
-    env.reset(options={"context": CONTEXT})
+    env = ExpansionEnv(replace(longer, growth=replace(longer.growth, slices=8)))
+    env.reset(options={"context": replace(CONTEXT, budget_multiple=50.0)})
     for name, target in (
+        ("deepen_conv", STEM),
+        ("deepen_conv", LATER),
         ("activation_tanh", Position(1, 0)),
-        ("link", Link(Position(0, 0), Position(1, 0))),
+        ("link", Link(STEM, Position(1, 0))),
         ("grow_kernel", Position(0, 0)),
     ):
         observation, *_, info = env.step(env.actions.encode(name, target, env.process.state.architecture))
+        assert not info["illegal"]
     _, table = check_observation(env, observation, info)
-    assert table["links_out"][:2].tolist() == [0.25, 0]
-    assert table["links_in"][:2].tolist() == [0, 0.25]
-    assert table["activation_relu"][:2].tolist() == [1, 0]
-    assert table["activation_tanh"][:2].tolist() == [0, 1]
-    assert table["log_kernel"][0] > table["log_kernel"][1]
+    assert table["links_out"][:4].tolist() == [0.25, 0, 0, 0]
+    assert table["links_in"][:4].tolist() == [0, 0, 0, 0.25]
+    assert table["activation_relu"][:4].tolist() == [0, 1, 0, 0]
+    assert table["activation_tanh"][:4].tolist() == [0, 0, 0, 1]
+    assert table["log_kernel"][1] > table["log_kernel"][3]
     assert table["importance"].max() == 1
+
+
+def test_entries_know_their_width_their_share_and_how_old_they_are(tiny):
+    env = ExpansionEnv(tiny)
+    env.reset(options={"context": CONTEXT})
+    observation, *_, info = env.step(0)
+    _, table = check_observation(env, observation, info)
+    assert table["log_width"][:2].tolist() == pytest.approx([0.2, 0.3])  # of 4 and 8
+    assert table["age"][:2].tolist() == [0.5, 0.5]
+    assert table["depth_fraction"][:2].tolist() == [0, 0.5]
+    assert table["flops_share"][:2].sum() > 0.9
 
 
 def test_what_is_taken_back_is_told_in_info_observation_and_line(longer, monkeypatch):
     env = ExpansionEnv(longer, render_mode="ansi")
     env.reset(options={"context": CONTEXT})
-    action = env.actions.encode("narrow_inner_x0.5", Position(1, 0), env.process.state.architecture)
+    action = env.actions.encode("narrow_stream_x0.5", LATER, env.process.state.architecture)
     before = env.step(0)
     worse = replace(env.process.state.validation, skill=-1.0)
     with monkeypatch.context() as patch:
         patch.setattr(LiveChild, "validate", lambda live: worse)
         after = env.step(action)
     assert after[4]["receipt"]["rolled_back"] is True
-    assert (after[4]["transformation"], after[4]["illegal"]) == ("narrow_inner_x0.5", False)
+    assert (after[4]["transformation"], after[4]["illegal"]) == ("narrow_stream_x0.5", False)
     assert all(after[4][key] == before[4][key] for key in ("skill", "flops", "validation_loss"))
     assert after[4]["training_flops"] > before[4]["training_flops"]
     assert after[0]["globals"][GLOBAL_FEATURES.index("rolled_back")] == 1
@@ -313,14 +360,41 @@ def test_the_context_says_which_episode_it_is(tiny):
     _, info = env.reset(options={"context": CONTEXT})
     assert info["flops_budget"] == 4 * env.process.first_flops
     assert env.process.seed == 7
-    first = info["skill"], info["utility"]
+    first = info["validation_loss"]
     _, other = env.reset(options={"context": replace(CONTEXT, seed=8)})
-    assert (other["skill"], other["utility"]) != first
+    assert other["validation_loss"] != first
     _, again = env.reset(seed=3, options={"context": CONTEXT})
     assert equal(again, info)
     assert env.process.task is env.tasks[0]
     env.reset(options={"context": replace(CONTEXT, task=1)})
     assert env.process.task is env.tasks[1]
+
+
+def test_the_first_width_is_drawn_with_the_context_unless_it_is_given(tiny):
+    drawn = replace(tiny, space=replace(tiny.space, start_width=None))
+    env = ExpansionEnv(replace(drawn, growth=replace(tiny.growth, width_low=0.25, width_high=2.0)))
+    rng = np.random.default_rng(0)
+    multiples = np.array([env.draw_context(rng).width_multiple for _ in range(2000)])
+    assert ((multiples >= 0.25) & (multiples <= 2)).all()
+    assert 0.45 < (multiples < 0.5**0.5).mean() < 0.55  # log-uniform
+    for multiple, width in ((0.25, 4), (0.3, 4), (1.0, 16), (1.27, 20)):
+        env.reset(options={"context": replace(CONTEXT, width_multiple=multiple)})
+        assert env.process.first_architecture.stages[0].width == width
+    env = ExpansionEnv(tiny)
+    env.reset(options={"context": replace(CONTEXT, width_multiple=2.0)})
+    assert env.process.first_architecture.stages[0].width == 4
+
+
+def test_growth_may_begin_from_an_architecture_with_new_weights(tiny):
+    start = grown("cnn").state.architecture
+    env = ExpansionEnv(tiny, tasks=(problem_for("cnn"),), start=start)
+    for seed in (7, 8):
+        _, info = env.reset(options={"context": replace(CONTEXT, seed=seed)})
+        assert env.process.state.architecture == start
+        assert info["flops"] == env.process.first_flops == grown("cnn").state.flops
+        assert info["flops_budget"] == 4 * info["flops"]
+        assert info["receipt"] is None
+        assert not torch.equal(env.process.child.head.linear.weight, grown("cnn").child.head.linear.weight)
 
 
 def test_contexts_are_drawn_within_the_range_of_budgets_and_by_the_seed(tiny):
@@ -330,12 +404,47 @@ def test_contexts_are_drawn_within_the_range_of_budgets_and_by_the_seed(tiny):
     multiples = np.array([context.budget_multiple for context in drawn])
     assert ((multiples >= 2) & (multiples <= 8)).all()
     assert 0.45 < (multiples < 4).mean() < 0.55  # log-uniform: half of them below the geometric mean
+    passes = np.array([context.passes for context in drawn])
+    low, high = tiny.growth.passes_low, tiny.growth.passes_high
+    assert ((passes >= low) & (passes <= high)).all()
+    assert 0.45 < (passes < (low * high) ** 0.5).mean() < 0.55
+    assert abs(np.corrcoef(np.log(multiples), np.log(passes))[0, 1]) < 0.1
     assert {context.task for context in drawn} == {0, 1}
     assert len({context.seed for context in drawn}) == 2000
     infos = [env.reset(seed=seed)[1] for seed in (1, 1, 2)]
     assert equal(infos[0], infos[1])
     assert infos[0]["flops_budget"] != infos[2]["flops_budget"]
     assert env.reset()[1]["flops_budget"] not in {info["flops_budget"] for info in infos}
+
+
+def test_the_training_flops_of_an_episode_are_passes_of_the_first_child_unless_they_are_given(tiny):
+    drawn = replace(tiny, growth=replace(tiny.growth, training_steps=None))
+    env = ExpansionEnv(drawn)
+    samples = len(env.tasks[0].train)
+    for passes in (2.0, 5.0):
+        env.reset(options={"context": replace(CONTEXT, passes=passes)})
+        process = env.process
+        assert process.config == env.growth(replace(CONTEXT, passes=passes))
+        assert process.schedule.total == int(3 * process.first_flops * samples * passes)
+        assert process.first_passes == pytest.approx(passes, rel=1e-3)
+    given = ExpansionEnv(replace(drawn, growth=replace(drawn.growth, training_flops=1e9)))
+    given.reset(options={"context": CONTEXT})
+    assert given.process.schedule.total == 10**9
+
+
+def test_a_budget_of_training_flops_is_spent_whatever_is_done(longer):
+    """To within a step in each slice; and info tells how much of it is spent."""
+    env = ExpansionEnv(replace(longer, growth=replace(longer.growth, training_steps=None, batch_size=8)))
+    for seed in range(4):
+        steps = play(env, seed, context=replace(CONTEXT, passes=3.0))
+        infos, total = [step[-1] for step in steps], env.process.schedule.total
+        assert [info["share"] for info in infos] == pytest.approx(
+            [info["training_flops"] / total for info in infos]
+        )
+        largest = max(info["flops"] for info in infos)
+        assert abs(infos[-1]["training_flops"] - total) <= 6 * 3 * 8 * largest
+        counts = [info["training_steps"] for info in infos]
+        assert all(after > before for before, after in pairwise(counts))
 
 
 def test_a_given_budget_is_the_budget(tiny):
@@ -400,7 +509,7 @@ def test_the_time_limit_truncates(tiny):
 
 
 def test_the_target_skill_terminates(longer):
-    growth = replace(longer.growth, slices=30, slice_steps=20, target_skill=0.3)
+    growth = replace(longer.growth, **even(30, 20), target_skill=0.3)
     env = ExpansionEnv(replace(longer, growth=growth))
     env.reset(seed=0)
     terminated = False
@@ -411,9 +520,12 @@ def test_the_target_skill_terminates(longer):
     assert info["slice"] < 30
 
 
-def test_a_space_with_fewer_rows_than_the_first_child_has_blocks_is_refused(tiny):
-    with pytest.raises(MseRlError):
-        ExpansionEnv(replace(tiny, space=SearchSpace(max_blocks=1))).reset(seed=0)
+@pytest.mark.parametrize(("family", "bound"), [("cnn", "max_stages"), ("transformer", "max_blocks")])
+def test_a_space_with_fewer_rows_than_the_first_child_asks_for_is_refused(tiny, family, bound):
+    settings = settings_of(tiny, family)
+    settings["config"] = replace(settings["config"], space=SearchSpace(**{bound: 1}))
+    with pytest.raises(MseRlError, match=bound.replace("_", "-")):
+        ExpansionEnv(**settings).reset(seed=0)
 
 
 def test_growth_may_begin_from_a_child(tiny):
@@ -432,9 +544,8 @@ def test_vectors_can_be_learned_by_an_mlp(tiny, tmp_path):
     x += y[:, None]
     path = tmp_path / "blobs.npz"
     np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
-    config = replace(
-        tiny, task=(f"npz:{path}",), data=TaskConfig(), growth=replace(tiny.growth, family="mlp")
-    )
+    growth = replace(tiny.growth, **even(2, 30), family="mlp")
+    config = replace(tiny, task=(f"npz:{path}",), data=TaskConfig(), growth=growth)
     steps = play(ExpansionEnv(config))
     assert len(steps) == 3
     assert steps[-1][-1]["skill"] > 0.3

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from children import CHILDREN, born, perturb_, samples, seeded, trained
@@ -12,6 +14,12 @@ from mse_rl.networks.norms import RMSNorm
 from mse_rl.runs.child_files import load_child, save_child
 
 EACH = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
+BARE = {
+    f"{family} without blocks": replace(one, stages=(Stage(4, stride=2), Stage(6, stride=3)), links=())
+    for family, one in CHILDREN.items()
+}
+WITH_AND_WITHOUT = CHILDREN | BARE
+"""Children with blocks and without."""
 
 
 @given(architectures())
@@ -49,7 +57,7 @@ def test_every_tensor_has_the_dtype_asked_for(architecture):
     assert all(p.requires_grad and p.is_leaf for p in child.parameters())
 
 
-@EACH
+@pytest.mark.parametrize("architecture", WITH_AND_WITHOUT.values(), ids=WITH_AND_WITHOUT)
 def test_every_weight_is_reached_by_training(architecture):
     child, _ = born(architecture)
     perturb_(child, seed=2)  # a block's last map is zero at birth, and hides the rest
@@ -58,7 +66,7 @@ def test_every_weight_is_reached_by_training(architecture):
     assert [name for name, p in child.named_parameters() if not p.grad.any()] == []
 
 
-@EACH
+@pytest.mark.parametrize("architecture", WITH_AND_WITHOUT.values(), ids=WITH_AND_WITHOUT)
 def test_a_child_on_disk_and_back_gives_the_same_outputs_bit_for_bit(architecture, tmp_path):
     child, _ = trained(architecture)
     save_child(tmp_path, child, {})

@@ -1,6 +1,7 @@
 """The commands, as a user types them: what they leave, and what they say of a mistake."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import mse_rl
 from mse_rl.cli import main
 
-TINY_GROWTH = ["--slices", "2", "--slice-steps", "2"]
+TINY_GROWTH = ["--slices", "2", "--epochs", "0.2"]
 BLOCK = {"inner": 4, "kernel": 3, "activation": "relu", "head_width": 1, "fading": None}
-TINY_RUN = [*TINY_GROWTH, "--episodes", "8", "--groups", "2", "--rollouts", "4", "--held-out", "2"]
+TINY_SCHEDULE = ["--slices", "2", "--training-steps", "4"]
+ONE_UPDATE = ["--episodes", "8", "--groups", "2", "--rollouts", "4", "--held-out", "2"]
+TINY_RUN = ["--task", "digits", *TINY_SCHEDULE, *ONE_UPDATE]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_a_run_leaves_what_the_design_promises(run: Path) -> None:
 
 def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
-    assert set(summary["controllers"]) == {"learned", "wait", "random", "threshold", "widen"}
+    assert set(summary["controllers"]) == {"learned", "wait", "random", "threshold", "widen", "pace"}
     for figures in summary["controllers"].values():
         assert set(figures) == {
             "utility",
@@ -77,7 +80,7 @@ def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None
             "training_flops",
         }
         assert all(len(values) == 2 for values in figures.values())
-    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen"}
+    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen", "pace"}
     own = np.array(summary["controllers"]["learned"]["utility"])
     for name, paired in summary["paired"].items():
         difference = own - np.array(summary["controllers"][name]["utility"])
@@ -103,10 +106,16 @@ def test_tensorboard_has_every_episode_and_the_closing_entries(run: Path) -> Non
     assert {"config/text_summary", "comparison/text_summary"} <= set(events.Tags()["tensors"])
 
 
+def episodes(run: Path) -> list[dict]:
+    """Return what is known of the episodes of a run, but for how much of them came from a cache."""
+    lines = map(json.loads, (run / "episodes.jsonl").read_text().splitlines())
+    return [{key: value for key, value in line.items() if key != "cached_slices"} for line in lines]
+
+
 def test_the_same_seed_gives_the_same_run_whatever_the_number_of_workers(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     main(["train", "--workers", "1", "--run-dir", str(again), *TINY_RUN])
-    assert (again / "episodes.jsonl").read_text() == (run / "episodes.jsonl").read_text()
+    assert episodes(again) == episodes(run)
     assert (again / "summary.json").read_text() == (run / "summary.json").read_text()
     first = load_file(run / "policy" / "policy.safetensors")
     second = load_file(again / "policy" / "policy.safetensors")
@@ -151,15 +160,18 @@ def test_each_decision_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all("deepen" in line and "skill" in line and "MFLOPs" in line for line in lines)
 
 
-def test_two_tasks_share_a_run(tmp_path: Path) -> None:
+def test_two_tasks_share_a_run_whatever_their_inputs_are(tmp_path: Path) -> None:
+    """Images are learned by a cnn, vectors by an mlp."""
     rng = np.random.default_rng(0)
-    x, y = rng.integers(256, size=(300, 6, 6), dtype=np.uint8), np.arange(300) % 3
+    x, y = rng.normal(size=(300, 6)).astype(np.float32), np.arange(300) % 3
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     task = f"npz:{tmp_path / 'd.npz'}"
-    wide = [*TINY_GROWTH, "--groups", "6", "--rollouts", "2", "--episodes", "12", "--held-out", "2"]
+    wide = [*TINY_SCHEDULE, "--groups", "6", "--rollouts", "2", "--episodes", "12", "--held-out", "2"]
     main(["train", "--task", "digits", task, "--workers", "1", "--run-dir", str(tmp_path / "r"), *wide])
-    episodes = map(json.loads, (tmp_path / "r" / "episodes.jsonl").read_text().splitlines())
-    assert {episode["task"] for episode in episodes} == {"digits", task}
+    told = [(line["task"], name) for line in episodes(tmp_path / "r") for name, _ in line["decisions"]]
+    assert {played for played, _ in told} == {"digits", task}
+    kinds = {"digits": ("deepen_conv", "deepen_separable"), task: ("deepen_linear",)}
+    assert all(name in kinds[played] for played, name in told if name.startswith("deepen"))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +199,8 @@ def test_two_tasks_share_a_run(tmp_path: Path) -> None:
         (["train", "--device", "meta"], "try --device cpu"),
         (["apply", "wait", "--task", "digits", "--epochs", "inf"], "epochs must lie between"),
         (["apply", "wait", "--task", "digits", "--batch-size", "0"], "batch-size must lie between"),
-        (["apply", "wait", "--task", "digits", "--max-blocks", "1"], "raise --max-blocks"),
+        (["apply", "wait", "--task", "digits", "--max-stages", "1"], "raise --max-stages"),
+        (["apply", "wait", "--task", "digits", "--family", "mlp", "--max-blocks", "0"], "raise --max-blocks"),
         (["apply", "wait", "--task", "digits", "--start-width", "2000"], "raise --max-width"),
         (["apply", "wait", "--task", "digits", "--memory-budget", "5"], "raise --memory-budget"),
         (["apply", "wait", "--task", "digits", "--out", __file__ + "/sub"], "name another one"),
@@ -195,7 +208,34 @@ def test_two_tasks_share_a_run(tmp_path: Path) -> None:
         (["apply", "wait", "--task", "digits", "--flops-budget", "10"], "raise --flops-budget"),
         (["apply", "wait", "--task", "digits", "--init", "nowhere"], "no architecture.json"),
         (["apply", "wait", "--task", "npz:nowhere.npz"], "nowhere.npz"),
-        (["apply", "wait", "--task", "wine"], "use --family mlp"),
+        (["apply", "wait", "--task", "wine", "--family", "cnn"], "use --family mlp"),
+        (["train", "--training-flops", "1e9", "--training-steps", "9"], "got both: leave one out"),
+        (["train", "--training-flops", "1000"], "raise --training-flops (or --minutes of apply), or lower"),
+        (["train", "--training-flops", "nan"], "training-flops must lie between 1 and"),
+        (["train", "--training-steps", "3"], "raise --training-steps, or with apply"),
+        (["train", "--passes-low", "9", "--passes-high", "2"], "0 < passes-low <= passes-high"),
+        (["train", "--width-low", "0"], "0 < width-low <= width-high"),
+        (["train", "--decision-share", "0"], "decision-share must be above 0"),
+        (["train", "--label-smoothing", "1"], "label-smoothing must be at least 0 and below 1"),
+        (
+            ["apply", "wait", "--task", "digits", "--training-flops", "1e6"],
+            "raise --training-flops (or --minutes of apply), or lower",
+        ),
+        (
+            ["apply", "wait", "--task", "digits", "--training-flops", "1e9", "--epochs", "2"],
+            "got training-flops and epochs: leave all but one out",
+        ),
+        (
+            ["apply", "wait", "--task", "digits", "--minutes", "1", "--epochs", "2"],
+            "got minutes and epochs: leave all but one out",
+        ),
+        (["apply", "wait", "--task", "digits", "--minutes", "0"], "minutes must lie between"),
+        (["apply", "wait", "--task", "digits", "--epochs", "0.01"], "raise --epochs or lower --slices"),
+        (["apply", "static", "--task", "digits"], "name one with --architecture"),
+        (["apply", "pace:2", "--task", "digits"], "a share of the budget above 0 and at most 1"),
+        (["apply", "wait:3", "--task", "digits"], "rule wait does not take '3'"),
+        (["apply", "wait", "--task", "digits", "--architecture", "nowhere"], "no architecture.json"),
+        (["apply", "wait", "--task", "digits", "--architecture", "a", "--init", "b"], "got both"),
         (
             ["apply", "wait", "--task", "digits", "--transformations", "deepn_conv"],
             "did you mean 'deepen_conv'",
@@ -278,24 +318,26 @@ def test_policy_weights_of_another_shape_are_refused(
         ("classes", "ten", "whole number"),
         (
             "stages",
-            [{"width": 10**9, "blocks": [{"kind": "conv", **BLOCK}]}],
+            [{"width": 10**9, "stride": 1, "blocks": [{"kind": "conv", **BLOCK}]}],
             "between 1 and",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "con", **BLOCK}]}],
+            [{"width": 4, "stride": 1, "blocks": [{"kind": "con", **BLOCK}]}],
             "'conv'",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "conv", **BLOCK, "activation": "rel"}]}],
+            [{"width": 4, "stride": 1, "blocks": [{"kind": "conv", **BLOCK, "activation": "rel"}]}],
             "'relu'",
         ),
         (
             "stages",
-            [{"width": 4, "blocks": [{"kind": "conv", **BLOCK, "kernel": 2}]}],
+            [{"width": 4, "stride": 1, "blocks": [{"kind": "conv", **BLOCK, "kernel": 2}]}],
             "odd",
         ),
+        ("stages", [{"width": 4, "stride": 0, "blocks": []}], "between 1 and"),
+        ("format", 2, "format 3"),
     ],
     ids=str,
 )
@@ -330,8 +372,69 @@ def test_a_time_limit_ends_after_the_slice_in_which_it_runs_out(tmp_path: Path) 
 
 
 def test_apply_takes_schedule_and_reward_from_the_policy(run: Path, tmp_path: Path) -> None:
-    main(["apply", str(run), "--task", "digits", "--slice-steps", "2", "--out", str(tmp_path / "o")])
+    assert mse_rl.load_policy(run).family is None  # the one for what the inputs are
+    main(["apply", str(run), "--task", "digits", "--epochs", "0.2", "--out", str(tmp_path / "o")])
     assert len(json.loads((tmp_path / "o" / "growth.json").read_text())["timeline"]) == 3
+
+
+def first_line(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the first line of what a growth says."""
+    main(["apply", "wait", "--task", "digits", "--out", str(out), "--slices", "2", *arguments])
+    return capsys.readouterr().out.splitlines()[0]
+
+
+def test_apply_says_first_how_much_it_trains_and_how_long_that_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = first_line(["--training-flops", "3e9"], tmp_path / "o", capsys)
+    found = re.fullmatch(
+        r"3e\+09 training FLOPs: (\S+) passes of the first child over the data, "
+        r"about (\S+) minutes on this machine",
+        said,
+    )
+    assert found, said
+    last = json.loads((tmp_path / "o" / "growth.json").read_text())["timeline"][-1]
+    assert last["training_flops"] == pytest.approx(3e9, rel=0.02)
+    samples = len(mse_rl.load_task("digits", mse_rl.TaskConfig()).train)
+    assert float(found[1]) == pytest.approx(3e9 / (3 * last["flops"] * samples), rel=0.01)
+    assert 0 < float(found[2]) < 10
+
+
+def test_minutes_are_turned_into_training_flops_that_can_be_typed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = first_line(["--minutes", "0.01"], tmp_path / "o", capsys)
+    assert float(said.split("about ")[1].split()[0]) == pytest.approx(0.01, rel=0.1)  # FLOPs are rounded
+    typed = said.split()[0]
+    config = json.loads((tmp_path / "o" / "config.json").read_text())
+    assert config["training_flops"] == float(typed)
+    assert config["minutes"] is None
+
+
+def test_without_a_length_it_trains_for_100_passes_of_a_small_child(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--start-width", "2", "--max-train", "100"]
+    said = first_line(small, tmp_path / "o", capsys)
+    assert 95 < float(said.split()[3]) < 105  # FLOPs are rounded to two digits
+    epochs = first_line([*small, "--epochs", "2"], tmp_path / "epochs", capsys)
+    assert "FLOPs:" not in epochs  # passes over the data are what was asked for
+    assert json.loads((tmp_path / "epochs" / "config.json").read_text())["epochs"] == 2
+
+
+def test_an_architecture_that_was_grown_before_is_trained_anew(grown: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "o", tmp_path / "again"
+    for folder, given in ((out, grown), (again, grown / "architecture.json")):
+        main(["apply", "static", "--architecture", str(given), "--task", "digits", "--out", str(folder),
+              *TINY_GROWTH])  # fmt: skip
+    timeline = json.loads((out / "growth.json").read_text())["timeline"]
+    assert {entry.get("transformation", "wait") for entry in timeline} == {"wait"}
+    assert json.loads((out / "architecture.json").read_text()) == json.loads(
+        (grown / "architecture.json").read_text()
+    )
+    donor, new = mse_rl.load_child(grown).state_dict(), mse_rl.load_child(out).state_dict()
+    assert not torch.equal(donor["head.linear.weight"], new["head.linear.weight"])
+    assert (again / "child.safetensors").read_bytes() == (out / "child.safetensors").read_bytes()
 
 
 def test_names_with_brackets_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_the_largest_child_is_estimated_by_its_budget_and_bounded_by_that_of_mem
     assert estimate(8.0) == pytest.approx(4 * estimate(2.0), rel=0.01)
     assert estimate(8.0, memory=estimate(2.0)) == estimate(2.0)
     env = ExpansionEnv(tiny, tasks=(task,))
-    first = env.first_architecture(Context(0, 0, 2.0))
+    first = env.first_architecture(Context(0, 0, 2.0, 1.0))
     assert estimate(2.0) == 2 * training_bytes(first, tiny.growth.batch_size)
 
 

@@ -164,7 +164,7 @@ FOREIGN = {
     "an unknown family": lambda entry: edited(entry, '"family": "cnn"', '"family": "kan"'),
     "an unknown kind of block": lambda entry: edited(entry, '"kind": "conv"', '"kind": "spline"'),
     "an unknown activation": lambda entry: edited(entry, '"relu"', '"softsign"'),
-    "another child's tensors": lambda entry: edited(entry, '"inner": 16', '"inner": 8'),
+    "another child's tensors": lambda entry: edited(entry, '"inner": 32', '"inner": 8'),
     "tensors of another shape": lambda entry: with_tensors(entry, lambda tensor: tensor[..., None].clone()),
     "no tensors": lambda entry: save({}, metadata={"text": entry.to_parts()[1]}),
     "tensors that are none of a child": lambda entry: save(

@@ -24,14 +24,15 @@ def numbers(child, optimizer):
     return snapshot.weights | moments
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
 def test_warm_up_leaves_no_trace_and_replays_are_steps(architecture, name):
     found = []
     for graphed in (False, True):
         child = trained(architecture)[0].train()
-        optimizer = make_optimizer(child, OptimizerConfig(name))
-        step = Step(child, optimizer, bfloat16=False)
+        config = OptimizerConfig(name)
+        optimizer = make_optimizer(child, config)
+        step = Step(child, optimizer, config)
         step_ = GraphedStep(step, child, optimizer, capture=warmed) if graphed else step
         losses = [
             step_(samples(architecture, seed=seed), labels(architecture, seed=seed)).item()

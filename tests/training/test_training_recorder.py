@@ -4,16 +4,18 @@ import pytest
 import torch
 from children import CHILDREN, labels, samples, seeded, trained, watched
 from problems import FAMILIES as FAMILY_NAMES
-from problems import problem_for
+from problems import FIRST_KINDS, problem_for
+from schedules import rates
 from torch.nn import functional as F
 
-from mse_rl.architecture import PADDING, Architecture, Block, Position, Stage
+from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Position, Stage
 from mse_rl.config import OptimizerConfig
 from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child, empty_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import BatchOrder, learning_rate, make_optimizer, train_slice_
+from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.training.recorder import RECORDED_STEPS, SliceRecorder, recorded_steps
+from mse_rl.transformations import TRANSFORMATIONS
 
 FIRST, SECOND = Position(0, 0), Position(0, 1)
 TINY = Architecture("mlp", (3,), 2, (Stage(2, (Block("linear", 3), Block("linear", 2))),))
@@ -179,24 +181,27 @@ def test_a_unit_that_was_alive_in_one_of_the_steps_is_not_dead():
 
 def mid_schedule(family, optimizer):
     task = problem_for(family)
-    first = starting_architecture(family, inputs_of(task), SearchSpace())
+    first = starting_architecture(family, inputs_of(task), SearchSpace(start_width=4))
+    kind = FIRST_KINDS[family]
+    first = TRANSFORMATIONS[f"deepen_{kind}"].edit(first, Position(0, ENTRY), SearchSpace())
     child = build_child(first, generator=seeded())
     return task, child, make_optimizer(child, OptimizerConfig(optimizer))
 
 
 @FAMILIES
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 def test_a_slice_trains_bit_for_bit_as_a_plain_loop_does(family, optimizer):
-    config, steps = OptimizerConfig(optimizer), range(3, 10)
+    config, steps = OptimizerConfig(optimizer, label_smoothing=0.0), range(3, 10)
     task, child, trainer = mid_schedule(family, optimizer)
     order = BatchOrder(len(task.train), 16, seed=0, device="cpu")
-    result = train_slice_(child, trainer, task, order, steps=steps, total_steps=20, config=config, seed=0)
+    falling = rates(steps, 20, config)
+    result = train_slice_(child, trainer, task, order, steps=steps, rates=falling, config=config, seed=0)
     _, twin, twin_trainer = mid_schedule(family, optimizer)
     twin.train()
     losses = []
-    for step in steps:
+    for step, rate in zip(steps, falling, strict=True):
         for group in twin_trainer.param_groups:
-            group["lr"] = learning_rate(step, 20, config)
+            group["lr"] = rate * group["rate"]
         indices = order.batch(step)
         twin_trainer.zero_grad()
         loss = F.cross_entropy(twin(task.train.x[indices]), task.train.y[indices])
@@ -216,15 +221,38 @@ def test_a_slice_of_any_length_has_statistics_of_its_last_step(family, length):
     task, child, trainer = mid_schedule(family, "adamw")
     order = BatchOrder(len(task.train), 16, seed=0, device="cpu")
     config = OptimizerConfig("adamw")
+    steps = range(length)
     result = train_slice_(
-        child, trainer, task, order, steps=range(length), total_steps=20, config=config, seed=0
+        child, trainer, task, order, steps=steps, rates=rates(steps, 20, config), config=config, seed=0
     )
+    assert result.statistics.blocks.keys() == {position for position, _ in child.architecture} != set()
     for position, block in child.blocks():
         gradients = torch.cat([p.grad.flatten() for p in block.parameters()])
         found = result.statistics.blocks[position]
         assert found.gradient_norm == pytest.approx(gradients.norm().item(), rel=1e-5)
         assert 0 <= found.dead_fraction <= 1
     assert not any(module._forward_hooks for module in child.modules())
+
+
+def test_of_a_child_without_blocks_what_leaves_its_stages_is_told():
+    task = problem_for("cnn")
+    first = starting_architecture("cnn", inputs_of(task), SearchSpace())
+    assert first.depth == 0
+    child, config = build_child(first, generator=seeded()), OptimizerConfig("muon")
+    order, steps = BatchOrder(len(task.train), 16, seed=0, device="cpu"), range(4)
+    found = train_slice_(
+        child,
+        make_optimizer(child, config),
+        task,
+        order,
+        steps=steps,
+        rates=rates(steps, 20, config),
+        config=config,
+        seed=0,
+    ).statistics
+    assert (found.blocks, found.links) == ({}, {})
+    assert [len(found.exits[stage].importance) for stage in (0, 1)] == [16, 32]
+    assert all(min(seen.mean) >= 0 < max(seen.importance) for seen in found.exits.values())  # behind a ReLU
 
 
 def test_positions_without_a_token_do_not_count():

@@ -1,5 +1,7 @@
 """Order of data, learning rate, cache: what a child's training follows from."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from mse_rl.families import FAMILIES, Inputs
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, TrajectoryCache, learning_rate, make_optimizer
+from mse_rl.training.optimizer import TABLE_RATE
 from mse_rl.training.randomness import AUGMENTATION, BIRTH, ORDER, generator
 
 
@@ -55,38 +58,59 @@ def test_every_purpose_and_moment_has_random_numbers_of_its_own():
     assert len(draws) == 2 * len(paths)
 
 
-@given(total=st.integers(40, 2000), floor=st.floats(0, 1), peak=st.floats(1e-4, 10))
-def test_the_learning_rate_rises_shortly_then_falls_to_the_floor(total, floor, peak):
-    config = OptimizerConfig(learning_rate=peak, learning_rate_floor=floor)
-    rates = [learning_rate(step, total, config) for step in range(total + 1)]
-    top = max(range(total + 1), key=rates.__getitem__)
-    assert 0.98 * peak <= rates[top] <= peak
-    assert top <= 0.05 * total + 1
-    assert rates[: top + 1] == sorted(rates[: top + 1])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(floor * peak)
-    assert rates[0] <= peak * 21 / total
+@given(
+    hold=st.floats(0.05, 1),
+    peak=st.floats(1e-4, 10),
+    shares=st.lists(st.floats(0, 1), min_size=2),
+    step=st.floats(0, 0.02),
+)
+def test_the_learning_rate_rises_shortly_stays_then_falls_to_zero(hold, peak, shares, step):
+    config = OptimizerConfig("sgd", learning_rate=peak, learning_rate_hold=hold)
+
+    def rate(share):
+        return learning_rate(share, step, config)
+
+    for before, after in pairwise(sorted(shares)):
+        if after < hold:
+            assert rate(before) <= rate(after) <= peak
+        elif before >= hold:
+            assert 0 <= rate(after) <= rate(before) <= peak
+    assert rate(max(0.0, 0.05 - step)) == rate(0.999 * hold) == pytest.approx(peak) or hold < 0.06
+    assert rate(0.0) == pytest.approx(peak * step / 0.05)
+    assert rate(1.0) == rate(1.5) == 0
 
 
-def test_the_learning_rate_of_half_the_schedule_by_hand():
-    config = OptimizerConfig(learning_rate=1.0, learning_rate_floor=0.2)
-    assert learning_rate(50, 100, config) == pytest.approx(0.2 + 0.8 / 2)
+def test_the_learning_rate_by_hand():
+    config = OptimizerConfig("sgd", learning_rate=2.0, learning_rate_hold=0.6)
+    shares = {0.0: 0.4, 0.01: 0.8, 0.04: 2.0, 0.3: 2.0, 0.59: 2.0, 0.6: 2.0, 0.7: 1.5, 0.9: 0.5, 1.0: 0.0}
+    found = {share: learning_rate(share, 0.01, config) for share in shares}
+    assert found == pytest.approx(shares)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_where_there_is_no_fall_the_rate_stays_and_where_it_begins_at_once_it_never_peaks():
+    never = OptimizerConfig("sgd", learning_rate=1.0, learning_rate_hold=1.0)
+    assert [learning_rate(share, 0.05, never) for share in (0.0, 0.5, 0.999, 1.0)] == [1, 1, 1, 0]
+    at_once = OptimizerConfig("sgd", learning_rate=1.0, learning_rate_hold=0.0)
+    assert [learning_rate(share, 0.05, at_once) for share in (0.0, 0.5, 0.75)] == [1, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_decay_and_vectors_do_not(name, family):
     first = starting_architecture(family, Inputs((1, 8, 8), 0, 3), SearchSpace())
     child = build_child(first, generator=generator("cpu", 0))
     optimizer = make_optimizer(child, OptimizerConfig(name, learning_rate=0.5, weight_decay=0.1))
     before = {n: p.detach().clone() for n, p in child.named_parameters()}
+    roles = child.roles()
     for parameter in child.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     for parameter_name, parameter in child.named_parameters():
         # a first Nesterov step adds the momentum: 1 + 0.9 times the decay
-        factor = 1 - 0.5 * 0.1 * (1.9 if name == "sgd" else 1) if parameter.dim() > 1 else 1
-        torch.testing.assert_close(parameter.detach(), factor * before[parameter_name])
+        factor = 0.5 * 0.1 * (1.9 if name == "sgd" else 1) if parameter.dim() > 1 else 0
+        if name == "muon" and roles[parameter] == "table":
+            factor *= TABLE_RATE
+        torch.testing.assert_close(parameter.detach(), (1 - factor) * before[parameter_name])
 
 
 class Entry:

@@ -5,20 +5,26 @@ import torch
 from children import seeded
 from problems import FAMILIES as FAMILY_NAMES
 from problems import FIRST_KINDS, problem_for
+from schedules import rates
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import OptimizerConfig
 from mse_rl.families import KINDS
 from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import BatchOrder, capture, learning_rate, make_optimizer, restore, train_slice_
+from mse_rl.training import BatchOrder, capture, make_optimizer, restore, train_slice_
 from mse_rl.training.randomness import generator
 from mse_rl.training.snapshot import TENSOR_BYTES
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
+SPACE = SearchSpace(start_width=4)
 FAMILIES = pytest.mark.parametrize("family", FAMILY_NAMES)
-OPTIMIZERS = pytest.mark.parametrize("config", [OptimizerConfig("sgd"), OptimizerConfig("adamw")], ids=str)
+OPTIMIZERS = pytest.mark.parametrize(
+    "config",
+    [OptimizerConfig(name) for name in ("sgd", "adamw", "muon")],
+    ids=lambda config: config.optimizer,
+)
 
 
 def train(task, child, optimizer, config, steps):
@@ -29,7 +35,7 @@ def train(task, child, optimizer, config, steps):
         task,
         BatchOrder(len(task.train), 16, seed=0, device="cpu"),
         steps=steps,
-        total_steps=20,
+        rates=rates(steps, 20, config),
         config=config,
         seed=0,
     ).loss
@@ -38,12 +44,11 @@ def train(task, child, optimizer, config, steps):
 def begun(family, config):
     """Return (task, child, optimizer): a new block, a link, and an activation that begins to fade."""
     task = problem_for(family)
-    child = build_child(
-        starting_architecture(family, inputs_of(task), SearchSpace()), generator=generator("cpu", 0)
-    )
+    child = build_child(starting_architecture(family, inputs_of(task), SPACE), generator=generator("cpu", 0))
     optimizer = make_optimizer(child, config)
     train(task, child, optimizer, config, range(2))
     for name, target in (
+        (f"deepen_{FIRST_KINDS[family]}", Position(0, ENTRY)),
         (f"deepen_{FIRST_KINDS[family]}", Position(0, 0)),
         ("link", Link(Position(0, 0), Position(0, 1))),
         ("activation_silu", next((p for p, b in child.architecture if KINDS[b.kind].activations), None)),
@@ -55,7 +60,7 @@ def begun(family, config):
                 target,
                 child,
                 optimizer,
-                space=SearchSpace(),
+                space=SPACE,
                 probe=probe,
                 generator=seeded(),
             )
@@ -99,12 +104,12 @@ def test_what_is_restored_is_what_was_captured_and_training_goes_on_the_same(fam
 def test_a_snapshot_knows_its_size(family, config):
     _, child, optimizer = begun(family, config)
     snapshot = capture(child, optimizer)
-    parameters = sum(p.numel() for p in child.parameters())
-    copies = 1 + {"sgd": 1, "adamw": 2}[config.optimizer]
-    steps = len(list(child.parameters())) if config.optimizer == "adamw" else 0
-    buffers = sum(buffer.nbytes for buffer in child.buffers())
-    overhead = TENSOR_BYTES * len(snapshot.to_tensors())
-    assert snapshot.size_bytes == 4 * copies * parameters + 4 * steps + buffers + overhead
+    expected = sum(buffer.nbytes for buffer in child.buffers()) + TENSOR_BYTES * len(snapshot.to_tensors())
+    for parameter, role in child.roles().items():
+        adamw = config.optimizer == "adamw" or (config.optimizer == "muon" and role != "hidden")
+        # the weight, its moments, and the number of steps
+        expected += 4 * parameter.numel() * (3 if adamw else 2) + 4 * adamw
+    assert snapshot.size_bytes == expected
 
 
 @FAMILIES
@@ -118,7 +123,7 @@ def test_a_slice_learns_and_returns_the_mean_of_its_losses(family):
     assert train(task, child, optimizer, config, range(9, 20)) < parts[0]
 
 
-def test_the_learning_rate_of_every_step_is_that_of_the_schedule(monkeypatch):
+def test_the_learning_rate_of_every_step_is_the_one_that_is_given(monkeypatch):
     config = OptimizerConfig("sgd", learning_rate=0.05)
     task, child, optimizer = begun("mlp", config)
     seen = []
@@ -127,7 +132,7 @@ def test_the_learning_rate_of_every_step_is_that_of_the_schedule(monkeypatch):
         optimizer, "step", lambda: (seen.append({g["lr"] for g in optimizer.param_groups}), step())
     )
     train(task, child, optimizer, config, range(3, 6))
-    assert seen == [{learning_rate(n, 20, config)} for n in range(3, 6)]
+    assert seen == [{rate} for rate in rates(range(3, 6), 20, config)]
 
 
 @FAMILIES

@@ -9,8 +9,9 @@ from grown import grown
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import FAMILIES, FIRST_KINDS, problem_for
+from schedules import even
 
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import BudgetConfig, GrowthConfig, OptimizerConfig
 from mse_rl.data import Augmentation
 from mse_rl.errors import InvalidTransformation
@@ -20,30 +21,31 @@ from mse_rl.networks import empty_child
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import CacheFolder, Trajectory, TrajectoryCache, digest, restore
 
-START = Position(0, 0)
+STEM, START = Position(0, ENTRY), Position(0, 0)
 WAIT = ("wait", None)
 BIG = 1 << 30
-OPTIMIZERS = [OptimizerConfig("sgd"), OptimizerConfig("adamw")]
+OPTIMIZERS = [OptimizerConfig(name) for name in ("sgd", "adamw", "muon")]
 
 
 def path_of(family):
     """Return decisions that give a child new blocks, units and links; one of them may be taken back."""
     return (
-        (f"deepen_{FIRST_KINDS[family]}", START),
+        (f"deepen_{FIRST_KINDS[family]}", STEM),
         ("widen_inner_x1.5", START),
-        ("link", Link(START, Position(0, 1))),
+        ("link", Link(STEM, START)),
         ("narrow_inner_x0.5", START),
         WAIT,
-        ("widen_stream_x2", START),
+        ("widen_stream_x2", STEM),
     )
 
 
 def begin(family="cnn", *, on=None, flops_budget=10**6, **settings):
     """Begin a growth, small and fast."""
-    usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(), "seed": 0}
+    usual = {"optimizer": OptimizerConfig(), "space": SearchSpace(start_width=4), "seed": 0}
     names = (*usual, "init", "cache", "path")
     given = usual | {name: settings.pop(name) for name in names if name in settings}
-    config = GrowthConfig(family=family, **{"slices": 6, "slice_steps": 2, "batch_size": 16} | settings)
+    schedule = even(settings.pop("slices", 6), settings.pop("slice_steps", 2))
+    config = GrowthConfig(**{"family": family, "batch_size": 16} | schedule | settings)
     return GrowthProcess(
         on or problem_for(family), config, budget=BudgetConfig(flops_budget=flops_budget), **given
     )
@@ -74,7 +76,7 @@ def layouts(snapshot, optimizer):
     return weights, moments
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_another_process_wrote_is_read_bit_for_bit_and_trains_on_bit_for_bit(
     tmp_path, family, optimizer
@@ -97,7 +99,7 @@ def test_what_another_process_wrote_is_read_bit_for_bit_and_trains_on_bit_for_bi
     assert numbers(reader) == numbers(plain)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_entry_is_what_it_was_after_it_was_written_and_read(family, optimizer):
     process = play(begin(family, optimizer=optimizer), path_of(family))
@@ -175,7 +177,7 @@ def test_without_a_cache_growth_may_begin_with_a_path_too():
 def test_a_path_that_is_not_legal_is_refused(cached):
     cache = Notebook() if cached else None
     with pytest.raises(InvalidTransformation):
-        begin(path=[("stop", None), ("deepen_conv", START)], cache=cache)
+        begin(path=[("stop", None), ("deepen_conv", STEM)], cache=cache)
     with pytest.raises(InvalidTransformation):
         begin(slices=1, path=[WAIT, WAIT], cache=cache)
 
@@ -207,12 +209,15 @@ DIFFERENT = {
     "the family": {"family": "mlp", "on": problem_for("cnn")},
     "the schedule": {"slices": 5},
     "a slice": {"slice_steps": 3},
+    "the share of decisions": {"decision_share": 0.7},
+    "training FLOPs": {"training_steps": None, "training_flops": 1e8},
     "a batch": {"batch_size": 8},
     "new units": {"new_units": "gradmax"},
     "the tolerance": {"skill_tolerance": 0.0},
     "the optimizer": {"optimizer": OptimizerConfig("adamw")},
     "the learning rate": {"optimizer": OptimizerConfig("sgd", learning_rate=0.05)},
-    "its floor": {"optimizer": OptimizerConfig("sgd", learning_rate_floor=0.2)},
+    "its fall": {"optimizer": OptimizerConfig("sgd", learning_rate_hold=0.2)},
+    "label smoothing": {"optimizer": OptimizerConfig("sgd", label_smoothing=0.2)},
     "weight decay": {"optimizer": OptimizerConfig("sgd", weight_decay=0.0)},
     "the first width": {"space": SearchSpace(start_width=6)},
     "the quantum": {"space": SearchSpace(quantum=4)},
@@ -249,11 +254,11 @@ def test_other_arithmetic_shares_nothing(monkeypatch):
 
 
 def test_the_order_of_decisions_is_part_of_the_key_even_if_the_architecture_is_not():
-    first, second = ("deepen_conv", START), ("widen_inner_x2", Position(1, 0))
+    first, second = ("deepen_conv", STEM), ("widen_stream_x2", Position(1, ENTRY))
     one, other = (keys_of(path) for path in ([first, second], [second, first]))
     assert one[0] == other[0]
     assert len({*one, *other}) == 5
-    deeper = keys_of([("deepen_conv", START)]), keys_of([("deepen_conv", Position(1, 0))])
+    deeper = keys_of([("deepen_conv", STEM)]), keys_of([("deepen_conv", Position(1, ENTRY))])
     assert deeper[0][1] != deeper[1][1]
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from children import CHILDREN, samples, seeded, trained, transform
 from problems import problem_for
+from schedules import rates
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Position, Stage
 from mse_rl.config import OptimizerConfig
 from mse_rl.families import ACTIVATIONS, KINDS
 from mse_rl.first_child import inputs_of
@@ -31,6 +32,8 @@ def mid_schedule(family):
     """Return (task, child, optimizer, position) of a child that begins to change an activation to silu."""
     task = problem_for(family)
     first = starting_architecture(family, inputs_of(task), SearchSpace())
+    if family == "cnn":  # which begins without blocks
+        first = TRANSFORMATIONS["deepen_conv"].edit(first, Position(0, ENTRY), SearchSpace())
     child = build_child(first, generator=seeded())
     optimizer = make_optimizer(child, OptimizerConfig())
     position = choosable(first)
@@ -50,7 +53,9 @@ def mid_schedule(family):
 def train(task, child, optimizer, steps):
     order = BatchOrder(len(task.train), 16, seed=0, device="cpu")
     config = OptimizerConfig().of(child.architecture.family)
-    return train_slice_(child, optimizer, task, order, steps=steps, total_steps=20, config=config, seed=0)
+    return train_slice_(
+        child, optimizer, task, order, steps=steps, rates=rates(steps, 20, config), config=config, seed=0
+    )
 
 
 @pytest.mark.parametrize("old", ACTIVATIONS)
@@ -107,9 +112,10 @@ def test_how_far_it_has_faded_is_carried_through_other_transformations_and_saved
     for name, at in (
         ("widen_inner_x2", target),
         ("deepen_linear", Position(0, 0)),
-        ("widen_stream_x2", None),
+        ("widen_stream_x2", Position(0, ENTRY)),
+        ("widen_child_x1.5", None),
     ):
-        child, _ = transform(name, at or Position(0, 0), child, optimizer)
+        child, _ = transform(name, at, child, optimizer)
     torch.testing.assert_close(child.eval()(x), before, rtol=0, atol=1e-12)
     (name,) = [name for name in child.state_dict() if "alpha" in name]
     assert name == "stages.0.2.activation.alpha"

@@ -17,8 +17,7 @@ IMAGES = Architecture(
     "transformer",
     (1, 8, 8),
     3,
-    (Stage(4, (Block("attention", 4, activation="none", head_width=2),)),),
-    stem_stride=4,
+    (Stage(4, (Block("attention", 4, activation="none", head_width=2),), 4),),
 )
 
 
@@ -94,8 +93,8 @@ def test_other_classes_make_the_classifier_new(architecture):
     ("family", "changes", "made_new"),
     [
         ("cnn", {"input_shape": (2, 12, 9)}, ()),
-        ("cnn", {"input_shape": (3, 7, 6)}, ("stem",)),
-        ("cnn", {"input_shape": (3, 7, 6), "classes": 4}, ("stem", "head.linear")),
+        ("cnn", {"input_shape": (3, 7, 6)}, ("stem.reader",)),
+        ("cnn", {"input_shape": (3, 7, 6), "classes": 4}, ("stem.reader", "head.linear")),
         ("mlp", {"input_shape": (4, 3)}, ()),  # as many values, flattened
         ("mlp", {"input_shape": (13,)}, ("stem",)),
         ("rnn", {"input_shape": (9, 3)}, ()),  # longer sequences
@@ -112,6 +111,27 @@ def test_what_does_not_fit_other_inputs_is_made_new_and_the_rest_kept(family, ch
         made_new if made_new is not None else ("stem.reader", "stem.positions", "head.linear")
     )
     assert new.eval()(samples(new.architecture, n=4)).isfinite().all()
+
+
+def test_a_child_without_blocks_is_taken_over_too():
+    bare = Architecture("cnn", (1, 9, 9), 3, (Stage(4, stride=2), Stage(6)))
+    _, new, receipt = taken_over(bare, input_shape=(1, 14, 11), classes=4)
+    assert receipt.made_new == ("head.linear",)
+    assert set(receipt.kept) == {"stem.reader", "stem.norm", "transitions.0.reader", "transitions.0.norm"}
+    assert new.architecture.stages == bare.stages
+
+
+@pytest.mark.parametrize(("family", "stride"), [("cnn", 3), ("transformer", 3), ("rnn", 1)])
+def test_the_stride_of_the_stem_is_that_of_the_kind_of_input(family, stride):
+    """A patch of 3 stays 3 for other images; for what is no image, and back, it is that of a new child."""
+    image = {"cnn": CHILDREN["cnn"], "transformer": IMAGES, "rnn": replace(IMAGES, family="rnn")}[family]
+    image = replace(image, links=(), stages=(Stage(4, stride=stride),))
+    assert adopted(image, Inputs((1, 16, 16), 0, 3)).stages[0].stride == stride
+    if family != "cnn":
+        sequence = adopted(image, Inputs((9, 4), 0, 3))
+        assert sequence.stages[0].stride == 1
+        side = adopted(sequence, Inputs((1, 16, 16), 0, 3)).stages[0].stride
+        assert side == (4 if family == "transformer" else 1)
 
 
 def test_images_of_as_many_patches_keep_the_positions():

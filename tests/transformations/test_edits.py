@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import FAMILY_NAMES, architectures, cnns
 
 from mse_rl import transformations
-from mse_rl.architecture import Link, Position
+from mse_rl.architecture import ENTRY, Architecture, Link, Position, Stage
 from mse_rl.cost import cost
 from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.transformations import TRANSFORMATIONS
@@ -20,7 +20,7 @@ from mse_rl.transformations import TRANSFORMATIONS
 NAMES = st.sampled_from(list(TRANSFORMATIONS))
 SHAPES = {"child": type(None), "block": Position, "pair": Link}
 SHRINKING = ("narrow", "remove", "unlink")
-START = Position(0, 0)
+STEM, START = Position(0, ENTRY), Position(0, 0)
 
 
 def aims(draw, architecture):
@@ -64,7 +64,7 @@ def test_origins_name_every_block_of_the_new_child_and_every_kept_one_once_in_or
     assert kept == [position for position, _ in architecture if position != gone]
     assert sum(origin is None for origin in origins.values()) == transformation.name.startswith("deepen")
     for new, origin in origins.items():
-        if origin is not None and origin != target:
+        if origin not in (None, target) and "_child_" not in transformation.name:
             assert after.block(new) == architecture.block(origin)
 
 
@@ -73,7 +73,7 @@ def test_links_follow_the_blocks_that_they_join(data, architecture):
     transformation, target = aims(data.draw, architecture)
     after = transformation.edit(architecture, target, SPACE)
     origins = transformation.origins(architecture, target)
-    was = {Link(*(origins[end] for end in link)) for link in after.links}
+    was = {Link(*(origins.get(end, end) for end in link)) for link in after.links}  # entries stay
     if transformation.name == "link":
         assert was == {*architecture.links, target}
     elif transformation.name == "unlink":
@@ -85,16 +85,17 @@ def test_links_follow_the_blocks_that_they_join(data, architecture):
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-def test_every_family_deepens_by_its_own_kinds_at_every_block(family):
+def test_every_family_deepens_by_its_own_kinds_at_every_entry_and_block(family):
     architecture = CHILDREN[family]
-    everywhere = [position for position, _ in architecture]
     for kind in KINDS:
         targets = list(TRANSFORMATIONS[f"deepen_{kind}"].targets(architecture))
-        assert targets == (everywhere if kind in FAMILIES[family].kinds else [])
+        assert targets == (architecture.sites if kind in FAMILIES[family].kinds else [])
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
-@pytest.mark.parametrize("target", [Position(0, 0), Position(0, 1), Position(1, 0)], ids=str)
+@pytest.mark.parametrize(
+    "target", [STEM, Position(0, 0), Position(0, 1), Position(1, ENTRY), Position(1, 0)], ids=str
+)
 def test_deepen_moves_the_blocks_behind_with_their_weights_and_links(family, target):
     architecture = CHILDREN[family]
     for kind in FAMILIES[family].kinds:
@@ -131,6 +132,20 @@ def test_a_new_block_takes_kernel_and_activation_of_the_one_ahead(architecture):
         assert new.fading is None
 
 
+@pytest.mark.parametrize("family", FAMILY_NAMES)
+def test_a_new_block_behind_an_entry_is_as_its_kind_begins(family):
+    bare = replace(CHILDREN[family], stages=(Stage(8, stride=2), Stage(6)), links=())
+    for kind in FAMILIES[family].kinds:
+        for entry in bare.sites:
+            after = TRANSFORMATIONS[f"deepen_{kind}"].edit(bare, entry, SPACE)
+            new, known = after.block(Position(entry.stage, 0)), KINDS[kind]
+            assert (after.depth, after.stages[0].stride) == (1, 2)
+            assert (new.kind, new.kernel) == (kind, 3 if known.kernels else 1)
+            assert new.activation == (known.activation if known.activations else "none")
+            head = SPACE.head_width if known.heads else 1
+            assert (new.inner, new.head_width) == (bare.stages[entry.stage].width // head * head, head)
+
+
 def test_a_new_block_of_attention_has_whole_heads_at_least_one():
     for width, units in ((4, 4), (6, 4), (2, 4), (9, 8)):
         architecture = CHILDREN["transformer"].with_stage(0, width=width)
@@ -148,9 +163,9 @@ def test_widenings_widen_by_what_they_say_in_whole_quanta(family, factor):
     inner = TRANSFORMATIONS[f"widen_inner_x{factor:g}"].edit(architecture, START, SPACE)
     assert inner == architecture.with_block(START, inner=int(8 * factor))
     widen_stream = TRANSFORMATIONS[f"widen_stream_x{factor:g}"]
-    stream = widen_stream.edit(architecture, START, SPACE)
+    stream = widen_stream.edit(architecture, STEM, SPACE)
     assert stream == architecture.with_stage(0, width=int(8 * factor))
-    assert list(widen_stream.targets(architecture)) == [Position(0, 0), Position(1, 0)]
+    assert list(widen_stream.targets(architecture)) == [STEM, Position(1, ENTRY)]
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -159,8 +174,30 @@ def test_narrowings_narrow_by_what_they_say_in_whole_quanta(family, factor):
     architecture = CHILDREN[family].with_stage(0, width=8).with_block(START, inner=8)
     inner = TRANSFORMATIONS[f"narrow_inner_x{factor:g}"].edit(architecture, START, SPACE)
     assert inner == architecture.with_block(START, inner=int(8 * factor))
-    stream = TRANSFORMATIONS[f"narrow_stream_x{factor:g}"].edit(architecture, START, SPACE)
+    stream = TRANSFORMATIONS[f"narrow_stream_x{factor:g}"].edit(architecture, STEM, SPACE)
     assert stream == architecture.with_stage(0, width=int(8 * factor))
+
+
+@pytest.mark.parametrize("name", [name for name in TRANSFORMATIONS if "_child_" in name])
+@given(architectures())
+def test_a_child_is_resized_as_each_of_its_blocks_and_streams_would_be(name, architecture):
+    expected = architecture
+    for kind, targets in (
+        ("inner", [position for position, _ in architecture]),
+        ("stream", [Position(stage, ENTRY) for stage in range(len(architecture.stages))]),
+    ):
+        for target in targets:
+            part = TRANSFORMATIONS[name.replace("child", kind)]
+            expected = part.edit(expected, target, SPACE)
+    assert list(TRANSFORMATIONS[name].targets(architecture)) == [None]
+    assert TRANSFORMATIONS[name].edit(architecture, None, SPACE) == expected
+
+
+def test_a_child_twice_as_wide_has_about_four_times_the_flops():
+    plain = Architecture("cnn", (3, 32, 32), 10, tuple(Stage(w, stride=2) for w in (16, 32, 64)))
+    twice = TRANSFORMATIONS["widen_child_x2"].edit(plain, None, replace(SPACE, max_width=512))
+    assert [stage.width for stage in twice.stages] == [32, 64, 128]
+    assert 3 < cost(twice).flops / cost(plain).flops < 4
 
 
 @pytest.mark.parametrize(
@@ -223,13 +260,15 @@ def test_activations_change_where_there_is_another_one_that_does_not_fade(name):
                 assert target not in list(TRANSFORMATIONS[f"activation_{other}"].targets(after))
 
 
-def test_the_last_block_of_a_stage_is_not_removed():
+def test_every_block_may_be_removed_also_the_last_one_of_a_stage():
     architecture = CHILDREN["mlp"]
     transformation = TRANSFORMATIONS["remove_block"]
     assert list(transformation.targets(architecture)) == [position for position, _ in architecture]
     alone = transformation.edit(architecture, Position(1, 0), SPACE)
-    assert list(transformation.targets(alone)) == [Position(0, 0), Position(0, 1)]
     assert alone.block(Position(1, 0)) == architecture.block(Position(1, 1))
+    empty = transformation.edit(alone, Position(1, 0), SPACE)
+    assert empty.stages[1] == Stage(6)
+    assert list(transformation.targets(empty)) == [Position(0, 0), Position(0, 1)]
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -258,7 +297,8 @@ def test_the_inert_ones_hand_back_the_very_child(name):
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_new_weights_are_drawn_by_the_generator_alone(family):
-    names = [name for name in TRANSFORMATIONS if name.startswith(("deepen", "widen_inner_x2", "link"))]
+    names = ("deepen", "widen_inner_x2", "widen_child_x2", "link")
+    names = [name for name in TRANSFORMATIONS if name.startswith(names)]
 
     def weights(name, target, seed):
         child, optimizer = born(CHILDREN[family])
@@ -301,6 +341,7 @@ def test_the_registry_holds_every_transformation_once_under_its_own_name():
         and issubclass(kind, transformations.Transformation)
         and kind.__module__ == module.__name__
         and module.__name__ != "mse_rl.transformations.base"
+        and not kind.__subclasses__()  # what others are made from
     }
     assert written == kinds
     assert next(iter(TRANSFORMATIONS)) == "wait"

@@ -50,7 +50,7 @@ def test_any_legal_sequence_preserves_the_function_in_eval_and_in_train_mode(fam
     """Also on what training, half-faded activations and transformations that change the function leave."""
     child, optimizer = born(
         data.draw(of_family(family, most_stages=3, most_blocks=2)),
-        data.draw(st.sampled_from(("sgd", "adamw"))),
+        data.draw(st.sampled_from(("sgd", "adamw", "muon"))),
     )
     for step in range(data.draw(st.integers(1, 30), "length")):
         state = data.draw(st.sampled_from(("as it is", "perturbed", "trained", "fading", "settled")), "child")
@@ -110,12 +110,12 @@ def test_a_deviation_is_measured_in_eval_mode_and_the_mode_is_left_alone():
     for training in (True, False):
         child, optimizer = trained(CHILDREN["cnn"])
         child.train(training)
-        statistics = child.head.norm.running_mean.clone()
+        statistics = child.stem.norm.running_mean.clone()
         child, _ = transform(
             "deepen_conv", next(TRANSFORMATIONS["deepen_conv"].targets(child.architecture)), child, optimizer
         )
         assert child.training is training
-        assert torch.equal(child.head.norm.running_mean, statistics)
+        assert torch.equal(child.stem.norm.running_mean, statistics)
 
 
 def test_a_transformation_that_breaks_the_function_is_told_in_the_receipt(monkeypatch):

@@ -1,4 +1,4 @@
-"""Links lead from a block to any later one, say nothing at birth, and are told apart by their ends."""
+"""Links lead from an entry or a block to a later block, say nothing at birth, and are told by their ends."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -10,7 +10,7 @@ from hypothesis import given
 from strategies import architectures
 from torch.nn import functional as F
 
-from mse_rl.architecture import PADDING, Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Link, Position, Stage
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
@@ -21,15 +21,15 @@ DEEP = Architecture(
     3,
     (
         Stage(4, (Block("conv", 4, 3),)),
-        Stage(6, (Block("conv", 4, 3),)),
-        Stage(8, (Block("conv", 4, 3), Block("separable", 4, 3))),
+        Stage(6, (Block("conv", 4, 3),), 2),
+        Stage(8, (Block("conv", 4, 3), Block("separable", 4, 3)), 3),
     ),
 )
 
 
 @given(architectures())
-def test_every_pair_of_blocks_is_linked_or_can_be(architecture):
-    pairs = {Link(*pair) for pair in combinations([position for position, _ in architecture], 2)}
+def test_every_entry_or_block_and_every_later_block_are_linked_or_can_be(architecture):
+    pairs = {Link(*pair) for pair in combinations(architecture.sites, 2) if pair[1].block != ENTRY}
     assert set(UNLINK.targets(architecture)) == set(architecture.links)
     assert set(LINK.targets(architecture)) == pairs - set(architecture.links)
 
@@ -51,14 +51,16 @@ def test_there_are_no_more_links_than_the_space_allows():
 
 
 def test_across_stages_a_projection_is_strided_as_the_resolution_falls():
-    """From 7x6 to 4x3 to 2x2."""
+    """From 7x6 to 4x3 to 2x1; the stride of the stem is no part of it."""
     for target, stride in (
         (Link(Position(0, 0), Position(1, 0)), 2),
-        (Link(Position(0, 0), Position(2, 1)), 4),
-        (Link(Position(1, 0), Position(2, 0)), 2),
+        (Link(Position(0, 0), Position(2, 1)), 6),
+        (Link(Position(1, 0), Position(2, 0)), 3),
         (Link(Position(2, 0), Position(2, 1)), 1),
+        (Link(Position(0, ENTRY), Position(0, 0)), 1),
+        (Link(Position(1, ENTRY), Position(2, 1)), 3),
     ):
-        child, optimizer = born(DEEP)
+        child, optimizer = born(DEEP.with_stage(0, stride=3))
         child, _ = transform("link", target, child, optimizer)
         (projection,) = child.links
         widths = [DEEP.stages[end.stage].width for end in target]
@@ -102,6 +104,26 @@ def test_what_a_link_carries_is_added_ahead_of_its_target_by_hand():
     stream = child.block(Position(1, 0))(transition(stream))
     stream = child.block(Position(1, 1))(stream + first @ far.weight.T)
     torch.testing.assert_close(child(x), child.head(stream), rtol=1e-12, atol=1e-12)
+
+
+@FAMILIES
+def test_from_an_entry_a_link_carries_what_leaves_it(architecture):
+    links = (Link(Position(0, ENTRY), Position(1, 1)), Link(Position(1, ENTRY), Position(1, 1)))
+    child, _ = trained(replace(architecture, links=links))
+    x, seen = samples(architecture, n=6, seed=3), {}
+
+    def masked(stream):
+        return stream.masked_fill((x == PADDING).unsqueeze(-1), 0) if architecture.vocabulary else stream
+
+    for name in ("stem", "transitions.0", "stages.1.0", "stages.1.1", "links.0", "links.1"):
+        child.get_submodule(name).register_forward_hook(
+            lambda _, read, told, name=name: seen.__setitem__(name, (read[0], masked(told)))
+        )
+    child.eval()(x)
+    for entry, link in (("stem", "links.0"), ("transitions.0", "links.1")):
+        assert torch.equal(seen[link][0], seen[entry][1])
+    told = sum(seen[name][1] for name in ("stages.1.0", "links.0", "links.1"))
+    torch.testing.assert_close(seen["stages.1.1"][0], told)
 
 
 @pytest.mark.parametrize("family", ["rnn", "transformer"])

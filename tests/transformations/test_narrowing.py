@@ -7,11 +7,11 @@ import pytest
 import torch
 from children import CHILDREN, SPACE, born, choices, perturb_, samples, trained, transform, watched
 
-from mse_rl.architecture import Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Reading
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
-FIRST = Position(0, 0)
+STEM, FIRST = Position(0, ENTRY), Position(0, 0)
 BLOCKS = {
     "conv": ("cnn", (2, 5, 4), 0, Block("conv", 8, 1, "gelu")),  # 3x3 would see the border
     "separable": ("cnn", (2, 5, 4), 0, Block("separable", 8, 3, "silu")),
@@ -155,9 +155,9 @@ def test_the_dimensions_that_matter_least_to_all_their_readers_go_and_the_others
     links = {link: Reading((0.0, 0.0, 0.25, 0.0), (0.0,) * 4) for link in architecture.links}
     statistics = ChildStatistics(blocks, exits, links)  # 1, 3, 2.5 and 2 in all: two links read the stream
     narrowing = TRANSFORMATIONS["narrow_stream_x0.5"]
-    assert narrowing.lost(child, FIRST, SPACE, statistics) == pytest.approx(3.0)
+    assert narrowing.lost(child, STEM, SPACE, statistics) == pytest.approx(3.0)
     leaving, last = child.leaving(0).weight.clone(), child.block(FIRST).last.weight.clone()
-    child, _ = transform("narrow_stream_x0.5", FIRST, child, optimizer, statistics=statistics)
+    child, _ = transform("narrow_stream_x0.5", STEM, child, optimizer, statistics=statistics)
     assert torch.equal(child.leaving(0).weight, leaving[:, [1, 2]])
     assert torch.equal(child.block(FIRST).last.weight, last[[1, 2]])
 
@@ -172,7 +172,7 @@ def test_without_statistics_the_dimensions_that_little_weight_reads_go(architect
         ):
             weight[:, [0, 2]] *= 1e-3
     leaving = child.leaving(0).weight.clone()
-    child, _ = transform("narrow_stream_x0.5", FIRST, child, optimizer)
+    child, _ = transform("narrow_stream_x0.5", STEM, child, optimizer)
     assert torch.equal(child.leaving(0).weight, leaving[:, [1, 3]])
 
 
@@ -195,9 +195,9 @@ def test_dimensions_just_added_go_first_and_give_back_the_same_function(architec
     for stage in range(2):
         child, optimizer = trained(architecture)
         before, weights = outputs(child), {n: t.clone() for n, t in child.state_dict().items()}
-        child, _ = transform("widen_stream_x2", Position(stage, 0), child, optimizer)
+        child, _ = transform("widen_stream_x2", Position(stage, ENTRY), child, optimizer)
         statistics = watched(deepcopy(child))
-        target = Position(stage, 0)
+        target = Position(stage, ENTRY)
         child, receipt = transform("narrow_stream_x0.5", target, child, optimizer, statistics=statistics)
         assert child.architecture == architecture
         assert receipt.deviation < 1e-12
@@ -217,7 +217,7 @@ def test_stream_dimensions_that_were_zero_go_without_a_trace(family):
                 parameter[zero] = 0.0
         child.links[0].weight[zero] = 0.0
     before = outputs(child)
-    child, _ = transform("narrow_stream_x0.5", FIRST, child, optimizer, statistics=watched(child))
+    child, _ = transform("narrow_stream_x0.5", STEM, child, optimizer, statistics=watched(child))
     assert distance(child, before) < 1e-12
 
 
@@ -243,7 +243,9 @@ def test_the_constants_of_what_reads_a_stream_take_over_the_means_of_what_goes(a
     child, optimizer = trained(architecture)
     statistics = watched(deepcopy(child))
     before = deepcopy(child)
-    child, _ = transform("narrow_stream_x0.5", Position(stage, 0), child, optimizer, statistics=statistics)
+    child, _ = transform(
+        "narrow_stream_x0.5", Position(stage, ENTRY), child, optimizer, statistics=statistics
+    )
     old, new = (each.block(Position(stage, 0)).last.weight.detach() for each in (before, child))
     gone = torch.tensor([not any(torch.equal(row, other) for other in new) for row in old])
     assert sum(gone) == len(old) - len(new) > 0
@@ -254,26 +256,33 @@ def test_the_constants_of_what_reads_a_stream_take_over_the_means_of_what_goes(a
             now, _ = TAKES_OVER[block.kind](child.block(position), means[~gone])
             torch.testing.assert_close(now, constant + told)
             assert told.any()
-    leaving, now = before.leaving(stage), child.leaving(stage)
-    if leaving.bias is not None:
-        means = torch.tensor(statistics.exits[stage].mean, dtype=torch.float64) * gone
-        torch.testing.assert_close(now.bias, leaving.bias + leaving.weight @ means)
+    leaving, now = before.exit(stage), child.exit(stage)
+    means = torch.tensor(statistics.exits[stage].mean, dtype=torch.float64) * gone
+    if architecture.family == "cnn" and stage == 0:
+        told = leaving.reader.weight.sum((2, 3)) @ means
+        torch.testing.assert_close(now.norm.running_mean, leaving.norm.running_mean - told)
+    else:
+        bias = before.leaving(stage).bias + before.leaving(stage).weight @ means
+        torch.testing.assert_close(child.leaving(stage).bias, bias)
 
 
 def test_a_stream_dimension_that_was_constant_is_folded_into_the_biases_of_its_readers():
     """Under BatchNorm: the norm of a constant is constant, and the next norm's running mean takes it."""
     architecture = Architecture("cnn", (2, 5, 4), 3, (Stage(4, (Block("conv", 4, 1), Block("conv", 6, 1))),))
     child, optimizer = trained(architecture)
-    gone = [1, 2]
+    gone, constants = [1, 2], torch.tensor([0.7, 0.4], dtype=torch.float64)
     with torch.no_grad():
-        for norm in (*(block.norm1 for _, block in child.blocks()), child.head.norm):
-            norm.weight[gone], norm.bias[gone] = 0.0, torch.tensor([0.7, 0.4], dtype=torch.float64)
+        for norm in (child.stem.norm, *(block.norm1 for _, block in child.blocks())):
+            norm.weight[gone], norm.bias[gone] = 0.0, constants
+        for _, block in child.blocks():
+            block.last.weight[gone], block.last.bias[gone] = 0.0, constants
     statistics = watched(child)
     block = statistics.blocks[FIRST]
     unimportant = replace(block, stream=Reading((1e9, 0.0, 0.0, 1e9), block.stream.mean))
     statistics = replace(statistics, blocks=statistics.blocks | {FIRST: unimportant})
     before = outputs(child)
-    child, receipt = transform("narrow_stream_x0.5", FIRST, child, optimizer, statistics=statistics)
+    child, receipt = transform("narrow_stream_x0.5", STEM, child, optimizer, statistics=statistics)
+    assert child.architecture.stages[0].width == 2
     assert distance(child, before) < 1e-10
     assert receipt.deviation < 1e-10
 
@@ -335,6 +344,78 @@ def test_a_first_block_that_adds_a_constant_goes_without_a_trace(family):
     assert receipt.deviation < 1e-10
 
 
+LONELY = {
+    "cnn": Architecture("cnn", (2, 5, 4), 3, (Stage(4, (Block("conv", 4, 3),)),)),
+    "mlp": Architecture("mlp", (5,), 3, (Stage(4, (Block("linear", 4),)),)),
+    "rnn": replace(CHILDREN["rnn"], stages=(Stage(4, CHILDREN["rnn"].stages[0].blocks[:1]),), links=()),
+    "rnn of tokens": Architecture(
+        "rnn", (6,), 3, (Stage(4, CHILDREN["rnn"].stages[0].blocks[:1]), Stage(6)), vocabulary=9
+    ),
+    "transformer": Architecture(
+        "transformer", (6, 2), 3, (Stage(4, CHILDREN["transformer"].stages[0].blocks[:1]), Stage(6))
+    ),
+}
+
+
+@pytest.mark.parametrize("architecture", LONELY.values(), ids=LONELY)
+def test_the_only_block_of_a_stage_goes_without_a_trace_if_it_adds_a_constant(architecture):
+    """To what writes ahead of it, or to what reads the stream as it leaves."""
+    child, optimizer = trained(architecture)
+    with torch.no_grad():
+        child.block(FIRST).last.weight.zero_()
+    statistics = watched(deepcopy(child))
+    assert any(statistics.blocks[FIRST].update)
+    before = outputs(child)
+    child, receipt = transform("remove_block", FIRST, child, optimizer, statistics=statistics)
+    assert child.architecture.depth == 0
+    assert receipt.deviation < 1e-10
+    assert distance(child, before) < 1e-10
+
+
+def test_what_the_only_block_of_a_stage_added_goes_to_the_norm_of_the_next_entry():
+    child, optimizer = trained(
+        replace(CHILDREN["cnn"], stages=(Stage(4, (Block("conv", 4, 3),)), Stage(6, stride=2)), links=())
+    )
+    statistics = watched(deepcopy(child))
+    update = torch.tensor(statistics.blocks[FIRST].update, dtype=torch.float64)
+    before = deepcopy(child.transitions[0])
+    child, _ = transform("remove_block", FIRST, child, optimizer, statistics=statistics)
+    told = before.reader.weight.sum((2, 3)) @ update
+    torch.testing.assert_close(child.transitions[0].norm.running_mean, before.norm.running_mean - told)
+    assert told.any()
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["narrow_child_x0.75", "narrow_child_x0.5"])
+def test_a_narrower_child_is_what_narrowing_each_part_gives(architecture, name):
+    child, optimizer = trained(architecture)
+    statistics = watched(deepcopy(child))
+    twin, twin_optimizer = trained(architecture)
+    parts = [(name.replace("child", "inner"), position) for position, _ in architecture]
+    parts += [(name.replace("child", "stream"), Position(stage, ENTRY)) for stage in (0, 1)]
+    lost = sum(TRANSFORMATIONS[part].lost(twin, at, SPACE, statistics) for part, at in parts)
+    assert TRANSFORMATIONS[name].lost(child, None, SPACE, statistics) == pytest.approx(lost)
+    assert lost > 0
+    child, receipt = transform(name, None, child, optimizer, statistics=statistics)
+    for part, at in parts:
+        twin, _ = transform(part, at, twin, twin_optimizer, statistics=statistics)
+    assert child.architecture == twin.architecture
+    assert receipt.deviation > 1e-6
+    tensors, others = child.state_dict(), twin.state_dict()
+    assert all(torch.equal(tensor, others[key]) for key, tensor in tensors.items())
+
+
+@FAMILIES
+def test_a_wider_child_is_what_widening_each_part_gives_but_for_what_is_drawn(architecture):
+    child, optimizer = trained(architecture)
+    before = outputs(child)
+    child, receipt = transform("widen_child_x2", None, child, optimizer, new_units="gradmax")
+    assert [block.inner for _, block in child.architecture] == [2 * block.inner for _, block in architecture]
+    assert [stage.width for stage in child.architecture.stages] == [8, 12]
+    assert distance(child, before) < 1e-10
+    assert receipt.deviation < 1e-10
+
+
 def test_a_block_that_is_removed_takes_its_links_along_and_the_others_move():
     stage = Stage(4, (Block("linear", 4),) * 4)
     links = (
@@ -382,7 +463,7 @@ def test_what_is_lost_is_the_importance_of_what_goes(architecture):
     exits = torch.tensor(statistics.exits[0].importance)
     stage = sum(torch.tensor(statistics.blocks[Position(0, b)].stream.importance) for b in (0, 1)) + exits
     stage += sum(torch.tensor(statistics.links[link].importance) for link in architecture.links)
-    assert lost("narrow_stream_x0.5") == pytest.approx(stage.sort().values[:2].sum().item())
+    assert lost("narrow_stream_x0.5", STEM) == pytest.approx(stage.sort().values[:2].sum().item())
     link = architecture.links[0]
     assert lost("unlink", link) == pytest.approx(sum(statistics.links[link].importance))
     assert lost("widen_inner_x2") == lost("wait", None) == 0

@@ -4,6 +4,7 @@ Where every entry stood before is worked out here once more, by hand: gate by ga
 """
 
 from functools import cache
+from itertools import product
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from torch.nn import functional as F
 from mse_rl.architecture import PADDING, Link, Position
 from mse_rl.config import OptimizerConfig
 from mse_rl.training import capture, restore
+from mse_rl.training.muon import MOMENTUM, orthogonal
 from mse_rl.transformations import TRANSFORMATIONS, BlockStatistics, ChildStatistics, Reading
 
-OPTIMIZERS = pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+OPTIMIZERS = pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+ENTRY_BY_ENTRY = pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+"""Those in which the step of an entry depends on nothing but its own gradients."""
 FIRST_MOMENTS = {"momentum_buffer", "exp_avg"}
 GATES = {"gru": 3, "lstm": 4, "attention": 3}
 """Of the rows of ``first``; a row of attention is of queries, keys or values."""
@@ -82,7 +86,7 @@ def ancestors(child, twin, name, target):
         for new, old in origins.items()
     }
     for index, (source, end) in enumerate(child.architecture.links):
-        was = Link(origins[source], origins[end])
+        was = Link(origins.get(source, source), origins[end])  # entries stay
         known = was in twin.architecture.links
         prefixes[f"links.{index}."] = f"links.{twin.architecture.links.index(was)}." if known else None
     return prefixes
@@ -170,9 +174,11 @@ def test_every_parameter_is_in_exactly_one_group_the_one_of_its_kind(family, nam
     for child, trainer, *_ in transformed(family, name, optimizer):
         held = [id(p) for group in trainer.param_groups for p in group["params"]]
         assert sorted(held) == sorted(map(id, child.parameters()))
+        assert [group["role"] for group in trainer.param_groups] == ["hidden", "table", "vector"]
         for group in trainer.param_groups:
-            assert {p.dim() > 1 for p in group["params"]} == {group["decays"]}
-            assert (group["weight_decay"] > 0) == group["decays"]
+            assert {child.roles()[p] for p in group["params"]} == {group["role"]}
+            assert (group["weight_decay"] > 0) == (group["role"] != "vector")
+            assert group["orthogonal"] == (optimizer == "muon" and group["role"] == "hidden")
         assert {id(p) for p in trainer.state} <= set(held)  # nothing is kept alive for parameters gone
 
 
@@ -193,10 +199,11 @@ def test_kept_entries_keep_their_moments_and_new_ones_have_none_or_the_mean(fami
                 mean = before[key].mean().item()
                 values = before[key].reshape(-1)[origin.clamp(min=0)]
                 expected = torch.where(origin < 0, 0.0 if key in FIRST_MOMENTS else mean, values)
-                assert torch.equal(state[key], expected), (full, key)
+                assert torch.equal(state[key][origin >= 0], expected[origin >= 0]), (full, key)
+                torch.testing.assert_close(state[key], expected, rtol=1e-12, atol=0)
                 # AdamW's fused kernel reads a moment in the order of memory, not of its strides
                 assert memory_order(state[key]) == memory_order(parameter), (full, key)
-            if optimizer == "adamw":
+            if "exp_avg" in before:
                 assert torch.equal(state["step"], before["step"])
 
 
@@ -210,7 +217,7 @@ def test_kept_entries_keep_their_weights(family, name):
                 assert torch.equal(parameter.detach()[origin >= 0], weights[origin >= 0]), full
 
 
-@OPTIMIZERS
+@ENTRY_BY_ENTRY
 @ONE_OF_EACH
 def test_the_next_step_of_what_was_there_is_what_it_would_have_been(family, name, optimizer):
     starts, steps = one_step(family, optimizer)
@@ -228,6 +235,31 @@ def test_the_next_step_of_what_was_there_is_what_it_would_have_been(family, name
             step = parameter.detach()[kept] - start
             torch.testing.assert_close(step, expected, rtol=1e-9, atol=1e-12, msg=full)
             assert expected.all()
+
+
+@ONE_OF_EACH
+def test_the_next_step_of_muon_goes_on_from_the_momentum_of_what_was_there(family, name):
+    """As if new entries had had no gradient before: their rows and columns of the momentum are zero."""
+    for moved in transform_each(family, name, "muon"):
+        child, trainer, _, old_trainer, *_ = moved
+        expected = {}
+        for full, parameter, old, origin in inherited(moved):
+            parameter.grad = torch.empty_like(parameter).normal_(generator=seeded(len(full)))
+            if child.roles()[parameter] == "hidden":
+                before = torch.zeros(1) if old is None else old_trainer.state[old]["momentum_buffer"]
+                momentum = torch.where(origin < 0, 0.0, before.reshape(-1)[origin.clamp(min=0)])
+                momentum = MOMENTUM * momentum + (1 - MOMENTUM) * parameter.grad
+                ahead = MOMENTUM * momentum + (1 - MOMENTUM) * parameter.grad
+                rate, decay = trainer.param_groups[0]["lr"], trainer.param_groups[0]["weight_decay"]
+                scale = max(1.0, len(parameter) / parameter[0].numel()) ** 0.5
+                step = rate * scale * orthogonal(ahead.flatten(1)).view_as(parameter)
+                expected[full] = (1 - rate * decay) * parameter.detach() - step, momentum
+        trainer.step()
+        parameters = dict(child.named_parameters())
+        assert expected
+        for full, (weight, momentum) in expected.items():
+            torch.testing.assert_close(parameters[full].detach(), weight, msg=full)
+            torch.testing.assert_close(trainer.state[parameters[full]]["momentum_buffer"], momentum, msg=full)
 
 
 @cache
@@ -276,8 +308,8 @@ def test_gradient_reaches_every_new_unit_within_two_steps(family, name):
 @pytest.mark.parametrize(("family", "start"), CHILDREN.items(), ids=CHILDREN)
 def test_new_born_children_without_moments_can_be_transformed_too(family, start):
     for name in TRANSFORMATIONS:
-        for _, target in choices(start, [name])[:1]:
-            child, trainer = born(start, "adamw")
+        for optimizer, (_, target) in product(("adamw", "muon"), choices(start, [name])[:1]):
+            child, trainer = born(start, optimizer)
             child, _ = transform(name, target, child, trainer)
             assert not trainer.state
             train_(child, trainer, steps=1)

@@ -1,0 +1,107 @@
+"""The settings of growing one child."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from mse_rl.budget import FIRST_COST, BudgetConfig, Budgets
+from mse_rl.config import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
+from mse_rl.reward import RewardConfig
+from mse_rl.search_space import SearchSpace
+from mse_rl.validation import MOST_SEED, require, require_within
+
+
+@dataclass(frozen=True)
+class ApplyConfig(GrowthRules):
+    """Growing one child by a rule or a learned policy."""
+
+    controller: str
+    """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
+    task: str
+    """The dataset to grow a child on."""
+    out: Path | None = None
+    """Where the child is kept; runs/TIME if not given."""
+    seed: int = 0
+    """Seed of first weights, order of data and all else that is drawn."""
+    cost: str | None = None
+    """What is priced: flops, params or latency; as the policy was trained if not given, or flops. Its budget,
+    if not given, is 8 times what the first child costs."""
+    training_flops: float | None = None
+    """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
+    TFLOPs, but at most what 100 passes of the first child over the data cost."""
+    minutes: float | None = None
+    """Choose training-flops for about so many minutes, by a short measurement on this machine."""
+    epochs: float | None = None
+    """Passes over the training split, whatever they cost, instead of a number of training FLOPs."""
+    family: str | None = None
+    """cnn, mlp, rnn or transformer; that of the policy or of the child to start from, or the one for what the
+    task's inputs are, if not given."""
+    slices: int | None = None
+    """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
+    batch_size: int = 64
+    """Samples in a training step."""
+    architecture: Path | None = None
+    """Folder of a child grown before, or its architecture.json, to start from with new weights."""
+    init: Path | None = None
+    """Folder of a child grown before, to start from: what does not fit the task is made new, and a child
+    beyond a budget is shrunk until it fits."""
+    device: str = "cpu"
+    """Where the child is trained: cpu, cuda, cuda:1, ..."""
+    data: TaskConfig = field(default_factory=TaskConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    budget: Budgets = field(default_factory=Budgets)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_within(self, 1e-6, 1e6, "epochs", "minutes")
+        require_within(self, 0, MOST_SEED, "seed")
+        lengths = [
+            name for name in ("training_flops", "minutes", "epochs") if getattr(self, name) is not None
+        ]
+        require(
+            len(lengths) < 2,
+            f"the length of training is given by one of training-flops, minutes and epochs, got "
+            f"{' and '.join(name.replace('_', '-') for name in lengths)}: leave all but one out",
+        )
+        require(
+            self.architecture is None or self.init is None,
+            "architecture starts with new weights and init with those of a child, got both: leave one out",
+        )
+        require(
+            self.controller != "static" or self.architecture is not None,
+            "static trains an architecture that does not grow, got none: name one with --architecture CHILD",
+        )
+        self.expansion(slices=10, reward=RewardConfig())  # so that it complains now
+
+    def expansion(
+        self, *, slices: int, reward: RewardConfig, training_steps: int | None = None
+    ) -> ExpansionConfig:
+        """Return the environment of the one episode.
+
+        Args:
+            slices: of the schedule, where this configuration names none.
+            reward: what the controller was trained for.
+            training_steps: that ``epochs`` are; None where the schedule has a number of training FLOPs.
+        """
+        growth = GrowthConfig(
+            family=self.family,
+            slices=slices if self.slices is None else self.slices,
+            batch_size=self.batch_size,
+            training_flops=self.training_flops,
+            training_steps=training_steps,
+            **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},
+        )
+        return ExpansionConfig(
+            task=(self.task,),
+            data=self.data,
+            growth=growth,
+            optimizer=self.optimizer,
+            space=self.space,
+            budget=BudgetConfig(
+                cost=self.cost or FIRST_COST,
+                **{budget.name: getattr(self.budget, budget.name) for budget in fields(Budgets)},
+            ),
+            reward=reward,
+            device=self.device,
+            cache_mb=0,
+        )
