@@ -3,8 +3,8 @@
     python scripts/bench_episode_cost.py --plot docs/episode_cost.png
 
 A decision is a training slice and an evaluation of the validation split, here on random data and one thread.
-The first child of the cnn family, for images of 28x28 and of 32x32x3, grows wider step by step, and one of
-28x28, 8 wide, grows deeper; all sizes take turns, and the median counts. Prints a line of JSON for each:
+The first child of the cnn family, for images of 28x28 and of 32x32x3, grows wider step by step, and that for
+28x28 grows deeper; all sizes take turns, and the median counts. Prints a line of JSON for each:
 MFLOPs of a forward pass of a sample, seconds of a decision over its training samples, and GFLOPs in a
 second, of which a training sample takes three forward passes and one of the validation split one. Then for
 each way to grow the slope of log(seconds) over log(FLOPs) from 10 MFLOPs on: 1 if seconds are proportional
@@ -25,7 +25,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from mse_rl.architecture import Architecture
+from mse_rl.architecture import Architecture, Block
 from mse_rl.config import OptimizerConfig
 from mse_rl.cost import TRAINING_PASSES, cost
 from mse_rl.data import Split, Task
@@ -36,7 +36,7 @@ from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_
 
 GREY, COLOURED = Inputs((1, 28, 28), 0, 10), Inputs((3, 32, 32), 0, 10)
 COLOURS = {"28x28, wider": "#00798c", "32x32x3, wider": "#d1495b", "28x28, deeper": "#8a6d00"}
-OPTIMIZER = OptimizerConfig("sgd", learning_rate=1e-4)
+OPTIMIZER = OptimizerConfig(learning_rate=1e-4)
 """So low that the numbers stay ordinary, however long a child trains on random data."""
 
 
@@ -46,11 +46,11 @@ class Arguments:
 
     plot: Path = Path("docs/episode_cost.png")
     """Where the plot goes."""
-    widths: tuple[int, ...] = (2, 4, 6, 8, 12, 16, 20, 24, 32)
+    widths: tuple[int, ...] = (2, 4, 8, 12, 16, 20, 24, 32, 48, 64, 80)
     """Of the first streams of children that grow wider."""
-    depths: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
+    depths: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8)
     """Blocks in each stage of those that grow deeper."""
-    depth_width: int = 8
+    depth_width: int = 16
     """Of the first stream of those."""
     most_mflops: float = 110.0
     """Larger children are left out."""
@@ -104,7 +104,9 @@ def _children(arguments: Arguments) -> Iterator[tuple[str, int, Architecture]]:
             yield way, width, _child_of(inputs, width)
     narrow = _child_of(GREY, arguments.depth_width)
     for depth in arguments.depths:
-        stages = (replace(stage, blocks=stage.blocks * depth) for stage in narrow.stages)
+        stages = (
+            replace(stage, blocks=(Block("conv", stage.width, kernel=3),) * depth) for stage in narrow.stages
+        )
         yield "28x28, deeper", depth, replace(narrow, stages=tuple(stages))
 
 
@@ -126,12 +128,12 @@ def _decision(architecture: Architecture, arguments: Arguments) -> Callable[[], 
     child = build_child(architecture, generator=generator)
     optimizer, slices = make_optimizer(child, OPTIMIZER), count()
     order = BatchOrder(len(train), arguments.batch_size, seed=0, device="cpu")
-    total = length * (1 + arguments.rounds)
+    rates = [OPTIMIZER.peak_learning_rate] * length
 
     def decide() -> None:
         first = length * next(slices)
         steps = range(first, first + length)
-        train_slice_(child, optimizer, task, order, steps=steps, total_steps=total, config=OPTIMIZER, seed=0)
+        train_slice_(child, optimizer, task, order, steps=steps, rates=rates, config=OPTIMIZER, seed=0)
         evaluate(child, validation)
 
     return decide

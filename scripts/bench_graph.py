@@ -87,13 +87,13 @@ def _task(arguments: Arguments) -> Task:
 def _slices(child: Child, task: Task, arguments: Arguments, least_steps: int) -> Callable[[int], None]:
     """Return what trains the child for the slice of an index; it ends when the GPU has."""
     config = OptimizerConfig(learning_rate=1e-4, precision=arguments.precision).of("cnn")
-    optimizer, total = make_optimizer(child, config), (1 + arguments.rounds) * arguments.steps
+    optimizer, rates = make_optimizer(child, config), [config.peak_learning_rate] * arguments.steps
     order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device=arguments.device)
 
     def train(index: int) -> None:
         slice.LEAST_STEPS = least_steps
         steps = range(index * arguments.steps, (index + 1) * arguments.steps)
-        train_slice_(child, optimizer, task, order, steps=steps, total_steps=total, config=config, seed=0)
+        train_slice_(child, optimizer, task, order, steps=steps, rates=rates, config=config, seed=0)
 
     return train
 

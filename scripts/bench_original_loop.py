@@ -10,10 +10,10 @@ What is compared, in training samples per second:
   DataLoader with two workers and shuffling; SGD with momentum. Training alone, and as written: every 10
   iterations it evaluates all 10,000 test images, through a DataLoader like the first. Once with two threads,
   torch's default on two cores, and once with one, which leaves more to the workers;
-- the engine: a task in memory, ``train_slice_``, and an evaluation of the validation split after each slice,
-  10 of them an epoch, for that is when a controller decides. In one process with one thread, and in two at
-  once, over the same span of time; the samples per second of both are added. Training alone counts no
-  evaluation's time.
+- the engine: a task in memory, ``train_slice_`` with the family's own optimizer, and an evaluation of the
+  validation split after each slice, 10 of them an epoch, for that is when a controller decides. In one
+  process with one thread, and in two at once, over the same span of time; the samples per second of both are
+  added. Training alone counts no evaluation's time.
 
 All take turns, and each warms up before it is timed. Prints a line of JSON for every round, then for each
 child, for one process and for two the median samples per second, training alone and with evaluation, and
@@ -56,10 +56,10 @@ BATCH_SIZE, EVALUATED_EVERY, DECISIONS = 100, 10, 10
 INPUTS = Inputs((1, 32, 32), 0, 10)
 CHILDREN = {
     "one block at 8x8": Architecture(
-        "cnn", INPUTS.shape, INPUTS.classes, (Stage(16, (Block("conv", 16, kernel=3),)),), stem_stride=4
+        "cnn", INPUTS.shape, INPUTS.classes, (Stage(16, (Block("conv", 16, kernel=3),), stride=4),)
     ),
     "one block at 16x16": Architecture(
-        "cnn", INPUTS.shape, INPUTS.classes, (Stage(8, (Block("conv", 8, kernel=3),)),), stem_stride=2
+        "cnn", INPUTS.shape, INPUTS.classes, (Stage(8, (Block("conv", 8, kernel=3),), stride=2),)
     ),
     "first child": starting_architecture("cnn", INPUTS, SearchSpace()),
 }
@@ -175,11 +175,14 @@ def _train(name: str, task: Task, seconds: float, barrier: Barrier, seed: int) -
     optimizer = make_optimizer(child, config)
     order = BatchOrder(len(task.train), BATCH_SIZE, seed=seed, device="cpu")
     length = len(task.train) // BATCH_SIZE // DECISIONS
+    learning_rates = [config.peak_learning_rate] * length
     start, training_seconds, rates = 0.0, 0.0, Rates(0.0, 0.0)
     for index in count():
-        steps, total = range(index * length, (index + 1) * length), 1000 * length
+        steps = range(index * length, (index + 1) * length)
         began = time.perf_counter()
-        train_slice_(child, optimizer, task, order, steps=steps, total_steps=total, config=config, seed=seed)
+        train_slice_(
+            child, optimizer, task, order, steps=steps, rates=learning_rates, config=config, seed=seed
+        )
         training_seconds += time.perf_counter() - began
         evaluate(child, task.validation)
         if index == 0:  # the first slice warms up

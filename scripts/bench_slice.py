@@ -10,9 +10,10 @@ Each child trains in three ways, in turn, on one thread, random data and the sam
 
 ``--precision bfloat16`` lets the slices round, and not the bare loops: then share_of_bare is what it gains.
 
-Children are the first ones of their families, widened, and with more blocks from 5 MFLOPs on: of each size
-the nearest there is, or none. Prints a line of JSON for each: true MFLOPs of a forward pass of a sample,
-median milliseconds of a step, and share_of_bare, bare over slice: 1 if growth adds nothing.
+Children are the first ones of their families, widened, and from 5 MFLOPs on with more blocks (convolutional
+ones with their first): of each size the nearest there is, or none. Prints a line of JSON for each: true
+MFLOPs of a forward pass of a sample, median milliseconds of a step, and share_of_bare, bare over slice: 1 if
+growth adds nothing.
 """
 
 import json
@@ -28,14 +29,14 @@ import torch
 import tyro
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture
+from mse_rl.architecture import Architecture, Block
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost
 from mse_rl.data import Split, Task
 from mse_rl.families import Inputs
 from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import BatchOrder, make_optimizer, train_slice_
+from mse_rl.training import BatchOrder, learning_rate, make_optimizer, train_slice_
 
 CHILDREN = {
     "cnn, 8x8": ("cnn", Inputs((1, 8, 8), 0, 10)),
@@ -82,18 +83,20 @@ def _nearest(family: str, inputs: Inputs, mflops: float) -> Architecture | None:
         return abs(log(cost(architecture).flops / 1e6 / mflops))
 
     unit = SPACE.head_width if family == "transformer" else SPACE.quantum
-    depth = 1 if mflops < 5 else 2 if mflops < 50 else 3
+    more = 0 if mflops < 5 else 1 if mflops < 50 else 2
     widths = range(unit, 4096, unit)
-    nearest = min((_child_of(family, inputs, width, depth) for width in widths), key=distance)
+    nearest = min((_child_of(family, inputs, width, more) for width in widths), key=distance)
     return nearest if distance(nearest) < log(2) else None
 
 
-def _child_of(family: str, inputs: Inputs, width: int, depth: int) -> Architecture:
+def _child_of(family: str, inputs: Inputs, width: int, more: int) -> Architecture:
+    """Return a first child whose blocks are as wide as their stream, and repeated so many times."""
     first = starting_architecture(family, inputs, replace(SPACE, start_width=width))
-    stages = (
-        replace(stage, blocks=tuple(replace(block, inner=stage.width) for block in stage.blocks) * depth)
-        for stage in first.stages
-    )
+    stages = []
+    for stage in first.stages:
+        own = tuple(replace(block, inner=stage.width) for block in stage.blocks)
+        repeated = own or (Block("conv", stage.width, kernel=3),)
+        stages.append(replace(stage, blocks=own + more * repeated))
     return replace(first, stages=tuple(stages))
 
 
@@ -139,7 +142,7 @@ def _bare(child: Child, task: Task, batch_size: int, *, default: bool = False) -
     def train(steps: range) -> None:
         for _ in steps:
             optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(child(x), y).backward()
+            F.cross_entropy(child(x), y, label_smoothing=OPTIMIZER.label_smoothing).backward()
             optimizer.step()
 
     return train
@@ -150,9 +153,12 @@ def _slice(child: Child, task: Task, arguments: Arguments) -> Callable[[range], 
     child = deepcopy(child)
     optimizer, total = make_optimizer(child, config), (1 + arguments.rounds) * arguments.steps
     order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device="cpu")
-    return lambda steps: train_slice_(
-        child, optimizer, task, order, steps=steps, total_steps=total, config=config, seed=0
-    )
+
+    def train(steps: range) -> None:
+        rates = [learning_rate(step / total, 1 / total, config) for step in steps]
+        train_slice_(child, optimizer, task, order, steps=steps, rates=rates, config=config, seed=0)
+
+    return train
 
 
 if __name__ == "__main__":

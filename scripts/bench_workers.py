@@ -2,7 +2,7 @@
 
     python scripts/bench_workers.py
 
-Episodes are drawn by chance: half on digits at 8x8, half at 26x26 pixels, 10.6 times the FLOPs; random legal
+Episodes are drawn by chance: half on digits at 8x8, half at 18x18 pixels, 10.6 times the FLOPs; random legal
 decisions, nothing restored from a cache. They are played
 - by the pool of workers of `mse-rl train`, one worker and two: whoever is free takes the longest rest of an
   episode that can begin;
@@ -31,6 +31,10 @@ from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.config import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.search_space import SearchSpace
+
+SLICES = GrowthConfig().slices
+"""Decisions of an episode."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,11 @@ class Arguments:
     rollouts: int = 8
     updates: int = 3
     workers: int = 2
-    resolution: int = 26
-    slice_steps: int = GrowthConfig().slice_steps
+    resolution: int = 18
+    slice_steps: int = 15
+    """Training steps in a slice."""
+    start_width: int = 16
+    """Width of the first child's first stream."""
 
 
 def main(arguments: Arguments) -> None:
@@ -66,17 +73,17 @@ def main(arguments: Arguments) -> None:
 
 def _env(arguments: Arguments) -> ExpansionEnv:
     tasks = tuple(load_task("digits", TaskConfig(resolution=side)) for side in (None, arguments.resolution))
-    growth = GrowthConfig(slice_steps=arguments.slice_steps)
-    return ExpansionEnv(ExpansionConfig(task=("digits", "digits"), growth=growth), tasks=tasks)
+    growth = GrowthConfig(training_steps=SLICES * arguments.slice_steps, slices=SLICES, decision_share=1.0)
+    space = SearchSpace(start_width=arguments.start_width)
+    return ExpansionEnv(ExpansionConfig(task=("digits", "digits"), growth=growth, space=space), tasks=tasks)
 
 
 def _pool(env: ExpansionEnv, arguments: Arguments, workers: int) -> dict[str, float]:
     policy = BlockNetwork()
     policy.birth_(torch.Generator().manual_seed(0))
-    decisions = env.config.growth.slices
     with WorkerPool(env, workers) as pool:
-        collector = Collector(pool, rollouts=arguments.rollouts, decisions=decisions, seed=0, stream=TRAINING)
-        _update(env, collector, policy, range(1000, 1000 + 2 * workers))  # imports, first allocations
+        collector = Collector(pool, rollouts=arguments.rollouts, decisions=SLICES, seed=0, stream=TRAINING)
+        list(_update(env, collector, policy, range(1000, 1000 + workers)))  # imports, first allocations
         start, slices, busy = time.perf_counter(), 0, 0.0
         for update in range(arguments.updates):
             numbers = range(update * arguments.groups, (update + 1) * arguments.groups)
@@ -132,10 +139,10 @@ def _in_step(arguments: Arguments) -> dict[str, float]:
         actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
         return sum(info["seconds"] for info in environments.step(actions)[3])
 
-    for _ in range(GrowthConfig().slices):
+    for _ in range(SLICES):
         step()
     start, busy = time.perf_counter(), 0.0
-    rounds = arguments.updates * arguments.groups * GrowthConfig().slices
+    rounds = arguments.updates * arguments.groups * SLICES
     for _ in range(rounds):
         busy += step()
     seconds = time.perf_counter() - start

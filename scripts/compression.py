@@ -22,12 +22,12 @@ from mse_rl.agents.rules import WAIT, least_loss
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.cost import TRAINING_PASSES, cost
 from mse_rl.data import load_task
 from mse_rl.growth import GrowthProcess
-from mse_rl.networks import Child, build_child
+from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
 
+SLICES, BATCH_SIZE = 10, 64
 CHILDREN = (
     "wide",
     "compressed",
@@ -42,7 +42,7 @@ class Arguments:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     task: str = "fashion_mnist"
-    start_width: int = 12
+    start_width: int = 32
     """Width of the first stream of the wide child."""
     epochs: float = 5.0
     """Passes over the training split for the wide child."""
@@ -50,7 +50,8 @@ class Arguments:
     """Passes over it while it is compressed, and after."""
     share: float = 0.5
     """FLOPs budget, over those of the wide child."""
-    learning_rate: float = 0.03
+    learning_rate: float | None = None
+    """Highest learning rate; that of the family if not given."""
     workers: int = 2
     data: TaskConfig = field(default_factory=lambda: TaskConfig(max_train=12_000))
 
@@ -90,36 +91,44 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, Result]:
     """Return what came of each of the children."""
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
-    epoch_steps = len(task.train) / 64
 
-    def grown(epochs: float, *, budget: int, init: Child | None = None, width: int = 4) -> GrowthProcess:
-        slices = 10
+    def grown(
+        growth: GrowthConfig,
+        *,
+        budget: int = 10**12,
+        init: Child | None = None,
+        start: Architecture | None = None,
+    ) -> GrowthProcess:
         process = GrowthProcess(
             task,
-            GrowthConfig(
-                slices=slices, slice_steps=max(1, round(epochs * epoch_steps / slices)), batch_size=64
-            ),
+            growth,
             optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),
-            space=SearchSpace(start_width=width),
+            space=SearchSpace(start_width=arguments.start_width),
             seed=seed,
             budget=BudgetConfig(flops_budget=budget),
             init=init,
+            start=start,
         )
         while not process.finished:
             process.advance(*(WAIT if process.fits else least_loss(process)))
         return process
 
-    def from_scratch(architecture: Architecture, training_flops: int) -> GrowthProcess:
-        born = build_child(architecture, generator=torch.Generator().manual_seed(seed))
-        samples = training_flops / (TRAINING_PASSES * cost(architecture).flops)
-        return grown(samples / len(task.train), budget=10**12, init=born)
+    def passes(epochs: float) -> GrowthConfig:
+        slice_steps = max(1, round(epochs * len(task.train) / BATCH_SIZE / SLICES))
+        return GrowthConfig(
+            slices=SLICES, batch_size=BATCH_SIZE, training_steps=SLICES * slice_steps, decision_share=1.0
+        )
 
-    wide = grown(arguments.epochs, budget=10**12, width=arguments.start_width)
+    wide = grown(passes(arguments.epochs))
     budget = int(wide.state.flops * arguments.share)
-    small = grown(arguments.compression_epochs, budget=budget, init=wide.child)
+    small = grown(passes(arguments.compression_epochs), budget=budget, init=wide.child)
     spent = small.state.training_flops
     controls = [
-        from_scratch(small.state.architecture, flops) for flops in (spent, spent + wide.state.training_flops)
+        grown(
+            GrowthConfig(slices=SLICES, batch_size=BATCH_SIZE, training_flops=flops),
+            start=small.state.architecture,
+        )
+        for flops in (spent, spent + wide.state.training_flops)
     ]
     return {
         name: Result(

@@ -66,7 +66,12 @@ def one_seed(arguments: Arguments, seed: int) -> dict[tuple[str, bool], float]:
     task = load_task(arguments.task, arguments.data)
     process = GrowthProcess(
         task,
-        GrowthConfig(family=arguments.family, slices=len(PREFIX), slice_steps=arguments.slice_steps),
+        GrowthConfig(
+            family=arguments.family,
+            slices=len(PREFIX),
+            training_steps=len(PREFIX) * arguments.slice_steps,
+            decision_share=1.0,
+        ),
         optimizer=OptimizerConfig(),
         space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
         seed=seed,

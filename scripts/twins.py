@@ -27,7 +27,7 @@ from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache
 from mse_rl.transformations import TRANSFORMATIONS
 
-PREFIX = ("wait", "deepen", "widen_stream_x2", "widen_inner_x2", "link", "wait")
+PREFIX = ("deepen", "deepen", "widen_stream_x2", "widen_inner_x2", "link", "wait")
 """What is done to the child before it is copied; a name stands for all that begin with it."""
 
 
@@ -65,14 +65,16 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, float]:
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
     cache: TrajectoryCache[CacheEntry] = TrajectoryCache(1 << 28)
+    slices = len(PREFIX) + 2
 
     def twin() -> GrowthProcess:
         process = GrowthProcess(
             task,
             GrowthConfig(
                 family=arguments.family,
-                slices=len(PREFIX) + 2,
-                slice_steps=arguments.slice_steps,
+                slices=slices,
+                training_steps=slices * arguments.slice_steps,
+                decision_share=1.0,
                 skill_tolerance=1.0,
             ),
             optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),

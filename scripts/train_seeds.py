@@ -1,8 +1,8 @@
 """Train a policy as typed, for several seeds, and print how each compares with the rules.
 
-    python scripts/digits_seeds.py 0 1 2 --out runs/digits_seeds
+    python scripts/train_seeds.py 0 1 2 --out runs/train_seeds
 
-A seed takes about four minutes on two cores; one whose run is in the folder already is only read. The last
+A seed takes about ten minutes on two cores; one whose run is in the folder already is only read. The last
 line is over the held-out episodes of all runs together.
 """
 
@@ -27,7 +27,7 @@ class Arguments:
 
     seeds: Positional[tuple[int, ...]] = (0, 1, 2)
     """Seeds of the runs."""
-    out: Path = Path("runs/digits_seeds")
+    out: Path = Path("runs/train_seeds")
     """Folder of the runs."""
 
 
