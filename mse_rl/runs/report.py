@@ -33,23 +33,23 @@ def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
 
     Args:
         title: printed above.
-        timeline: one entry per slice, the first before any training: ``slice``, ``skill``, ``cost``,
+        timeline: one entry per slice, the first before any training: ``share``, ``skill``, ``cost``,
             ``cost_measure``, ``cost_budget``, and, but for the first, ``transformation`` and ``target``,
             applied at the beginning of the slice.
     """
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     skill_axes, cost_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    slices = [entry["slice"] for entry in timeline]
-    skill_axes.plot(slices, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
+    shares = [entry["share"] for entry in timeline]
+    skill_axes.plot(shares, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
     skill_axes.set_ylabel("validation skill")
     skill_axes.set_title(title, loc="left")
     measure = MEASURES[timeline[0]["cost_measure"]]
     costs = [entry["cost"] / measure.per_unit for entry in timeline]
     budget = timeline[0]["cost_budget"] / measure.per_unit
-    cost_axes.step(slices, [*costs[1:], costs[-1]], where="post", color="#30323d")
+    cost_axes.step(shares, [*costs[1:], costs[-1]], where="post", color="#30323d")
     cost_axes.axhline(budget, color=OTHER, ls=":", label="budget")
     cost_axes.set_ylabel(measure.unit)
-    cost_axes.set_xlabel("slice of the schedule")
+    cost_axes.set_xlabel("share of the schedule")
     cost_axes.set_ylim(0, 1.3 * max(budget, *costs))
     _mark(skill_axes, cost_axes, timeline)
     for axes in (skill_axes, cost_axes):
@@ -72,12 +72,12 @@ def _mark(skill_axes: Axes, cost_axes: Axes, timeline: Sequence[dict[str, Any]])
         label = None if kind in named else kind
         named.add(kind)
         colour = COLOURS.get(kind, OTHER)
-        skill_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8, label=label)
-        cost_axes.axvline(before["slice"], color=colour, lw=1.5, alpha=0.8)
+        skill_axes.axvline(before["share"], color=colour, lw=1.5, alpha=0.8, label=label)
+        cost_axes.axvline(before["share"], color=colour, lw=1.5, alpha=0.8)
         back = " (taken back)" if entry["receipt"]["rolled_back"] else ""
         skill_axes.annotate(
             f"{name} {place(entry['target'])}{back}",
-            (before["slice"], 0.02),
+            (before["share"], 0.02),
             xycoords=("data", "axes fraction"),
             rotation=90,
             fontsize=7,
