@@ -22,6 +22,7 @@ from mse_rl.agents.rollout import Episode
 from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import InvalidArchitecture
 from mse_rl.measures import MEASURES
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
@@ -82,7 +83,15 @@ def _try_first_children(env: ExpansionEnv) -> None:
     for index in range(len(env.tasks)):
         for width in (growth.width_low, growth.width_high):
             context = Context(index, 0, budget.budget_low, growth.passes_low, width)
-            env.reset(options={"context": context})
+            try:
+                env.reset(options={"context": context})
+            except InvalidArchitecture as error:
+                if len(env.tasks) == 1:
+                    raise
+                task = env.tasks[index].name
+                raise InvalidArchitecture(
+                    f"{task}: {error}, or leave it out, so that each task has a family of its own"
+                ) from error
 
 
 def _writer_of(logger: Logger) -> SummaryWriter:
