@@ -90,6 +90,21 @@ def test_a_child_is_affordable_if_a_slice_pays_for_a_step_of_it(architecture, to
     assert schedule.spent(steps=3, flops=10) == 10
 
 
+@given(st.lists(architectures(), min_size=1, max_size=8), SHARES, st.integers(1, 10**7))
+def test_where_every_child_is_affordable_no_slice_ends_further_from_its_share_than_half_a_step(
+    children, share, total
+):
+    schedule = Schedule(total, False, 8, BATCH, share)
+    spent, child = 0, None
+    for index in range(8):
+        legal = [c for c in children if cost(c).flops <= schedule.most_flops(index, spent)]
+        child = legal[index % len(legal)] if legal else child  # waiting is always legal
+        if child is None:
+            return
+        spent += schedule.slice_steps(child, index, spent) * schedule.step_price(child)
+        assert abs(spent - schedule.end(index) * total) <= schedule.step_price(child) / 2 + 1e-6
+
+
 @given(architectures(), st.integers(1, 10**5), st.floats(0.5, 100))
 def test_a_length_that_was_drawn_in_passes_is_as_many_passes_of_the_first_child(first, samples, passes):
     passes = max(passes, 21 * BATCH / samples)  # each of 10 slices has a step at least

@@ -372,6 +372,19 @@ def test_the_only_block_of_a_stage_goes_without_a_trace_if_it_adds_a_constant(ar
     assert distance(child, before) < 1e-10
 
 
+@pytest.mark.parametrize("family", ["rnn", "transformer"])
+def test_where_only_a_norm_reads_what_a_block_added_nothing_takes_it_over(family):
+    """Its mean behind the norm is not known; the stem of tokens has no bias."""
+    lonely = replace(CHILDREN[family], stages=CHILDREN[family].stages[:1], links=(), vocabulary=9)
+    lonely = replace(lonely, input_shape=(6,)).removing(Position(0, 1))
+    child, optimizer = trained(lonely)
+    statistics = watched(deepcopy(child))
+    before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
+    child, receipt = transform("remove_block", FIRST, child, optimizer, statistics=statistics)
+    assert receipt.deviation > 1e-6
+    assert all(torch.equal(tensor, before[name]) for name, tensor in child.state_dict().items())
+
+
 def test_what_the_only_block_of_a_stage_added_goes_to_the_norm_of_the_next_entry():
     child, optimizer = trained(
         replace(CHILDREN["cnn"], stages=(Stage(4, (Block("conv", 4, 3),)), Stage(6, stride=2)), links=())
