@@ -375,9 +375,8 @@ def test_the_only_block_of_a_stage_goes_without_a_trace_if_it_adds_a_constant(ar
 @pytest.mark.parametrize("family", ["rnn", "transformer"])
 def test_where_only_a_norm_reads_what_a_block_added_nothing_takes_it_over(family):
     """Its mean behind the norm is not known; the stem of tokens has no bias."""
-    lonely = replace(CHILDREN[family], stages=CHILDREN[family].stages[:1], links=(), vocabulary=9)
-    lonely = replace(lonely, input_shape=(6,)).removing(Position(0, 1))
-    child, optimizer = trained(lonely)
+    stage = Stage(4, CHILDREN[family].stages[0].blocks[:1])
+    child, optimizer = trained(Architecture(family, (6,), 3, (stage,), vocabulary=9))
     statistics = watched(deepcopy(child))
     before = {name: tensor.clone() for name, tensor in child.state_dict().items()}
     child, receipt = transform("remove_block", FIRST, child, optimizer, statistics=statistics)
