@@ -44,9 +44,10 @@ class Muon(AdamW):
                     self._step_orthogonal(parameter, group["lr"], group["weight_decay"])
 
     def _step_orthogonal(self, parameter: Tensor, rate: float | Tensor, decay: float) -> None:
-        gradient, state = parameter.grad, self.state[parameter]
+        gradient = parameter.grad
         if gradient is None:
             return
+        state = self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
@@ -57,7 +58,8 @@ class Muon(AdamW):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about U Vᵀ of ``matrix`` (m, n) = U S Vᵀ: singular values between 0.7 and 1.2.
+    """Return about U Vᵀ of ``matrix`` (m, n) = U S Vᵀ: singular values lie between about 0.7 and 1.2, but
+    those that were almost zero stay small.
 
     Newton-Schulz iteration, in products of matrices alone.
     """
