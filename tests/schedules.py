@@ -2,6 +2,9 @@
 
 from mse_rl.training import learning_rate
 
+ONE_UPDATE = ["--episodes", "4", "--groups", "2", "--rollouts", "2", "--held-out", "1", "--workers", "1"]
+"""The shortest run of ``mse-rl train`` that learns."""
+
 
 def even(slices, steps):
     """Return the settings of a schedule of so many slices, of so many training steps each."""

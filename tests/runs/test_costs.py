@@ -5,30 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schedules import ONE_UPDATE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mse_rl
 from mse_rl.cli import main
 
 GROWTH = ["--slices", "2", "--epochs", "0.2"]
-RUN = [
-    "--task",
-    "digits",
-    "--slices",
-    "2",
-    "--training-steps",
-    "4",
-    "--episodes",
-    "4",
-    "--groups",
-    "2",
-    "--rollouts",
-    "2",
-    "--held-out",
-    "1",
-    "--workers",
-    "1",
-]
+RUN = ["--task", "digits", "--slices", "2", "--training-steps", "4", *ONE_UPDATE]
 POLICY = Path(__file__).parents[2] / "scripts" / "policies" / "small"
 
 

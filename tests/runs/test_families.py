@@ -6,29 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
 
 GROWTH = ["--slices", "3", "--epochs", "1", "--batch-size", "16"]
-RUN = [
-    "--slices",
-    "3",
-    "--training-steps",
-    "9",
-    "--batch-size",
-    "16",
-    "--episodes",
-    "4",
-    "--groups",
-    "2",
-    "--rollouts",
-    "2",
-    "--held-out",
-    "1",
-    "--workers",
-    "1",
-]
+RUN = ["--slices", "3", "--training-steps", "9", "--batch-size", "16", *ONE_UPDATE]
 WORDS = {"fruit": ["apple", "pear", "plum"], "tool": ["saw", "file", "drill"]}
 
 
