@@ -10,9 +10,11 @@ from mse_rl.errors import InvalidTask
 
 
 def augmentation_for(name: AugmentationName, resolution: int) -> Augmentation:
-    """Return the named augmentation for images of ``resolution`` pixels: crops pad by an eighth of it."""
+    """Return the named augmentation for images of ``resolution`` pixels: crops pad by a sixteenth of it, at
+    least one pixel.
+    """
     return Augmentation(
-        crop=max(1, resolution // 8) if "crop" in name else 0,
+        crop=max(1, round(resolution / 16)) if "crop" in name else 0,
         flip="flip" in name,
     )
 

@@ -87,8 +87,8 @@ def test_the_config_chooses_and_the_padding_follows_the_resolution(name, expecte
     assert load_task("digits", TaskConfig(augment=name)).augmentation == expected
 
 
-def test_padding_is_an_eighth_of_the_resolution():
-    assert load_task("digits", TaskConfig(augment="crop", resolution=24)).augmentation == Augmentation(3)
+def test_padding_is_a_sixteenth_of_the_resolution():
+    assert load_task("digits", TaskConfig(augment="crop", resolution=32)).augmentation == Augmentation(2)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
