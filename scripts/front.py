@@ -5,13 +5,14 @@
 Every static child has its own best learning rate of three, chosen on validation with a seed of its own.
 ``best`` is the size that is best by test accuracy, averaged over the seeds: a search that costs nothing.
 ``searched`` is chosen on validation where the search is paid out of the same C: each of the seven sizes
-trains with a fourteenth of it, and the one that is best trains with the other half. Writes OUT.json, OUT.md
+trains with a fourteenth of it, as far as that pays for a step in every slice, and the one that is best
+trains with the other half. Writes OUT.json, OUT.md
 and OUT.png.
 """
 
 import json
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -23,9 +24,11 @@ import tyro
 from matplotlib.figure import Figure
 from settings import SETTINGS, Outcome, Run, grow
 
+from mse_rl.errors import InvalidConfig
+
 WIDTHS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 RATES = (0.5, 1.0, 2.0)
-RULES = ("wait", "random", "threshold", "widen", "pace", "pace:0.25:0.3", "pace:1:0.6")
+RULES = ("wait", "random", "threshold", "widen", "pace", "pace:0.5:0.4")
 RATE_SEED = 1000
 
 
@@ -49,83 +52,81 @@ class Arguments:
     """What the files are called."""
 
 
-Results = dict[Run, Outcome]
+Results = dict[Run, Outcome | None]
+"""None where the training FLOPs do not pay for a step in every slice."""
 
 
 def main(arguments: Arguments) -> None:
-    """Run everything; write the table, the figures and the picture."""
-    cells = [
-        (name, flops)
-        for name in arguments.settings
-        for flops in SETTINGS[name].training_flops[: arguments.lengths]
-    ]
+    """Run one setting and one C after the other; write table, figures and picture after each."""
+    rows: list[dict] = []
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-
-        def play(runs: Iterable[Run]) -> Results:
-            runs = list(dict.fromkeys(runs))
-            return dict(zip(runs, pool.map(partial(grow, data_dir=arguments.data_dir), runs), strict=True))
-
-        tried = play(
-            Run(name, flops, RATE_SEED, width=width, rate=rate)
-            for name, flops in cells
-            for width in WIDTHS
-            for rate in RATES
-        )
-
-        def rate_of(name: str, flops: float, width: float) -> float:
-            runs = {rate: tried[Run(name, flops, RATE_SEED, width=width, rate=rate)] for rate in RATES}
-            return max(RATES, key=lambda rate: runs[rate].validation)
-
-        statics = {
-            (name, flops, width, seed): Run(name, flops, seed, width=width, rate=rate_of(name, flops, width))
-            for name, flops in cells
-            for width in WIDTHS
-            for seed in arguments.seeds
-        }
-        short = {key: replace(run, training_flops=key[1] / (2 * len(WIDTHS))) for key, run in statics.items()}
-        results = play([*statics.values(), *short.values()])
-        found = {}
-        for name, flops in cells:
-            for seed in arguments.seeds:
-                width = max(WIDTHS, key=lambda w: results[short[name, flops, w, seed]].validation)
-                found[name, flops, seed] = replace(
-                    statics[name, flops, width, seed], training_flops=flops / 2
+        play = partial(_play, pool, arguments.data_dir)
+        for name in arguments.settings:
+            for flops in SETTINGS[name].training_flops[: arguments.lengths]:
+                rows.append(row(name, flops, arguments, play))
+                arguments.out.with_suffix(".json").write_text(
+                    json.dumps({"arguments": _plain(arguments), "rows": rows})
                 )
-        results |= play(found.values())
-        grown = {
-            (name, flops, rule, seed): Run(name, flops, seed, controller=rule)
-            for name, flops in cells
-            for rule in arguments.rules
-            for seed in arguments.seeds
-        }
-        results |= play(grown.values())
-
-    rows = []
-    for name, flops in cells:
-        sizes = {
-            width: np.array([results[statics[name, flops, width, seed]].test for seed in arguments.seeds])
-            for width in WIDTHS
-        }
-        best = max(WIDTHS, key=lambda width: sizes[width].mean())
-        searched = np.array([results[found[name, flops, seed]].test for seed in arguments.seeds])
-        row = {
-            "setting": name,
-            "training_flops": flops,
-            "static": {f"{width:g}": values.tolist() for width, values in sizes.items()},
-            "passes of the first": results[statics[name, flops, 1.0, arguments.seeds[0]]].passes,
-            "best": sizes[best].tolist(),
-            "best width": best,
-            "searched": searched.tolist(),
-            "grown": {
-                rule: [results[grown[name, flops, rule, seed]].test for seed in arguments.seeds]
-                for rule in arguments.rules
-            },
-        }
-        rows.append(row)
-    arguments.out.with_suffix(".json").write_text(json.dumps({"arguments": _plain(arguments), "rows": rows}))
-    arguments.out.with_suffix(".md").write_text(table(rows, arguments.rules))
-    draw(rows, arguments.rules, arguments.out.with_suffix(".png"))
+                arguments.out.with_suffix(".md").write_text(table(rows, arguments.rules))
+                draw(rows, arguments.rules, arguments.out.with_suffix(".png"))
+                print(table(rows[-1:], arguments.rules), flush=True)
     print(table(rows, arguments.rules))
+
+
+def _play(pool: Executor, data_dir: Path, runs: Iterable[Run]) -> Results:
+    runs = list(dict.fromkeys(runs))
+    return dict(zip(runs, pool.map(partial(grow_if_paid, data_dir=data_dir), runs), strict=True))
+
+
+def grow_if_paid(run: Run, data_dir: Path) -> Outcome | None:
+    """Train one child, if its training FLOPs pay for a step in every slice."""
+    try:
+        return grow(run, data_dir)
+    except InvalidConfig:
+        return None
+
+
+def row(name: str, flops: float, arguments: Arguments, play: Callable[[Iterable[Run]], Results]) -> dict:
+    """Return the figures of a setting at one C."""
+    seeds = arguments.seeds
+    tried = play(Run(name, flops, RATE_SEED, width=width, rate=rate) for width in WIDTHS for rate in RATES)
+    best_of = {
+        width: max(
+            ((tried[run].validation, run) for run in tried if run.width == width and tried[run]),
+            key=lambda pair: pair[0],
+            default=(0.0, None),
+        )[1]
+        for width in WIDTHS
+    }
+    statics = {
+        (width, seed): replace(run, seed=seed) for width, run in best_of.items() if run for seed in seeds
+    }
+    short = {key: replace(run, training_flops=flops / (2 * len(WIDTHS))) for key, run in statics.items()}
+    grown = {
+        (rule, seed): Run(name, flops, seed, controller=rule) for rule in arguments.rules for seed in seeds
+    }
+    results = play([*statics.values(), *short.values(), *grown.values()])
+    found = {}
+    for seed in seeds:
+        seen = {key[0]: results[run] for key, run in short.items() if key[1] == seed and results[run]}
+        width = max(seen, key=lambda w: seen[w].validation, default=min(key[0] for key in statics))
+        found[seed] = replace(statics[width, seed], training_flops=flops / 2)
+    results |= play(found.values())
+    sizes = {
+        width: [results[statics[width, seed]].test for seed in seeds] for width, run in best_of.items() if run
+    }
+    best = max(sizes, key=lambda width: np.mean(sizes[width]))
+    return {
+        "setting": name,
+        "training_flops": flops,
+        "static": {f"{width:g}": values for width, values in sizes.items()},
+        "rates": {f"{width:g}": run.rate for width, run in best_of.items() if run},
+        "passes of the first": results[statics[1.0, seeds[0]]].passes,
+        "best": sizes[best],
+        "best width": best,
+        "searched": [results[found[seed]].test for seed in seeds],
+        "grown": {rule: [results[grown[rule, seed]].test for seed in seeds] for rule in arguments.rules},
+    }
 
 
 def table(rows: list[dict], rules: tuple[str, ...]) -> str:
@@ -161,8 +162,8 @@ def draw(rows: list[dict], rules: tuple[str, ...], path: Path) -> None:
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         mine = [row for row in rows if row["setting"] == name]
         x = [row["training_flops"] for row in mine]
-        for width in mine[0]["static"]:
-            y = [np.mean(row["static"][width]) for row in mine]
+        for width in map("{:g}".format, WIDTHS):
+            y = [np.mean(row["static"].get(width, np.nan)) for row in mine]
             axes.plot(x, y, color="#b8bcc2", lw=1)
         axes.plot(x, [np.mean(row["best"]) for row in mine], color="black", label="best static")
         axes.plot(x, [np.mean(row["searched"]) for row in mine], color="black", ls=":", label="searched")

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from mse_rl.agents.rollout import run_episode
-from mse_rl.agents.rules import make_rule
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.data import Task, load_task
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.runs.apply import load_controller
 
 DECISIONS = 10
 
@@ -42,7 +42,7 @@ SETTINGS = {
     "fashion, many": Setting("fashion_mnist", (4e10, 1.6e11, 6.4e11, 2.5e12), 14, None, 8),
     "texts": Setting("csv:TREC", (1e10, 4e10, 1.6e11, 6.4e11)),
     "table": Setting("npz:tables/satimage.npz", (1e9, 4e9, 1.6e10, 6.4e10)),
-    "series": Setting("npz:UCR/JapaneseVowels.npz", (1e9, 4e9, 1.6e10, 6.4e10)),
+    "series": Setting("npz:UCR/JapaneseVowels.npz", (4e9, 1.6e10, 6.4e10, 2.56e11)),
 }
 
 
@@ -54,7 +54,7 @@ class Run:
         setting: a key of SETTINGS.
         training_flops: C.
         seed: of first weights, order of data and all else that is drawn.
-        controller: a rule.
+        controller: a rule, or the folder of a policy.
         budget_multiple: of the first child's FLOPs.
         width: of the first child's first stream, over that of the setting.
         rate: learning rate, over the default.
@@ -100,7 +100,11 @@ def grow(run: Run, data_dir: Path) -> Outcome:
     """Train one child, with one thread, to the end of its schedule."""
     torch.set_num_threads(1)
     task, setting = task_of(run.setting, data_dir), SETTINGS[run.setting]
-    growth = GrowthConfig(slices=DECISIONS, batch_size=64, training_flops=run.training_flops)
+    controller, policy = load_controller(run.controller)
+    slices = policy.slices if policy else DECISIONS
+    growth = GrowthConfig(slices=slices, batch_size=64, training_flops=run.training_flops)
+    if policy and policy.transformations:
+        growth = replace(growth, transformations=policy.transformations)
     config = ExpansionConfig(task=(task.name,), growth=growth, budget=BudgetConfig(), cache_mb=0)
     env = ExpansionEnv(config, tasks=(task,))
     first = env.first_architecture(Context(0, run.seed, 1.0, 1.0))
@@ -110,8 +114,8 @@ def grow(run: Run, data_dir: Path) -> Outcome:
     optimizer = replace(family, learning_rate=family.peak_learning_rate * run.rate)
     env = ExpansionEnv(replace(config, space=space, optimizer=optimizer), tasks=(task,), start=run.start)
     context = Context(0, run.seed, run.budget_multiple, 1.0)
-    seeds = range(run.seed * DECISIONS, (run.seed + 1) * DECISIONS)
-    episode = run_episode(env, make_rule(run.controller), context, seeds=seeds, test=True)
+    seeds = range(run.seed * slices, (run.seed + 1) * slices)
+    episode = run_episode(env, controller, context, seeds=seeds, test=True)
     grown = [
         before["share"]
         for before, after in zip([episode.start, *episode.infos], episode.infos, strict=False)
