@@ -10,14 +10,19 @@ from mse_rl.search_space import SearchSpace
 from mse_rl.validation import MOST_SEED, require, require_within
 
 
+MOST_THREADS = 1024
+DEFAULT_CONTROLLER = "pace"
+"""The one that measured best (docs/experiments.md)."""
+
+
 @dataclass(frozen=True)
 class ApplyConfig(GrowthRules):
     """Growing one child by a rule or a learned policy."""
 
-    controller: str
-    """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
     task: str
     """The dataset to grow a child on."""
+    controller: str = DEFAULT_CONTROLLER
+    """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
     out: Path | None = None
     """Where the child is kept; runs/TIME if not given."""
     seed: int = 0
@@ -46,6 +51,9 @@ class ApplyConfig(GrowthRules):
     beyond a budget is shrunk until it fits."""
     device: str = "cpu"
     """Where the child is trained: cpu, cuda, cuda:1, ..."""
+    threads: int = 1
+    """Threads on the CPU. For children as small as these more are seldom faster, and far slower where other
+    processes want the cores, too."""
     data: TaskConfig = field(default_factory=TaskConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     space: SearchSpace = field(default_factory=SearchSpace)
@@ -55,6 +63,7 @@ class ApplyConfig(GrowthRules):
         super().__post_init__()
         require_within(self, 1e-6, 1e6, "epochs", "minutes")
         require_within(self, 0, MOST_SEED, "seed")
+        require_within(self, 1, MOST_THREADS, "threads")
         lengths = [
             name for name in ("training_flops", "minutes", "epochs") if getattr(self, name) is not None
         ]

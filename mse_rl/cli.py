@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
-from mse_rl.apply_config import ApplyConfig
+from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
 from mse_rl.config import TrainConfig
 from mse_rl.errors import MseRlError
 
@@ -22,7 +22,7 @@ Train = Annotated[
 class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag."""
 
-    controller: Positional[str]
+    controller: Positional[str] = DEFAULT_CONTROLLER
     """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from mse_rl.agents.controller import Controller
@@ -18,8 +19,10 @@ from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
+from mse_rl.growth_state import GrowthState
 from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
+from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture, save_child
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
@@ -66,6 +69,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
         MseRlError: for anything that is wrong with the settings, or if the child diverges; then no
             folder is made.
     """
+    torch.set_num_threads(config.threads)
     folder = new_directory(config.out)
     controller, policy = load_controller(config.controller)
     check_devices(config.device, config.budget.latency_device)
@@ -77,27 +81,46 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES)
     config = _with_length(config, env, context, console)
     env = _environment(config, task, inherited, start, policy)
-    episode = run_episode(
-        env,
-        controller,
-        context,
-        seeds=draw_seeds(config.seed, HELD_OUT, 0, decisions=env.config.growth.slices),
-        test=True,
-        on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), console),
-        on_step=lambda: say(console, str(env.render())),
-    )
+    episode, kept = _grow(env, controller, context, config.seed, console)
+    timeline = [episode.start, *episode.infos]
+    begin(folder, config)
+    save_child(folder, env.process.child, _record(task, episode, kept, timeline))
+    title = f"{config.controller} on {task.name}: test accuracy {100 * (episode.test_accuracy or 0):.2f}%"
+    save_report(folder / "report.png", title, timeline)
+    _show(folder, episode, kept, env.process, console)
+    return folder
+
+
+def _grow(
+    env: ExpansionEnv, controller: Controller, context: Context, seed: int, console: Console
+) -> tuple[Episode, GrowthState]:
+    """Play the episode, and go back to the child that is kept.
+
+    Returns:
+        The episode, with the test accuracy of that child, and the state in which it was.
+
+    Raises:
+        Diverged: if the child has.
+    """
+    best: list[BestChild] = []
+
+    def begun() -> None:
+        best.append(BestChild(env.process))
+        _show_start(env.process, env.renumbering or Renumbering(), console)
+
+    def stepped() -> None:
+        best[0].see()
+        say(console, str(env.render()))
+
+    seeds = draw_seeds(seed, HELD_OUT, 0, decisions=env.config.growth.slices)
+    episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
     if episode.final["diverged"]:
         raise Diverged(
             f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
             f"lower --learning-rate, here {env.process.peak_learning_rate:g}"
         )
-    timeline = [episode.start, *episode.infos]
-    begin(folder, config)
-    save_child(folder, env.process.child, _record(task, episode, timeline))
-    title = f"{config.controller} on {task.name}: test accuracy {100 * (episode.test_accuracy or 0):.2f}%"
-    save_report(folder / "report.png", title, timeline)
-    _show(folder, episode, env.process, console)
-    return folder
+    kept = best[0].restore_()
+    return replace(episode, test_accuracy=env.process.test().accuracy), kept
 
 
 def _completed(config: ApplyConfig, first: Architecture | None, policy: Policy | None) -> ApplyConfig:
@@ -190,7 +213,9 @@ def _excess(process: GrowthProcess) -> str:
     )
 
 
-def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dict[str, Any]:
+def _record(
+    task: Task, episode: Episode, kept: GrowthState, timeline: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return what ``growth.json`` holds."""
     return {
         "task": task.name,
@@ -203,14 +228,23 @@ def _record(task: Task, episode: Episode, timeline: list[dict[str, Any]]) -> dic
             "encoding": task.encoding,
         },
         "seed": episode.context.seed,
+        "kept_slice": kept.slice_index,
         "test_accuracy": episode.test_accuracy,
         "utility": episode.final["utility"],
         "timeline": timeline,
     }
 
 
-def _show(folder: Path, episode: Episode, process: GrowthProcess, console: Console) -> None:
+def _show(
+    folder: Path, episode: Episode, kept: GrowthState, process: GrowthProcess, console: Console
+) -> None:
     final = episode.final
+    if kept.slice_index < final["slice"]:
+        say(
+            console,
+            f"the child after slice {kept.slice_index} is kept, which validated better than the last one: "
+            f"{100 * kept.validation.accuracy:.2f}% to {100 * process.state.validation.accuracy:.2f}%",
+        )
     accuracy = 100 * (episode.test_accuracy or 0)
     cost = MEASURES[final["cost_measure"]].shown(final["cost"])
     spent = final["training_flops"] / 1e12

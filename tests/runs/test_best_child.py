@@ -1,0 +1,56 @@
+"""Which child `apply` keeps."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mse_rl.runs.best_child import BestChild
+
+
+class Process:
+    """A growth process of which only architecture, accuracy on 100 samples and snapshot are there."""
+
+    task = SimpleNamespace(validation=range(100))
+
+    def __init__(self):
+        self.live = SimpleNamespace(capture=lambda: self.state.slice_index, hold=self._hold)
+        self.held = None
+        self.become(0, "small", 0.1)
+
+    def become(self, slice_index, architecture, accuracy):
+        self.state = SimpleNamespace(
+            slice_index=slice_index, architecture=architecture, validation=SimpleNamespace(accuracy=accuracy)
+        )
+        self.held = slice_index
+
+    def _hold(self, snapshot):
+        self.held = snapshot
+
+
+@pytest.mark.parametrize(
+    ("slices", "kept"),
+    [
+        ([("small", 0.1), ("small", 0.5), ("small", 0.2)], 2),
+        ([("small", 0.1), ("small", 0.25), ("small", 0.2)], 3),
+        ([("small", 0.9), ("large", 0.6), ("large", 0.2)], 2),
+        ([("small", 0.9), ("large", 0.2), ("small", 0.6)], 3),
+        ([("small", 0.5), ("small", 0.5)], 2),
+        ([("small", 0.0)], 0),
+    ],
+    ids=[
+        "the best",
+        "the last, where the difference is small",
+        "of the last architecture",
+        "since it last changed",
+        "the later of equals",
+        "the first",
+    ],
+)
+def test_the_best_child_of_the_final_architecture_is_kept(slices, kept):
+    process = Process()
+    best = BestChild(process)
+    for index, (architecture, accuracy) in enumerate(slices, start=1):
+        process.become(index, architecture, accuracy)
+        best.see()
+    assert best.restore_().slice_index == kept
+    assert process.held == kept
