@@ -9,7 +9,6 @@ from mse_rl.reward import RewardConfig
 from mse_rl.search_space import SearchSpace
 from mse_rl.validation import MOST_SEED, require, require_within
 
-
 MOST_THREADS = 1024
 DEFAULT_CONTROLLER = "pace"
 """The one that measured best (docs/experiments.md)."""
