@@ -24,7 +24,7 @@ from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture, save_child
-from mse_rl.runs.console import say
+from mse_rl.runs.console import duration, say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory
 from mse_rl.runs.inheritance import Inheritance, load_inheritance
@@ -152,11 +152,11 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, conso
     else:
         passes = MOST_PASSES * training_flops(first, len(task.train))
         total = float(f"{min(DEFAULT_TRAINING_FLOPS, passes):.2g}")
-    passes, minutes = total / training_flops(first, len(task.train)), total / speed / 60
+    passes = total / training_flops(first, len(task.train))
     say(
         console,
         f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
-        f"about {minutes:.2g} minutes on this machine",
+        f"about {duration(total / speed)} on this machine",
     )
     return replace(config, training_flops=total, minutes=None)
 
