@@ -10,8 +10,22 @@ from mse_rl.search_space import SearchSpace
 from mse_rl.validation import MOST_SEED, require, require_within
 
 MOST_THREADS = 1024
+MOST_BATCH = 64
+LEAST_BATCH = 8
+"""Samples in a training step, where none are given."""
+VALIDATION_FRACTION = 0.1
+"""Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
 DEFAULT_CONTROLLER = "pace"
 """The one that measured best (docs/experiments.md)."""
+
+
+def default_batch_size(samples: int) -> int:
+    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, in bounds.
+
+    >>> [default_batch_size(samples) for samples in (30, 100, 300, 600, 50_000)]
+    [8, 8, 32, 64, 64]
+    """
+    return min(max(LEAST_BATCH, 1 << max(0, (samples // 8).bit_length() - 1)), MOST_BATCH)
 
 
 @dataclass(frozen=True)
@@ -41,8 +55,8 @@ class ApplyConfig(GrowthRules):
     task's inputs are, if not given."""
     slices: int | None = None
     """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
-    batch_size: int = 64
-    """Samples in a training step."""
+    batch_size: int | None = None
+    """Samples in a training step; 64 if not given, or fewer where there are less than 512 to train on."""
     architecture: Path | None = None
     """Folder of a child grown before, or its architecture.json, to start from with new weights."""
     init: Path | None = None
@@ -53,7 +67,7 @@ class ApplyConfig(GrowthRules):
     threads: int = 1
     """Threads on the CPU. For children as small as these more are seldom faster, and far slower where other
     processes want the cores, too."""
-    data: TaskConfig = field(default_factory=TaskConfig)
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     space: SearchSpace = field(default_factory=SearchSpace)
     budget: Budgets = field(default_factory=Budgets)
@@ -94,7 +108,7 @@ class ApplyConfig(GrowthRules):
         growth = GrowthConfig(
             family=self.family,
             slices=slices if self.slices is None else self.slices,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or MOST_BATCH,
             training_flops=self.training_flops,
             training_steps=training_steps,
             **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},

@@ -12,7 +12,7 @@ from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
-from mse_rl.apply_config import ApplyConfig
+from mse_rl.apply_config import MOST_BATCH, ApplyConfig, default_batch_size
 from mse_rl.architecture import Architecture
 from mse_rl.cost import training_flops
 from mse_rl.data import Task
@@ -76,7 +76,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     inherited = load_inheritance(config.init) if config.init else None
     start = load_architecture(config.architecture) if config.architecture else None
     (task,) = load_tasks((config.task,), config.data, console)
-    config = _completed(config, inherited.child.architecture if inherited else start, policy)
+    config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
     env = _environment(config, task, inherited, start, policy)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES)
     config = _with_length(config, env, context, console)
@@ -123,8 +123,12 @@ def _grow(
     return replace(episode, test_accuracy=env.process.test().accuracy), kept
 
 
-def _completed(config: ApplyConfig, first: Architecture | None, policy: Policy | None) -> ApplyConfig:
-    """Return the settings, with what the first child and the policy say where the user has said nothing."""
+def _completed(
+    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None
+) -> ApplyConfig:
+    """Return the settings, with what task, first child and policy say where the user has said nothing."""
+    if config.batch_size is None:
+        config = replace(config, batch_size=default_batch_size(len(task.train)))
     if config.family is None and first:
         config = replace(config, family=first.family)
     elif config.family is None and policy:
@@ -172,7 +176,7 @@ def _environment(
         config.expansion(
             slices=policy.slices if policy else RULE_SLICES,
             reward=policy.reward if policy else RewardConfig(),
-            training_steps=_steps(config.epochs, len(task.train), config.batch_size),
+            training_steps=_steps(config.epochs, len(task.train), config.batch_size or MOST_BATCH),
         ),
         tasks=(task,),
         start=start,
