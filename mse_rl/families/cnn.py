@@ -11,10 +11,10 @@ ENTRY_KERNELS = {1: 5, 2: 3}
 """Side of the kernels of entries, by the number of dimensions."""
 LEAST_SIDE = 4
 """The first child pools until the shorter side is less than twice as long, in pixels or steps."""
-MOST_SIDES = {1: 512, 2: 64}
-"""The first entry of what is larger has a stride of its own: a stream holds at most so many pixels a side, or
-steps."""
-MOST_STAGES = {1: 5, 2: 6}
+MOST_SIDE = 64
+"""The first entry of larger images has a stride of its own: a stream holds at most so many pixels a side."""
+MOST_POOLED = 4
+"""So many entries of the first child over steps pool at most; of longer sequences they divide by more."""
 MOST_DOUBLINGS = 2
 """The first child's streams double in width from stage to stage, but no more often."""
 
@@ -25,23 +25,29 @@ def dimensions(shape: tuple[int, ...]) -> int:
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
-    side = min(_input_sides(inputs.shape))
-    first = 2 * 2 ** max(0, ceil(log2(side / MOST_SIDES[dimensions(inputs.shape)])))  # it pools as well
+    divided = _divided_sides if dimensions(inputs.shape) == 2 else _divided_steps
+    strides = [*divided(min(_input_sides(inputs.shape))), 1]
+    stages = tuple(
+        Stage(widths.stream * 2 ** min(s, MOST_DOUBLINGS), stride=stride) for s, stride in enumerate(strides)
+    )
+    table = (Stage(widths.stream),) if inputs.vocabulary else ()
+    return Architecture("cnn", inputs.shape, inputs.classes, table + stages, vocabulary=inputs.vocabulary)
+
+
+def _divided_sides(side: int) -> list[int]:
+    """Return the strides of the entries of the first child over images."""
+    first = 2 * 2 ** max(0, ceil(log2(side / MOST_SIDE)))  # it pools as well
     strides = [first] if side >= 2 * LEAST_SIDE else []
     while side // prod(strides) >= 2 * LEAST_SIDE:
         strides.append(2)
-    table = (Stage(widths.stream),) if inputs.vocabulary else ()
-    return Architecture(
-        family="cnn",
-        input_shape=inputs.shape,
-        classes=inputs.classes,
-        stages=table
-        + tuple(
-            Stage(widths.stream * 2 ** min(s, MOST_DOUBLINGS), stride=stride)
-            for s, stride in enumerate([*strides, 1])
-        ),
-        vocabulary=inputs.vocabulary,
-    )
+    return strides
+
+
+def _divided_steps(steps: int) -> list[int]:
+    """Return the same over sequences and tokens."""
+    halvings = max(0, int(log2(steps / LEAST_SIDE)))
+    entries = min(halvings, MOST_POOLED)
+    return [2 ** ceil((halvings - entry) / entries) for entry in range(entries)]
 
 
 def _input_sides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Convolutional children: entries pool, blocks have BatchNorm before activation before convolution.
 
-A sequence or text is an image of height 1: its stream is (n, width, 1, T), its kernels are (1, k). Where there
-is padding the stream is zero, norms return zero, and every activation keeps it: convolutions do not see it.
+A sequence or text is an image of height 1: its stream is (n, width, 1, T), its kernels are (1, k). Where
+there is padding the stream is zero, norms return zero, and every activation keeps it: convolutions do not
+see it.
 """
 
 from functools import partial
