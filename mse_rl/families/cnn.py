@@ -7,8 +7,8 @@ from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 from mse_rl.families.sequences import sequence_entry
 
-ENTRY_KERNELS = {1: 5, 2: 3}
-"""Side of the kernels of entries, by the number of dimensions."""
+ENTRY_KERNELS = {"image": 3, "sequence": 7, "tokens": 3}
+"""Side of the kernels of entries, by the kind of input."""
 LEAST_SIDE = 4
 """The first child pools until the shorter side is less than twice as long, in pixels or steps."""
 MOST_SIDE = 64
@@ -22,6 +22,11 @@ MOST_DOUBLINGS = 2
 def dimensions(shape: tuple[int, ...]) -> int:
     """Return along how many dimensions a child convolves: 2 for images (C, H, W), 1 for steps and tokens."""
     return 2 if len(shape) == 3 else 1
+
+
+def entry_kernel(architecture: Architecture) -> int:
+    """Return the side of the kernels of entries."""
+    return ENTRY_KERNELS[Inputs(architecture.input_shape, architecture.vocabulary, 0).kind]
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
@@ -88,7 +93,7 @@ def _entry(architecture: Architecture, stage: int) -> Cost:
     else:
         before, sides = shape[0] if dimensions(shape) == 2 else shape[1], _input_sides(shape)
     after, (stride, _) = stages[stage].width, pooling(stages[stage].stride)
-    weights = ENTRY_KERNELS[len(sides)] ** len(sides) * before * after
+    weights = entry_kernel(architecture) ** len(sides) * before * after
     convolved = prod(ceil(side / stride) for side in sides)
     return Cost(
         macs=weights * convolved,

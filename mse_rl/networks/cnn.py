@@ -5,7 +5,7 @@ there is padding the stream is zero, norms return zero, and every activation kee
 see it.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from math import inf
 from operator import mul
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.families.cnn import ENTRY_KERNELS, dimensions, pooling, strides
+from mse_rl.families.cnn import dimensions, entry_kernel, pooling, strides
 from mse_rl.networks.activation import Activation
 from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
@@ -35,21 +35,15 @@ class ConvEntry(nn.Module):
         inputs: channels that it reads.
         outputs: channels of the stream.
         stride: by how much each side is divided; an even one ends in pooling.
+        kernel: side of its kernels.
         dimensions: along which it convolves.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, dimensions: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, *, kernel: int, dimensions: int) -> None:
         super().__init__()
         self._stride, self._side = pooling(stride)
         self._window = sides(self._side, dimensions)
-        self.reader = Conv2d(
-            inputs,
-            outputs,
-            ENTRY_KERNELS[dimensions],
-            dimensions=dimensions,
-            stride=self._stride,
-            bias=False,
-        )
+        self.reader = Conv2d(inputs, outputs, kernel, dimensions=dimensions, stride=self._stride, bias=False)
         self.norm = BatchNorm2d(outputs)
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -236,9 +230,14 @@ def _stem(architecture: Architecture) -> nn.Module:
     shape, first = architecture.input_shape, architecture.stages[0]
     if architecture.vocabulary:
         return TokenEntry(first.width, architecture.vocabulary)
-    if len(shape) == 2:
-        return SequenceEntry(shape[1], first.width, first.stride, dimensions=1)
-    return ConvEntry(shape[0], first.width, first.stride, dimensions=2)
+    entry, channels = (SequenceEntry, shape[1]) if len(shape) == 2 else (ConvEntry, shape[0])
+    return entry(
+        channels,
+        first.width,
+        first.stride,
+        kernel=entry_kernel(architecture),
+        dimensions=dimensions(shape),
+    )
 
 
 def _strided(mask: Tensor | None, stride: int) -> Tensor | None:
@@ -252,10 +251,11 @@ def _masks(architecture: Architecture, steps: Tensor) -> list[Tensor | None]:
     return [mask[..., ::stride] for stride in divided]
 
 
-def _parts(dimensions: int) -> Parts:
+@lru_cache
+def _parts(dimensions: int, kernel: int) -> Parts:
     return Parts(
         stem=_stem,
-        transition=partial(ConvEntry, dimensions=dimensions),
+        transition=partial(ConvEntry, kernel=kernel, dimensions=dimensions),
         link=partial(ConvLink, dimensions=dimensions),
         blocks={
             "conv": partial(ConvBlock, dimensions=dimensions),
@@ -268,9 +268,6 @@ def _parts(dimensions: int) -> Parts:
     )
 
 
-_PARTS = {dimensions: _parts(dimensions) for dimensions in (1, 2)}
-
-
 def convolutional_parts(architecture: Architecture) -> Parts:
-    """Return the modules that convolve along the dimensions of the input."""
-    return _PARTS[dimensions(architecture.input_shape)]
+    """Return the modules for what a child reads: along how many dimensions they convolve, and how far."""
+    return _parts(dimensions(architecture.input_shape), entry_kernel(architecture))

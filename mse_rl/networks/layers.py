@@ -77,14 +77,16 @@ class BatchNorm2d(nn.BatchNorm2d):
         return self._over_what_is_there(x, mask)
 
     def _over_what_is_there(self, x: Tensor, mask: Tensor) -> Tensor:
-        there = mask.to(self.weight.dtype)
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2)  # (n · H · W, width), as they lie in memory
+        there = mask.flatten().unsqueeze(1).to(self.weight.dtype)
         count = there.sum()
-        mean = (x * there).sum((0, 2, 3)) / count
-        centred = (x - mean.view(-1, 1, 1)) * there
-        variance = centred.square().sum((0, 2, 3)) / count
+        mean = (rows * there).sum(0) / count
+        centred = (rows - mean) * there
+        variance = centred.square().sum(0) / count
         self._follow_(mean.detach(), variance.detach() * (count / (count - 1).clamp(min=1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale.view(-1, 1, 1) + there * self.bias.view(-1, 1, 1)
+        normalised = torch.addcmul(there * self.bias, centred, scale)
+        return normalised.view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
 
     def _follow_(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
