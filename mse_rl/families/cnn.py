@@ -1,5 +1,6 @@
 """Convolutional children: stages of falling resolution, over images, sequences and tokens."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log2, prod
 
@@ -7,16 +8,29 @@ from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 from mse_rl.families.sequences import sequence_entry
 
-ENTRY_KERNELS = {"image": 3, "sequence": 7, "tokens": 3}
-"""Side of the kernels of entries, by the kind of input."""
-LEAST_SIDE = 4
-"""The first child pools until the shorter side is less than twice as long, in pixels or steps."""
 MOST_SIDE = 64
 """The first entry of larger images has a stride of its own: a stream holds at most so many pixels a side."""
-MOST_POOLED = 4
-"""So many entries of the first child over steps pool at most; of longer sequences they divide by more."""
-MOST_DOUBLINGS = 2
-"""The first child's streams double in width from stage to stage, but no more often."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The entries of children over one kind of input: what measured best.
+
+    Args:
+        kernel: side of their kernels, in pixels or steps.
+        least: the first child pools until the shorter side is less than twice as long.
+        doublings: streams of the first child double in width from stage to stage, but no more often.
+    """
+
+    kernel: int
+    least: int
+    doublings: int
+
+
+ENTRIES = {"image": Entries(3, 4, 2), "sequence": Entries(7, 4, 2), "tokens": Entries(3, 16, 1)}
+"""By the kind of input."""
+MOST_POOLING = {"sequence": 4, "tokens": 2}
+"""So many entries of the first child over steps pool at most; of more steps they divide by more."""
 
 
 def dimensions(shape: tuple[int, ...]) -> int:
@@ -26,33 +40,36 @@ def dimensions(shape: tuple[int, ...]) -> int:
 
 def entry_kernel(architecture: Architecture) -> int:
     """Return the side of the kernels of entries."""
-    return ENTRY_KERNELS[Inputs(architecture.input_shape, architecture.vocabulary, 0).kind]
+    return ENTRIES[Inputs(architecture.input_shape, architecture.vocabulary, 0).kind].kernel
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
-    divided = _divided_sides if dimensions(inputs.shape) == 2 else _divided_steps
-    strides = [*divided(min(_input_sides(inputs.shape))), 1]
+    entries = ENTRIES[inputs.kind]
+    divided = _divided_sides if inputs.kind == "image" else _divided_steps
+    table = [1] if inputs.vocabulary else []
+    strides = [*table, *divided(min(_input_sides(inputs.shape)), inputs.kind), 1]
     stages = tuple(
-        Stage(widths.stream * 2 ** min(s, MOST_DOUBLINGS), stride=stride) for s, stride in enumerate(strides)
+        Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride)
+        for s, stride in enumerate(strides)
     )
-    table = (Stage(widths.stream),) if inputs.vocabulary else ()
-    return Architecture("cnn", inputs.shape, inputs.classes, table + stages, vocabulary=inputs.vocabulary)
+    return Architecture("cnn", inputs.shape, inputs.classes, stages, vocabulary=inputs.vocabulary)
 
 
-def _divided_sides(side: int) -> list[int]:
-    """Return the strides of the entries of the first child over images."""
+def _divided_sides(side: int, kind: str) -> list[int]:
+    """Return the strides of the entries that pool images, in the first child."""
+    least = 2 * ENTRIES[kind].least
     first = 2 * 2 ** max(0, ceil(log2(side / MOST_SIDE)))  # it pools as well
-    strides = [first] if side >= 2 * LEAST_SIDE else []
-    while side // prod(strides) >= 2 * LEAST_SIDE:
+    strides = [first] if side >= least else []
+    while side // prod(strides) >= least:
         strides.append(2)
     return strides
 
 
-def _divided_steps(steps: int) -> list[int]:
-    """Return the same over sequences and tokens."""
-    halvings = max(0, int(log2(steps / LEAST_SIDE)))
-    entries = min(halvings, MOST_POOLED)
-    return [2 ** ceil((halvings - entry) / entries) for entry in range(entries)]
+def _divided_steps(steps: int, kind: str) -> list[int]:
+    """Return the strides of the entries that pool steps, in the first child."""
+    halvings = max(0, int(log2(steps / ENTRIES[kind].least)))
+    pooling = min(halvings, MOST_POOLING[kind])
+    return [2 ** ceil((halvings - entry) / pooling) for entry in range(pooling)]
 
 
 def _input_sides(shape: tuple[int, ...]) -> tuple[int, ...]:

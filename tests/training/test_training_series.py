@@ -20,7 +20,7 @@ from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.training.evaluation import evaluate
 
-STEPS, LENGTH, NOISE = 32, 4, 0.3
+STEPS, LENGTH, NOISE = 16, 4, 0.3
 PATTERNS = torch.tensor([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])
 
 
@@ -64,7 +64,7 @@ def accuracy(family, make, steps):
     return evaluate(child, task.test).accuracy
 
 
-@pytest.mark.parametrize(("family", "steps"), [("cnn", 400), ("rnn", 800)])
+@pytest.mark.parametrize(("family", "steps"), [("cnn", 400), ("rnn", 600)])
 @pytest.mark.parametrize("make", [patterns, order])
 def test_convolutions_and_recurrence_tell_patterns_and_their_order(family, steps, make):
     assert accuracy(family, make, steps) >= 0.99
