@@ -20,7 +20,7 @@ from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.training.evaluation import evaluate
 
-STEPS, LENGTH, NOISE = 16, 4, 0.3
+STEPS, LENGTH, NOISE = 24, 4, 0.3
 PATTERNS = torch.tensor([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])
 
 
@@ -40,8 +40,9 @@ def patterns(n, generator):
 
 def order(n, generator):
     y = torch.arange(n) % 2
-    slots = torch.rand(n, STEPS // LENGTH, generator=generator).argsort(1)[:, :2].sort(1).values
-    return Split(series(LENGTH * slots, torch.stack([y, 1 - y], 1), generator), y)
+    slots = torch.rand(n, STEPS // LENGTH - 1, generator=generator).argsort(1)[:, :2].sort(1).values
+    places = LENGTH * slots + torch.randint(LENGTH, (n, 1), generator=generator)
+    return Split(series(places, torch.stack([y, 1 - y], 1), generator), y)
 
 
 def accuracy(family, make, steps):
