@@ -49,7 +49,7 @@ class Block:
     Args:
         kind: what f is made of, for example ``"conv"``.
         inner: number of units inside f.
-        kernel: side of the convolution kernels in pixels, odd; 1 where there are none.
+        kernel: side of the convolution kernels in pixels or steps, odd; 1 where there are none.
         activation: name of the non-linearity; ``"none"`` where the kind has its own.
         head_width: units of an attention head, a divisor of ``inner``; 1 where there are none.
         fading: non-linearity that ``activation`` is taking over from; None once it has.
@@ -70,8 +70,8 @@ class Stage:
     Args:
         width: number of channels or features of the stream.
         blocks: from input to output; there may be none.
-        stride: by how much the entry divides each side of an image; of a transformer's stem, the side of a
-            patch. Other entries ignore it.
+        stride: by how much a convolutional entry divides each side of an image, or the steps of a sequence;
+            of a transformer's stem, the side of a patch. Other entries ignore it.
     """
 
     width: int

@@ -14,21 +14,21 @@ TRAINING_PASSES = 3
 
 
 @lru_cache(maxsize=8192)
-def _block_cost(block: Block, width: int, positions: int) -> Cost:
-    return KINDS[block.kind].cost(block, width, positions)
+def _block_cost(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
+    return KINDS[block.kind].cost(block, width, grid)
 
 
 @lru_cache(maxsize=8192)
-def _stage_cost(stage: Stage, positions: int) -> Cost:
-    return sum((_block_cost(block, stage.width, positions) for block in stage.blocks), Cost())
+def _stage_cost(stage: Stage, grid: tuple[int, ...]) -> Cost:
+    return sum((_block_cost(block, stage.width, grid) for block in stage.blocks), Cost())
 
 
 def site_cost(architecture: Architecture, position: Position) -> Cost:
     """Return the cost of the entry or residual block at ``position``."""
     if position.block == ENTRY:
         return FAMILIES[architecture.family].entry(architecture, position.stage)
-    positions = FAMILIES[architecture.family].positions(architecture, position.stage)
-    return _block_cost(architecture.block(position), architecture.stages[position.stage].width, positions)
+    grid = FAMILIES[architecture.family].grid(architecture, position.stage)
+    return _block_cost(architecture.block(position), architecture.stages[position.stage].width, grid)
 
 
 def link_cost(architecture: Architecture, link: Link) -> Cost:
@@ -44,7 +44,7 @@ def cost(architecture: Architecture) -> Cost:
     family = FAMILIES[architecture.family]
     total = family.head(architecture)
     for s, stage in enumerate(architecture.stages):
-        total += family.entry(architecture, s) + _stage_cost(stage, family.positions(architecture, s))
+        total += family.entry(architecture, s) + _stage_cost(stage, family.grid(architecture, s))
     return sum((link_cost(architecture, link) for link in architecture.links), total)
 
 

@@ -16,7 +16,7 @@ class SearchSpace:
         max_blocks: most blocks of a child.
         max_stages: most stages of a child.
         max_width: widest stream, and most units inside a block.
-        max_kernel: largest kernel, in pixels a side.
+        max_kernel: largest kernel of a block, in pixels or steps a side.
         max_links: most links of a child.
         quantum: widths grow to multiples of this; units of attention to whole heads.
         start_width: width of the first stream, and units inside each of its blocks; that of the family if not

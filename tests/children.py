@@ -1,5 +1,7 @@
 """Children in float64 whose every weight matters, and how to train them a little."""
 
+from dataclasses import replace
+
 import torch
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -65,8 +67,19 @@ TRANSFORMER = Architecture(
     vocabulary=9,
     links=LINKS,
 )
-CHILDREN = {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": TRANSFORMER}
-"""One of each family: two stages of two blocks, all kinds, a link within a stage and one across."""
+SERIES = replace(CNN, input_shape=(9, 2))
+TEXT = replace(CNN, input_shape=(9,), vocabulary=9)
+CHILDREN = {
+    "cnn": CNN,
+    "cnn of sequences": SERIES,
+    "cnn of tokens": TEXT,
+    "mlp": MLP,
+    "rnn": RNN,
+    "transformer": TRANSFORMER,
+}
+"""One of each family: two stages of two blocks, all kinds, a link within a stage and one across; of the
+convolutional one for each kind of input.
+"""
 PRESERVING = [name for name, transformation in TRANSFORMATIONS.items() if transformation.preserving]
 CHANGING = [name for name in TRANSFORMATIONS if name not in PRESERVING]
 
@@ -76,13 +89,18 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def samples(architecture: Architecture, n: int = 64, seed: int = 1) -> torch.Tensor:
-    """Return inputs; token sequences end in padding here and there."""
+    """Return inputs; tokens and sequences end in padding here and there."""
     shape = (n, *architecture.input_shape)
     if architecture.vocabulary:
         return torch.randint(architecture.vocabulary, shape, generator=seeded(seed)).sort(
             dim=1, descending=True
         )[0]
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+    x = torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+    if len(architecture.input_shape) == 2:
+        steps = shape[1]
+        lengths = torch.randint(1, steps + 1, (n, 1), generator=seeded(seed))
+        x[torch.arange(steps) >= lengths] = torch.nan
+    return x
 
 
 def labels(architecture: Architecture, n: int = 64, seed: int = 1) -> torch.Tensor:

@@ -28,12 +28,12 @@ def blocks_of(draw, family):
 def inputs_of(draw, family):
     """Draw (input shape, vocabulary) of a kind that the family reads."""
     kind = draw(st.sampled_from(FAMILIES[family].reads))
+    side = st.integers(1, 17 if family == "cnn" else 7)
     if kind == "tokens":
-        return (draw(SIZES),), draw(st.integers(2, 9))
+        return (draw(side),), draw(st.integers(2, 9))
     if kind == "image":
-        side = st.integers(1, 17 if family == "cnn" else 7)
         return (draw(st.sampled_from((1, 3))), draw(side), draw(side)), 0
-    return tuple(draw(SIZES) for _ in range({"vector": 1, "sequence": 2}[kind])), 0
+    return (draw(side), draw(SIZES)) if kind == "sequence" else (draw(SIZES),), 0
 
 
 @st.composite

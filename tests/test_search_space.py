@@ -100,6 +100,36 @@ def test_the_first_cnn_pools_until_four_to_seven_pixels_are_left_and_has_no_bloc
     assert FAMILIES["cnn"].grid(first, len(strides) - 1)[0] == grid
 
 
+@pytest.mark.parametrize(
+    ("steps", "strides", "left"),
+    [
+        (1, [1], 1),
+        (7, [1], 7),
+        (8, [2, 1], 4),
+        (29, [2, 2, 1], 8),
+        (150, [4, 2, 2, 2, 1], 5),
+        (1460, [4, 4, 4, 4, 1], 6),
+        (100_000, [16, 16, 8, 8, 1], 7),
+    ],
+)
+def test_the_first_cnn_over_a_sequence_has_at_most_four_entries_that_pool(steps, strides, left):
+    first = starting_architecture("cnn", Inputs((steps, 3), 0, 10), SearchSpace())
+    assert [stage.stride for stage in first.stages] == strides
+    assert [stage.width for stage in first.stages] == [16, 32, 64, 64, 64][: len(strides)]
+    assert FAMILIES["cnn"].grid(first, len(strides) - 1) == (left,)
+
+
+@pytest.mark.parametrize(
+    ("steps", "strides"), [(1, [1, 1]), (35, [1, 2, 1]), (64, [1, 2, 2, 1]), (200, [1, 4, 2, 1])]
+)
+def test_the_first_cnn_over_tokens_begins_with_a_table_that_keeps_every_step(steps, strides):
+    first = starting_architecture("cnn", Inputs((steps,), 9, 10), SearchSpace())
+    assert [stage.stride for stage in first.stages] == strides
+    assert [stage.width for stage in first.stages] == [16, 32, 32, 32][: len(strides)]
+    child = build_child(first, generator=torch.Generator().manual_seed(0))
+    assert child.stem(torch.ones(2, steps, dtype=torch.int64)).shape == (2, 16, 1, steps)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_first_width_is_that_of_the_family_unless_another_is_given(family):
     inputs = Inputs((1, 8, 8), 0, 3)
@@ -137,8 +167,7 @@ def test_the_first_child_reads_every_kind_that_its_family_reads(family, kind):
     [
         ("cnn", Inputs((13,), 0, 3), "--family mlp"),
         ("rnn", Inputs((13,), 0, 3), "--family mlp"),
-        ("cnn", Inputs((5, 3), 0, 3), "--family mlp or rnn or transformer"),
-        ("mlp", Inputs((5,), 9, 3), "--family rnn or transformer"),
+        ("mlp", Inputs((5,), 9, 3), "--family cnn or rnn or transformer"),
     ],
     ids=str,
 )

@@ -51,15 +51,13 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalise_(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Overwrite ``x`` with (x - mean) / deviation, padding with 0, and return it in float32.
+    """Overwrite ``x`` with (x - mean) / deviation, and return it in float32; padding stays NaN.
 
     Raises:
         InvalidTask: float32 cannot hold a value, so far is it from those of the training split.
     """
     out = x.sub_(mean).div_(deviation).to(torch.float32)
-    if out.ndim == 3:
-        out.masked_fill_(out.isnan(), 0)
-    if not out.isfinite().all():
+    if out.isinf().any():
         raise InvalidTask(
             "expected values of the size of the training samples', got some over 1e38 deviations from their "
             "mean: correct them or drop their samples"

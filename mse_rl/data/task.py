@@ -48,7 +48,7 @@ class Task:
     Args:
         name: as given by the user, for example ``"mnist"`` or ``"npz:wine.npz"``.
         kind: what the inputs are: ``"image"`` (C, H, W), ``"vector"`` (F,), ``"sequence"`` (T, F), padded
-            with 0 at the end, or ``"tokens"`` (T,), padded with PADDING at the end.
+            with NaN at the end, or ``"tokens"`` (T,), padded with PADDING at the end.
         classes: number of classes K; labels are 0..K-1.
         train, validation, test: the three splits.
         augmentation: what may be done to a training batch.

@@ -43,14 +43,14 @@ class Kind:
     """One kind of residual block.
 
     Args:
-        cost: of a block, from (block, stream width, number of positions).
+        cost: of a block, from (block, stream width, sides of the grid of positions).
         kernels: whether it has a kernel that can grow.
         activations: whether its non-linearity can be chosen.
         heads: whether its units come in heads.
         activation: the first non-linearity, where it can be chosen.
     """
 
-    cost: Callable[[Block, int, int], Cost]
+    cost: Callable[[Block, int, tuple[int, ...]], Cost]
     kernels: bool = False
     activations: bool = False
     heads: bool = False

@@ -1,5 +1,7 @@
 """Fully connected children over flattened inputs."""
 
+from math import prod
+
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 
@@ -22,7 +24,8 @@ def _head(architecture: Architecture) -> Cost:
     return classifier(width, architecture.classes) + Cost(0, width, width)
 
 
-def _linear(block: Block, width: int, positions: int) -> Cost:
+def _linear(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
+    positions = prod(grid)
     return Cost(
         macs=2 * width * block.inner * positions,
         parameters=2 * width * block.inner + block.inner + width + width,

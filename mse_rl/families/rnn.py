@@ -1,6 +1,7 @@
 """Recurrent children over sequences, tokens, and the rows of images."""
 
 from collections.abc import Callable
+from math import prod
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
@@ -31,8 +32,9 @@ def _head(architecture: Architecture) -> Cost:
     return sequence_head(architecture, steps=_grid(architecture, 0)[0])
 
 
-def _recurrent(gates: int) -> Callable[[Block, int, int], Cost]:
-    def cost(block: Block, width: int, positions: int) -> Cost:
+def _recurrent(gates: int) -> Callable[[Block, int, tuple[int, ...]], Cost]:
+    def cost(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
+        positions = prod(grid)
         weights = gates * block.inner * (width + block.inner) + block.inner * width
         return Cost(
             macs=weights * positions,

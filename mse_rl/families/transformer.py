@@ -1,6 +1,6 @@
 """Transformers over sequences, tokens, and the patches of images."""
 
-from math import ceil, log2
+from math import ceil, log2, prod
 
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
@@ -33,7 +33,8 @@ def _head(architecture: Architecture) -> Cost:
     return sequence_head(architecture, steps=_grid(architecture, 0)[0])
 
 
-def _attention(block: Block, width: int, positions: int) -> Cost:
+def _attention(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
+    positions = prod(grid)
     weights = 4 * width * block.inner
     heads = block.inner // block.head_width
     return Cost(

@@ -13,17 +13,23 @@ from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.families import Inputs
 from mse_rl.networks.activation import Activation
-from mse_rl.networks.cnn import CNN
+from mse_rl.networks.cnn import convolutional_parts
 from mse_rl.networks.mlp import MLP
+from mse_rl.networks.padding import steps_there, without_gaps
 from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
 from mse_rl.networks.rnn import RNN
-from mse_rl.networks.sequences import Embedding, Positions, mask_of
+from mse_rl.networks.sequences import Embedding, Positions
 from mse_rl.networks.transformer import TRANSFORMER
 from mse_rl.search_space import require_readable
 
 Role = Literal["hidden", "table", "vector"]
 """The weight of a hidden map; an embedding or the classifier; a bias or gain."""
-PARTS: dict[str, Parts] = {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": TRANSFORMER}
+PARTS: dict[str, Callable[[Architecture], Parts]] = {
+    "cnn": convolutional_parts,
+    "mlp": lambda _: MLP,
+    "rnn": lambda _: RNN,
+    "transformer": lambda _: TRANSFORMER,
+}
 
 
 class Child(nn.Module):
@@ -45,7 +51,8 @@ class Child(nn.Module):
         super().__init__()
         inputs = Inputs(architecture.input_shape, architecture.vocabulary, architecture.classes)
         require_readable(architecture.family, inputs)
-        self.architecture, self.parts = architecture, PARTS[architecture.family]
+        self._has_steps = inputs.kind in ("sequence", "tokens")
+        self.architecture, self.parts = architecture, PARTS[architecture.family](architecture)
         for _, block in architecture:
             if block.kind not in self.parts.blocks:
                 raise InvalidArchitecture(unknown_name("kind of block", block.kind, self.parts.blocks))
@@ -113,23 +120,40 @@ class Child(nn.Module):
         return module
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map samples (n, *input_shape) to logits (n, classes)."""
-        mask = mask_of(inputs) if self.architecture.vocabulary else None
+        """Map samples (n, *input_shape) to logits (n, classes); NaN and PADDING are padding."""
+        steps = self._steps(inputs)
+        masks = self._masks(steps)
         sources = {link.source for link in self.architecture.links}
         streams: dict[Position, Tensor] = {}
-        x = inputs
+        x = inputs if steps is None else without_gaps(inputs)
         for position in self.architecture.sites:
+            before, mask = masks[position.stage : position.stage + 2]
             if position.block == ENTRY:
                 entry = self.transitions[position.stage - 1] if position.stage else self.stem
-                x = _masked(entry(x), mask)
+                x = _masked(entry(x, before), mask)
             else:
                 for link, project in self.incoming(position):
                     x = x + project(streams[link.source])
-                x = _masked(self.block(position)(x), mask)
+                x = _masked(self.block(position)(x, mask), mask)
             if position in sources:
                 streams[position] = x
-        logits: Tensor = self.head(x) if mask is None else self.head(x, mask)
+        logits: Tensor = self.head(x, masks[-1])
         return logits
+
+    def masks(self, inputs: Tensor) -> list[Tensor | None]:
+        """Return which steps are there of what each entry reads, and of what the head does.
+
+        They broadcast over the stream; None where all is there, as it is in images and vectors.
+        """
+        return self._masks(self._steps(inputs))
+
+    def _steps(self, inputs: Tensor) -> Tensor | None:
+        return steps_there(inputs) if self._has_steps else None
+
+    def _masks(self, steps: Tensor | None) -> list[Tensor | None]:
+        if steps is None:
+            return [None] * (len(self.stages) + 1)
+        return self.parts.masks(self.architecture, steps)
 
     def roles(self) -> dict[nn.Parameter, Role]:
         """Return what each parameter is to an optimizer."""
@@ -169,7 +193,7 @@ class Child(nn.Module):
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Keep the stream zero where there is no token."""
+    """Keep the stream zero where there is nothing."""
     return x if mask is None else x * mask
 
 

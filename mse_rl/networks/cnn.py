@@ -1,35 +1,49 @@
-"""Convolutional children: entries pool, blocks have BatchNorm before activation before convolution."""
+"""Convolutional children: entries pool, blocks have BatchNorm before activation before convolution.
+
+A sequence or text is an image of height 1: its stream is (n, width, 1, T), its kernels are (1, k). Where
+there is padding the stream is zero, norms return zero, and every activation keeps it: convolutions do not
+see it.
+"""
+
+from functools import lru_cache, partial
+from itertools import accumulate
+from math import inf
+from operator import mul
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block
-from mse_rl.families.cnn import pooling
+from mse_rl.families.cnn import dimensions, entry_kernel, pooling, strides
 from mse_rl.networks.activation import Activation
-from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear
+from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
+from mse_rl.networks.sequences import Embedding
 
 TINY = 1e-12
 """Instead of a norm of zero."""
 
 
 class ConvEntry(nn.Module):
-    """act(norm(pool(conv(x)))): a 3x3 convolution, max-pooling, BatchNorm, ReLU.
+    """act(norm(pool(conv(x)))): a convolution, max-pooling, BatchNorm, ReLU.
 
-    It makes the stream of a stage from an image or from the stream before, as in plain convolutional
+    It makes the stream of a stage from an image, a sequence or the stream before, as in plain convolutional
     networks. The stream that leaves it needs no norm, so the next entry and the head read it as it is.
 
     Args:
         inputs: channels that it reads.
         outputs: channels of the stream.
         stride: by how much each side is divided; an even one ends in pooling.
+        kernel: side of its kernels.
+        dimensions: along which it convolves.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, *, kernel: int, dimensions: int) -> None:
         super().__init__()
-        convolution, self.side = pooling(stride)
-        self.reader = Conv2d(inputs, outputs, 3, stride=convolution, bias=False)
+        self._stride, self._side = pooling(stride)
+        self._window = sides(self._side, dimensions)
+        self.reader = Conv2d(inputs, outputs, kernel, dimensions=dimensions, stride=self._stride, bias=False)
         self.norm = BatchNorm2d(outputs)
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -37,12 +51,21 @@ class ConvEntry(nn.Module):
         he_(self.reader.weight, generator)
         self.norm.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the stream (n, outputs, ceil(H / stride), ceil(W / stride))."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream (n, outputs, ceil(H / stride), ceil(W / stride)).
+
+        Args:
+            x: what it reads (n, inputs, H, W).
+            mask: (n, 1, 1, W) of it.
+        """
         x = self.reader(x)
-        if self.side > 1:  # pooled first, norm and activation see a quarter of the pixels
-            x = F.max_pool2d(x, self.side, ceil_mode=True)
-        return F.relu(self.norm(x))
+        mask = _strided(mask, self._stride)
+        if self._side > 1:  # pooled first, norm and activation see a quarter of the pixels
+            x = x if mask is None else x.masked_fill(~mask, -inf)
+            x = F.max_pool2d(x, self._window, ceil_mode=True)
+            mask = _strided(mask, self._side)
+            x = x if mask is None else x.masked_fill(~mask, 0)
+        return F.relu(self.norm(x, mask))
 
     def fold_stream_(self, means: Tensor) -> None:
         """Move the running mean of the norm, which takes out any constant in training."""
@@ -54,11 +77,27 @@ class ConvEntry(nn.Module):
         _shorten_(self.reader, self.norm)
 
 
+class SequenceEntry(ConvEntry):
+    """The same for sequences (n, T, F)."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream (n, outputs, 1, ceil(T / stride)); ``mask`` is (n, 1, 1, T)."""
+        return super().forward(x.transpose(1, 2).unsqueeze(2), mask)  # channels_last as it lies in memory
+
+
+class TokenEntry(Embedding):
+    """Token ids (n, T) to a stream (n, width, 1, T)."""
+
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream."""
+        return super().forward(ids).transpose(1, 2).unsqueeze(2)
+
+
 class ConvLink(Conv2d):
     """A 1x1 convolution without bias, zero at birth; strided where it leads to a later stage."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(inputs, outputs, 1, stride=stride, bias=False)
+    def __init__(self, inputs: int, outputs: int, stride: int, *, dimensions: int) -> None:
+        super().__init__(inputs, outputs, 1, dimensions=dimensions, stride=stride, bias=False)
 
     def birth_(self, generator: torch.Generator) -> None:
         """Set zero weights; nothing is drawn."""
@@ -71,12 +110,13 @@ class ConvBlock(ResidualBlock):
     He et al., 2016, https://arxiv.org/abs/1603.05027. The second convolution is zero at birth.
     """
 
-    def __init__(self, block: Block, width: int) -> None:
+    def __init__(self, block: Block, width: int, *, dimensions: int) -> None:
         super().__init__()
+        convolution = partial(Conv2d, dimensions=dimensions)
         self.norm1 = BatchNorm2d(width)
-        self.first: Conv2d = Conv2d(width, block.inner, block.kernel, bias=False)
+        self.first: Conv2d = convolution(width, block.inner, block.kernel, bias=False)
         self.norm2 = BatchNorm2d(block.inner)
-        self.last: Conv2d = Conv2d(block.inner, width, block.kernel, bias=True)
+        self.last: Conv2d = convolution(block.inner, width, block.kernel, bias=True)
         self.activation = Activation(block)
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -87,9 +127,9 @@ class ConvBlock(ResidualBlock):
         he_(self.first.weight, generator)
         zero_(self.last)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x plus what the block adds."""
-        units = self.activation(self.norm2(self.first(self.activation(self.norm1(x)))))
+        units = self.activation(self.norm2(self.first(self.activation(self.norm1(x, mask))), mask))
         update: Tensor = self.last(units)
         return x + update
 
@@ -110,13 +150,14 @@ class SeparableBlock(ResidualBlock):
     (Sandler et al., 2018, https://arxiv.org/abs/1801.04381). The last map is zero at birth.
     """
 
-    def __init__(self, block: Block, width: int) -> None:
+    def __init__(self, block: Block, width: int, *, dimensions: int) -> None:
         super().__init__()
+        convolution = partial(Conv2d, dimensions=dimensions)
         self.norm1 = BatchNorm2d(width)
-        self.first: Conv2d = Conv2d(width, block.inner, 1, bias=False)
-        self.depthwise = Conv2d(block.inner, block.inner, block.kernel, bias=False, groups=block.inner)
+        self.first: Conv2d = convolution(width, block.inner, 1, bias=False)
+        self.depthwise = convolution(block.inner, block.inner, block.kernel, bias=False, groups=block.inner)
         self.norm2 = BatchNorm2d(block.inner)
-        self.last: Conv2d = Conv2d(block.inner, width, 1, bias=True)
+        self.last: Conv2d = convolution(block.inner, width, 1, bias=True)
         self.activation = Activation(block)
 
     def birth_(self, generator: torch.Generator) -> None:
@@ -128,10 +169,10 @@ class SeparableBlock(ResidualBlock):
         he_(self.depthwise.weight, generator)
         zero_(self.last)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x plus what the block adds."""
-        mixed = self.first(self.activation(self.norm1(x)))
-        update: Tensor = self.last(self.activation(self.norm2(self.depthwise(mixed))))
+        mixed = self.first(self.activation(self.norm1(x, mask)))
+        update: Tensor = self.last(self.activation(self.norm2(self.depthwise(mixed), mask)))
         return x + update
 
     def fold_stream_(self, means: Tensor) -> None:
@@ -163,7 +204,7 @@ def _shorten_(convolution: Conv2d, norm: BatchNorm2d) -> None:
 
 
 class ConvHead(nn.Module):
-    """Mean over the pixels, linear map to logits (n, classes)."""
+    """Mean over the pixels or steps, linear map to logits (n, classes)."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -174,9 +215,10 @@ class ConvHead(nn.Module):
         nn.init.normal_(self.linear.weight, std=self.linear.in_features**-0.5, generator=generator)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return logits."""
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        pooled = x.mean(dim=(2, 3)) if mask is None else x.sum(dim=(2, 3)) / mask.sum(dim=(2, 3))
+        logits: Tensor = self.linear(pooled)
         return logits
 
     def fold_stream_(self, means: Tensor) -> None:
@@ -184,17 +226,48 @@ class ConvHead(nn.Module):
         self.linear.bias.add_(response(self.linear.weight, means))
 
 
-def _stem(architecture: Architecture) -> ConvEntry:
-    first = architecture.stages[0]
-    return ConvEntry(architecture.input_shape[0], first.width, first.stride)
+def _stem(architecture: Architecture) -> nn.Module:
+    shape, first = architecture.input_shape, architecture.stages[0]
+    if architecture.vocabulary:
+        return TokenEntry(first.width, architecture.vocabulary)
+    entry, channels = (SequenceEntry, shape[1]) if len(shape) == 2 else (ConvEntry, shape[0])
+    return entry(
+        channels,
+        first.width,
+        first.stride,
+        kernel=entry_kernel(architecture),
+        dimensions=dimensions(shape),
+    )
 
 
-CNN = Parts(
-    stem=_stem,
-    transition=ConvEntry,
-    link=ConvLink,
-    blocks={"conv": ConvBlock, "separable": SeparableBlock},
-    head=ConvHead,
-    silent="readers",
-    channel_axis=1,
-)
+def _strided(mask: Tensor | None, stride: int) -> Tensor | None:
+    """Return which steps are there of those that a convolution or pooling with this stride leaves."""
+    return mask if mask is None else mask[..., ::stride]
+
+
+def _masks(architecture: Architecture, steps: Tensor) -> list[Tensor | None]:
+    mask = steps[:, None, None, :]
+    divided = accumulate(strides(architecture), mul, initial=1)
+    return [mask[..., ::stride] for stride in divided]
+
+
+@lru_cache
+def _parts(dimensions: int, kernel: int) -> Parts:
+    return Parts(
+        stem=_stem,
+        transition=partial(ConvEntry, kernel=kernel, dimensions=dimensions),
+        link=partial(ConvLink, dimensions=dimensions),
+        blocks={
+            "conv": partial(ConvBlock, dimensions=dimensions),
+            "separable": partial(SeparableBlock, dimensions=dimensions),
+        },
+        head=ConvHead,
+        silent="readers",
+        channel_axis=1,
+        masks=_masks,
+    )
+
+
+def convolutional_parts(architecture: Architecture) -> Parts:
+    """Return the modules for what a child reads: along how many dimensions they convolve, and how far."""
+    return _parts(dimensions(architecture.input_shape), entry_kernel(architecture))

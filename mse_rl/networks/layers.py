@@ -6,6 +6,9 @@ So nothing touches torch's global generator, and no time goes into numbers that 
 import torch
 from torch import Tensor, nn
 
+MOMENTUM = 0.3
+"""How far running statistics of BatchNorm go towards those of a batch."""
+
 
 class Linear(nn.Linear):
     """A linear map; its weights are drawn by whoever holds it."""
@@ -14,14 +17,36 @@ class Linear(nn.Linear):
         """Leave the weights as they are."""
 
 
+def sides(side: int, dimensions: int) -> tuple[int, int]:
+    """Return (height, width) of a kernel or stride: a sequence is an image of height 1."""
+    return (side if dimensions == 2 else 1, side)
+
+
 class Conv2d(nn.Conv2d):
-    """A convolution in channels_last, as fast as it gets on CPU: 1.3x at 28x28."""
+    """A convolution in channels_last, as fast as it gets on CPU: 1.3x at 28x28.
+
+    In one dimension it is one of height 1, which is 1.3x to 2.6x as fast as torch's Conv1d.
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool, groups: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        dimensions: int,
+        stride: int = 1,
+        bias: bool,
+        groups: int = 1,
     ) -> None:
         super().__init__(
-            inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=bias, groups=groups
+            inputs,
+            outputs,
+            sides(kernel, dimensions),
+            stride=sides(stride, dimensions),
+            padding=(kernel // 2 if dimensions == 2 else 0, kernel // 2),
+            bias=bias,
+            groups=groups,
         )
         self.weight.data = self.weight.data.to(memory_format=torch.channels_last)
 
@@ -38,7 +63,38 @@ class BatchNorm2d(nn.BatchNorm2d):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, momentum=0.3)
+        super().__init__(width, momentum=MOMENTUM)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return x (n, width, H, W), normalised.
+
+        Where ``mask`` (n, 1, H, W) is not, the statistics do not see x, and the output is 0.
+        """
+        if mask is None:
+            return super().forward(x)
+        if not self.training:
+            return super().forward(x) * mask
+        return self._over_what_is_there(x, mask)
+
+    def _over_what_is_there(self, x: Tensor, mask: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2)  # (n · H · W, width), as they lie in memory
+        there = mask.flatten().unsqueeze(1).to(self.weight.dtype)
+        count = there.sum()
+        mean = (rows * there).sum(0) / count
+        centred = (rows - mean) * there
+        variance = centred.square().sum(0) / count
+        self._follow_(mean.detach(), variance.detach() * (count / (count - 1).clamp(min=1)))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normalised = torch.addcmul(there * self.bias, centred, scale)
+        return normalised.view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
+
+    def _follow_(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean, MOMENTUM)
+        self.running_var.lerp_(variance, MOMENTUM)
+        self.num_batches_tracked += 1
 
 
 class _Recurrent(nn.RNNBase):

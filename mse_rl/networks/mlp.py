@@ -18,6 +18,10 @@ class LinearMap(Linear):
         """The map that reads the stream before: itself."""
         return self
 
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the map of x (..., in)."""
+        return super().forward(x)
+
     def fold_stream_(self, means: Tensor) -> None:
         """Let the bias take what inputs with these means (in,) contribute."""
         self.bias.add_(response(self.weight, means))
@@ -49,7 +53,7 @@ class LinearLink(Linear):
 class Flatten(LinearMap):
     """Flattens a sample of any shape, then maps it to the stream."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream (n, width)."""
         return super().forward(x.flatten(1))
 
@@ -71,7 +75,7 @@ class LinearBlock(ResidualBlock):
         self.first.birth_(generator)
         zero_(self.last)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x plus what the block adds."""
         update: Tensor = self.last(self.activation(self.first(self.norm(x))))
         return x + update
@@ -95,7 +99,7 @@ class Head(nn.Module):
         nn.init.normal_(self.linear.weight, std=self.linear.in_features**-0.5, generator=generator)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return logits."""
         logits: Tensor = self.linear(self.norm(x))
         return logits
@@ -117,4 +121,5 @@ MLP = Parts(
     head=Head,
     silent="writers",
     channel_axis=-1,
+    masks=lambda architecture, steps: [None] * (len(architecture.stages) + 1),  # one vector is all there is
 )

@@ -15,6 +15,9 @@ from mse_rl.architecture import Architecture, Block
 class Parts:
     """The modules of one family; each has ``birth_(generator)``, which draws its first weights.
 
+    Stems, transitions, blocks and heads are called with what they read and the mask of it, None where all is
+    there.
+
     Args:
         stem: (architecture) -> module, from a sample to the first stream.
         transition: (width before, width after, stride) -> module, from one stage's stream to the next. Its
@@ -29,6 +32,8 @@ class Parts:
             their ``"readers"`` ignore them; one that mixes them (RMSNorm) needs them to be zero,
             so their ``"writers"`` are silent.
         channel_axis: of the stream's tensors.
+        masks: (architecture, steps (n, T) of the input that are there) -> masks of what each entry reads, and
+            of what the head does, that broadcast over the stream.
     """
 
     stem: Callable[[Architecture], nn.Module]
@@ -38,6 +43,7 @@ class Parts:
     head: Callable[[int, int], nn.Module]
     silent: Literal["readers", "writers"]
     channel_axis: int
+    masks: Callable[[Architecture, Tensor], list[Tensor | None]]
 
 
 class ResidualBlock(nn.Module, ABC):

@@ -8,7 +8,7 @@ from mse_rl.networks.layers import GRU, LSTM, Linear
 from mse_rl.networks.mlp import LinearLink, LinearTransition
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_stem
+from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_masks, sequence_stem
 
 CANDIDATE = 2
 """The gate that proposes new content, of GRU (reset, update, new) and LSTM (input, forget, cell, output)."""
@@ -55,8 +55,8 @@ class RecurrentBlock(ResidualBlock):
         """Return the input weights, and the gate that proposes new content."""
         return self.first.weight_ih_l0, CANDIDATE
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x plus what the block adds."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return x plus what the block adds; padding stands behind the last step, which does not see it."""
         units, _ = self.first(self.norm(x))
         update: Tensor = self.last(units)
         return x + update
@@ -94,4 +94,5 @@ RNN = Parts(
     head=PooledHead,
     silent="writers",
     channel_axis=-1,
+    masks=sequence_masks,
 )

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import PADDING, Architecture
+from mse_rl.architecture import Architecture
 from mse_rl.networks.mlp import Head, LinearMap
 
 
 class Embedding(nn.Module):
-    """Token ids (n, T) to a stream (n, T, width), zero where there is no token.
+    """Token ids (n, T) to a stream (n, T, width).
 
     The weight is (width, vocabulary): what is written comes first, as in a linear map of one-hot tokens.
     """
@@ -19,12 +19,12 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(width, vocabulary))
 
     def birth_(self, generator: torch.Generator) -> None:
-        """Draw unit normal vectors; that of padding is never seen."""
+        """Draw unit normal vectors."""
         nn.init.normal_(self.weight, generator=generator)
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream."""
-        return F.embedding(ids, self.weight.t()) * mask_of(ids)
+        return F.embedding(ids, self.weight.t())
 
 
 class Steps(LinearMap):
@@ -34,7 +34,7 @@ class Steps(LinearMap):
 class Rows(LinearMap):
     """Images (n, C, H, W) to a stream (n, H, width): every row is a step."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream."""
         return super().forward(x.transpose(1, 2).flatten(2))
 
@@ -49,7 +49,7 @@ class Patches(LinearMap):
         super().__init__(channels * side**2, width)
         self.side = side
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream."""
         down, right = (-size % self.side for size in x.shape[2:])
         cut = F.pad(x, (0, right, 0, down)).unfold(2, self.side, self.side).unfold(3, self.side, self.side)
@@ -67,14 +67,13 @@ class Positions(nn.Module):
         """Draw small vectors."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
 
-    def forward(self, stream: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the stream (n, T, width) with the vectors added, but where ``mask`` is 0."""
-        places = self.weight.t()
-        return stream + (places if mask is None else places * mask)
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the stream (n, T, width) with the vectors added."""
+        return stream + self.weight.t()
 
 
 class PositionedStem(nn.Module):
-    """A stem that reads, and positions; nothing is added where there is no token."""
+    """A stem that reads, and positions."""
 
     def __init__(self, reader: nn.Module, width: int, steps: int) -> None:
         super().__init__()
@@ -86,10 +85,9 @@ class PositionedStem(nn.Module):
         self.reader.birth_(generator)  # type: ignore[operator]
         self.positions.birth_(generator)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream (n, T, width)."""
-        mask = mask_of(x) if isinstance(self.reader, Embedding) else None
-        stream: Tensor = self.positions(self.reader(x), mask)
+        stream: Tensor = self.positions(self.reader(x))
         return stream
 
 
@@ -97,16 +95,16 @@ class PooledHead(Head):
     """Norm, mean over the positions that hold something, linear map to logits (n, classes)."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return logits of a stream (n, T, width); ``mask`` (n, T, 1) is 0 where there is no token."""
+        """Return logits of a stream (n, T, width), which is zero where ``mask`` (n, T, 1) is not."""
         x = self.norm(x)
-        pooled = x.mean(dim=1) if mask is None else x.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        pooled = x.mean(dim=1) if mask is None else x.sum(dim=1) / mask.sum(dim=1)
         logits: Tensor = self.linear(pooled)
         return logits
 
 
-def mask_of(ids: Tensor) -> Tensor:
-    """Return (n, T, 1): 1 where there is a token, 0 where there is padding."""
-    return (ids != PADDING).unsqueeze(-1)
+def sequence_masks(architecture: Architecture, steps: Tensor) -> list[Tensor | None]:
+    """Return the mask (n, T, 1) of every stream: they all have the steps (n, T) of the input."""
+    return [steps.unsqueeze(-1)] * (len(architecture.stages) + 1)
 
 
 def sequence_stem(architecture: Architecture) -> nn.Module:

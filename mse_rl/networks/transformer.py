@@ -10,7 +10,14 @@ from mse_rl.networks.layers import Linear
 from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearTransition
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
-from mse_rl.networks.sequences import Patches, PooledHead, PositionedStem, is_image, sequence_stem
+from mse_rl.networks.sequences import (
+    Patches,
+    PooledHead,
+    PositionedStem,
+    is_image,
+    sequence_masks,
+    sequence_stem,
+)
 
 
 class AttentionBlock(ResidualBlock):
@@ -18,8 +25,7 @@ class AttentionBlock(ResidualBlock):
 
     Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, with the norm in front (Xiong et al., 2020,
     https://arxiv.org/abs/2002.04745). ``first`` makes queries, keys and values, in this order, without
-    bias: where there is no token, the stream is zero, and so are key and value, and its score is 0: padding
-    adds nothing, but takes its share of the softmax. The last map is zero at birth.
+    bias. Nothing looks at padding. The last map is zero at birth.
     """
 
     def __init__(self, block: Block, width: int) -> None:
@@ -40,11 +46,12 @@ class AttentionBlock(ResidualBlock):
         """Return the weight of queries, keys and values, and which of them are the values."""
         return self.first.weight, 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x plus what the block adds."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return x plus what the block adds; ``mask`` is (n, T, 1)."""
         gates = self.first(self.norm(x)).unflatten(2, (3, -1, self._head_width))  # (n, T, 3, heads, head)
         queries, keys, values = gates.permute(2, 0, 3, 1, 4)
-        heads = F.scaled_dot_product_attention(queries, keys, values)  # (n, heads, T, head)
+        seen = None if mask is None else mask.transpose(1, 2).unsqueeze(1)  # (n, 1, 1, T)
+        heads = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)  # (n, heads, T, head)
         update: Tensor = self.last(heads.transpose(1, 2).flatten(2))
         return x + update
 
@@ -66,4 +73,5 @@ TRANSFORMER = Parts(
     head=PooledHead,
     silent="writers",
     channel_axis=-1,
+    masks=sequence_masks,
 )

@@ -9,7 +9,6 @@ from torch.nn.utils import get_total_norm
 from torch.utils.hooks import RemovableHandle
 
 from mse_rl.networks import Child, ResidualBlock
-from mse_rl.networks.sequences import mask_of
 from mse_rl.transformations import BlockStatistics, ChildStatistics, Reading
 
 RECORDED_STEPS = 3
@@ -39,14 +38,14 @@ class SliceRecorder:
         self._axis = child.parts.channel_axis
         self._steps: list[dict[_Key, Tensor]] = []
         self._hooks: list[RemovableHandle] = []
-        self._tokens: Tensor | None = None
+        self._masks: dict[tuple[int, ...], Tensor] = {}
 
     def watch(self, batch: Tensor) -> None:
         """Look at the activations of the next forward pass, which will be over ``batch``.
 
-        Positions without a token say nothing, and do not count.
+        Padding says nothing, and does not count.
         """
-        self._tokens = mask_of(batch).squeeze(-1) if self._child.architecture.vocabulary else None
+        self._masks = {tuple(mask.shape): mask for mask in self._child.masks(batch) if mask is not None}
         self._steps.append({})
         for _, block in self._child.blocks():
             self._hooks.append(block.first.register_forward_pre_hook(self._see_inputs))
@@ -70,10 +69,11 @@ class SliceRecorder:
 
     def _mean(self, x: Tensor) -> Tensor:
         """Return the mean (channels,) of a stream's tensor, over all else."""
-        x = x.detach()
-        if self._tokens is not None and x.dim() == 3:
-            return x[self._tokens].mean(0)  # of (tokens, channels)
-        return x.mean([dim for dim in range(x.dim()) if dim != self._axis % x.dim()])
+        x, axis = x.detach(), self._axis % x.dim()
+        others = [dim for dim in range(x.dim()) if dim != axis]
+        # Streams of one shape have one mask: where the resolution is another, so is the shape.
+        mask = self._masks.get((*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+        return x.mean(others) if mask is None else (x * mask).sum(others) / mask.sum()
 
     @torch.no_grad()
     def read_gradients(self) -> None:

@@ -65,7 +65,7 @@ def _correlation(weight: Tensor, read: Tensor, gradient: Tensor) -> Tensor:
     """Return the gradient of a map from what is read to the update, of the intake's kernel."""
     if weight.dim() == 2:
         return gradient.flatten(0, -2).T @ read.flatten(0, -2)
-    side = weight.shape[2]
-    shape = (gradient.shape[1], *weight.shape[1:])
-    kernel: Tensor = conv2d_weight(read, shape, gradient, padding=side // 2)  # type: ignore[no-untyped-call]
+    height, width = weight.shape[2:]
+    shape, padding = (gradient.shape[1], *weight.shape[1:]), (height // 2, width // 2)
+    kernel: Tensor = conv2d_weight(read, shape, gradient, padding=padding)  # type: ignore[no-untyped-call]
     return kernel.flatten(1)

@@ -9,7 +9,7 @@ from mse_rl.transformations.base import Target, Transformation, at_block
 
 
 class GrowKernel(Transformation):
-    """Give a block's kernels a margin of one pixel; its weights are zero."""
+    """Give a block's kernels a margin of one pixel or step; its weights are zero."""
 
     name = "grow_kernel"
 

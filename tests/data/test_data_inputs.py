@@ -176,12 +176,12 @@ def padded(fill, n=60, steps=8, dtype=np.float32):
 
 
 @pytest.mark.parametrize("fill", [0, np.nan])
-def test_padding_does_not_enter_the_statistics_and_is_zero_afterwards(tmp_path, fill):
+def test_padding_does_not_enter_the_statistics_and_is_nan_afterwards(tmp_path, fill):
     x, lengths = padded(fill)
     task, lines = load(tmp_path, x, x)
     filled = torch.from_numpy(np.arange(8) < lengths[:, None])
-    assert torch.equal((task.test.x != 0).any(2), filled)
-    train = task.train.x[(task.train.x != 0).any(2)]
+    assert torch.equal(task.test.x.isfinite(), filled.unsqueeze(2).expand(-1, -1, 2))
+    train = task.train.x[task.train.x.isfinite().all(2)]
     assert torch.allclose(train.mean(0), torch.zeros(2), atol=1e-5)
     assert torch.allclose(train.std(0, correction=0), torch.ones(2), atol=1e-5)
     assert (len(task.mean), len(task.deviation)) == (2, 2)
@@ -205,8 +205,8 @@ def test_a_sequence_of_nothing_but_zeros_keeps_its_first_step(tmp_path):
     x, _ = padded(0)
     x[:9] = 0
     task, _ = load(tmp_path, x)
-    assert (task.test.x[:, 0] != 0).all()
-    assert (task.test.x[:, 1:] == 0).all()
+    assert task.test.x[:, 0].isfinite().all()
+    assert task.test.x[:, 1:].isnan().all()
 
 
 @pytest.mark.parametrize("place", [(3, 0, 0), (3, 1), (3, 0), 3])
@@ -220,7 +220,7 @@ def test_integers_are_padded_too(tmp_path):
     x = np.tile(np.array([[9], [7], [8], [0]]), (30, 1, 1))
     x[0, 0] = 5
     task, _ = load(tmp_path, x, input="sequence")
-    assert (task.test.x[:, 3] == 0).all()
+    assert task.test.x[:, 3].isnan().all()
     assert 7.9 < task.mean[0] < 8.1
 
 
@@ -234,7 +234,7 @@ def test_test_sequences_are_cut_or_padded_to_the_length_of_training(tmp_path, st
     kept = min(steps, 5)
     expected = (x_test[:, :kept] - mean) / deviation
     assert np.allclose(task.test.x[:, :kept].numpy(), expected, atol=1e-5)
-    assert not task.test.x[:, kept:].any()
+    assert task.test.x[:, kept:].isnan().all()
 
 
 @FIXTURE_IS_FINE
@@ -245,7 +245,7 @@ def test_test_sequences_are_cut_or_padded_to_the_length_of_training(tmp_path, st
         elements=st.sampled_from([0.0, np.nan, 1.0, -2.0, 6e4]),
     )
 )
-def test_any_sequences_make_a_finite_task_or_one_line(tmp_path, x):
+def test_any_sequences_make_a_task_of_numbers_and_padding_or_one_line(tmp_path, x):
     name = write(tmp_path / "a.npz", x, x)
     try:
         task = load_task(name, TaskConfig())
@@ -255,4 +255,8 @@ def test_any_sequences_make_a_finite_task_or_one_line(tmp_path, x):
     if task is None:
         assert "NaN or infinite" in message
     else:
-        assert all(split.x.isfinite().all() for split in (task.train, task.validation, task.test))
+        for split in (task.train, task.validation, task.test):
+            there = split.x.isfinite()
+            assert torch.equal(there, there.any(2, keepdim=True).expand_as(there))
+            assert torch.equal(there.cummin(dim=1).values, there)
+            assert there[:, 0].all()

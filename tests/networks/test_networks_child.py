@@ -96,28 +96,16 @@ def test_parts_that_are_there_already_are_used_as_they_are(architecture):
     assert other.head is not child.head
 
 
-@pytest.mark.parametrize("family", ["rnn", "transformer"])
-def test_what_stands_behind_the_last_token_does_not_change_a_text_of_an_rnn(family):
-    """In a transformer positions without tokens have zero keys and values: they take weight, no more."""
+@pytest.mark.parametrize("family", ["cnn", "rnn", "transformer"])
+def test_the_vector_of_padding_does_not_matter(family):
     architecture = Architecture(family, (6,), 3, CHILDREN[family].stages, vocabulary=9)
     child, _ = trained(architecture)
     short = torch.tensor([[3, 4, 5, PADDING, PADDING, PADDING]])
     with torch.no_grad():
         whole = child.eval()(short)
-        if family == "rnn":
-            cut = empty_child(Architecture(family, (3,), 3, architecture.stages, vocabulary=9))
-            cut.load_state_dict(child.state_dict(), assign=True)
-            assert torch.allclose(cut.eval()(short[:, :3]), whole, atol=1e-12)
         (embedding,) = (p for name, p in child.stem.named_parameters() if p.shape[1] == 9)
         embedding[:, PADDING] += 1
-        assert torch.equal(child(short), whole)  # the vector of padding is never seen
-
-
-def test_a_text_without_a_token_gives_finite_logits():
-    for family in ("rnn", "transformer"):
-        architecture = Architecture(family, (6,), 3, CHILDREN[family].stages, vocabulary=9)
-        child, _ = trained(architecture)
-        assert child(torch.full((2, 6), PADDING)).isfinite().all()
+        assert torch.equal(child(short), whole)
 
 
 def test_rms_norm_is_what_torch_computes():

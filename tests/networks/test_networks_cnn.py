@@ -52,7 +52,10 @@ def test_every_parameter_has_its_role(family):
     child, _ = born(CHILDREN[family])
     roles = {name: child.roles()[parameter] for name, parameter in child.named_parameters()}
     tables = {name for name, role in roles.items() if role == "table"}
-    embeddings = {"stem.reader.weight", "stem.positions.weight"} if family == "transformer" else set()
-    assert tables == {"head.linear.weight"} | embeddings
+    embeddings = {
+        "transformer": {"stem.reader.weight", "stem.positions.weight"},
+        "cnn of tokens": {"stem.weight"},
+    }
+    assert tables == {"head.linear.weight"} | embeddings.get(family, set())
     for name, parameter in child.named_parameters():
         assert (roles[name] == "vector") == (parameter.dim() == 1)

@@ -59,6 +59,23 @@ def test_a_policy_is_trained_on_every_family_and_applied(
     assert record["input"]["encoding"] == task.encoding
 
 
+@pytest.mark.parametrize("reader", ["rnn", "transformer"])
+def test_a_convolutional_child_grows_on_texts_and_series_is_kept_and_goes_on(
+    reader: str, tasks: dict[str, str], tmp_path: Path
+) -> None:
+    """The task of each of these families: texts, and series."""
+    task, out, further = tasks[reader], tmp_path / "out", tmp_path / "further"
+    main(["apply", "random", "--task", task, "--family", "cnn", "--out", str(out), *GROWTH])
+    child, loaded = mse_rl.load_child(out), mse_rl.load_task(task, mse_rl.TaskConfig())
+    with torch.inference_mode():
+        right = (child(loaded.test.x).argmax(dim=1) == loaded.test.y).double().mean().item()
+    assert right == pytest.approx(growth(out)["test_accuracy"])
+    assert growth(out)["timeline"][-1]["flops"] > growth(out)["timeline"][0]["flops"]
+    main(["apply", "wait", "--task", task, "--init", str(out), "--out", str(further), *GROWTH])
+    receipt = growth(further)["timeline"][0]["receipt"]
+    assert "stem" in receipt["kept"] or "stem.reader" in receipt["kept"]
+
+
 def test_a_policy_may_use_the_transformations_that_it_was_trained_with(
     tasks: dict[str, str], tmp_path: Path
 ) -> None:

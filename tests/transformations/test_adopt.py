@@ -99,6 +99,9 @@ def test_other_classes_make_the_classifier_new(architecture):
         ("mlp", {"input_shape": (13,)}, ("stem",)),
         ("rnn", {"input_shape": (9, 3)}, ()),  # longer sequences
         ("rnn", {"input_shape": (5, 4)}, ("stem",)),
+        ("cnn of sequences", {"input_shape": (17, 2)}, ()),  # longer sequences
+        ("cnn of sequences", {"input_shape": (9, 3)}, ("stem.reader",)),
+        ("cnn of tokens", {"input_shape": (17,), "vocabulary": 12}, ("stem",)),
         ("transformer", {"vocabulary": 12}, ("stem.reader",)),
         ("transformer", {"input_shape": (8,)}, ("stem.positions",)),
         ("transformer", {"input_shape": (8,), "vocabulary": 12, "classes": 2}, None),
@@ -127,11 +130,10 @@ def test_the_stride_of_the_stem_is_that_of_the_kind_of_input(family, stride):
     image = {"cnn": CHILDREN["cnn"], "transformer": IMAGES, "rnn": replace(IMAGES, family="rnn")}[family]
     image = replace(image, links=(), stages=(Stage(4, stride=stride),))
     assert adopted(image, Inputs((1, 16, 16), 0, 3)).stages[0].stride == stride
-    if family != "cnn":
-        sequence = adopted(image, Inputs((9, 4), 0, 3))
-        assert sequence.stages[0].stride == 1
-        side = adopted(sequence, Inputs((1, 16, 16), 0, 3)).stages[0].stride
-        assert side == (4 if family == "transformer" else 1)
+    sequence = adopted(image, Inputs((9, 4), 0, 3))
+    assert sequence.stages[0].stride == (2 if family == "cnn" else 1)
+    side = adopted(sequence, Inputs((1, 16, 16), 0, 3)).stages[0].stride
+    assert side == {"cnn": 2, "transformer": 4, "rnn": 1}[family]
 
 
 def test_images_of_as_many_patches_keep_the_positions():
@@ -143,13 +145,14 @@ def test_images_of_as_many_patches_keep_the_positions():
     assert receipt.made_new == ("stem.reader",)
 
 
-def test_words_keep_their_vectors_under_other_ids():
-    architecture = CHILDREN["transformer"]
+@pytest.mark.parametrize("family", ["cnn of tokens", "transformer"])
+def test_words_keep_their_vectors_under_other_ids(family):
+    architecture = CHILDREN[family]
     origins = (0, 1, 5, -1, 3, 8, -1, 2, 7, 4, 6)
     child, new, receipt = taken_over(architecture, origins=origins, vocabulary=11)
     assert receipt.made_new == ()
     assert receipt.deviation is None
-    before, after = child.stem.reader.weight, new.stem.reader.weight
+    (before, *_), (after, *_) = child.stem.parameters(), new.stem.parameters()
     for now, origin in enumerate(origins):
         assert origin < 0 or torch.equal(after[:, now], before[:, origin])
     renamed = samples(architecture, n=6)
@@ -187,7 +190,6 @@ def test_an_activation_that_fades_goes_on_fading():
         ("rnn", Inputs((13,), 0, 3)),
         ("transformer", Inputs((13,), 0, 3)),
         ("mlp", Inputs((6,), 9, 3)),
-        ("cnn", Inputs((6,), 9, 3)),
     ],
     ids=str,
 )

@@ -10,7 +10,8 @@ from hypothesis import given
 from strategies import architectures
 from torch.nn import functional as F
 
-from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Link, Position, Stage
+from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
+from mse_rl.networks.padding import without_gaps
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
@@ -97,7 +98,7 @@ def test_the_others_keep_their_weights_wherever_they_stand_in_the_row(architectu
 
 def test_what_a_link_carries_is_added_ahead_of_its_target_by_hand():
     child, _ = trained(CHILDREN["mlp"])
-    x = samples(child.architecture, n=6, seed=3)
+    x = without_gaps(samples(child.architecture, n=6, seed=3))
     (near, far), transition = child.links, child.transitions[0]
     first = child.block(Position(0, 0))(child.stem(x))
     stream = child.block(Position(0, 1))(first + first @ near.weight.T)
@@ -111,13 +112,16 @@ def test_from_an_entry_a_link_carries_what_leaves_it(architecture):
     links = (Link(Position(0, ENTRY), Position(1, 1)), Link(Position(1, ENTRY), Position(1, 1)))
     child, _ = trained(replace(architecture, links=links))
     x, seen = samples(architecture, n=6, seed=3), {}
+    mask = child.masks(x)[-1]
+    parts = {"stem": child.masks(x)[1]}
 
-    def masked(stream):
-        return stream.masked_fill((x == PADDING).unsqueeze(-1), 0) if architecture.vocabulary else stream
+    def masked(stream, name):
+        there = parts.get(name, mask)
+        return stream if there is None else stream * there
 
     for name in ("stem", "transitions.0", "stages.1.0", "stages.1.1", "links.0", "links.1"):
         child.get_submodule(name).register_forward_hook(
-            lambda _, read, told, name=name: seen.__setitem__(name, (read[0], masked(told)))
+            lambda _, read, told, name=name: seen.__setitem__(name, (read[0], masked(told, name)))
         )
     child.eval()(x)
     for entry, link in (("stem", "links.0"), ("transitions.0", "links.1")):
@@ -126,22 +130,18 @@ def test_from_an_entry_a_link_carries_what_leaves_it(architecture):
     torch.testing.assert_close(seen["stages.1.1"][0], told)
 
 
-@pytest.mark.parametrize("family", ["rnn", "transformer"])
-def test_links_leave_the_stream_zero_where_there_is_no_token(family):
-    architecture = replace(CHILDREN[family], input_shape=(6,), vocabulary=9)
+@pytest.mark.parametrize("family", ["cnn of sequences", "cnn of tokens", "rnn", "transformer"])
+def test_links_leave_the_stream_zero_where_there_is_nothing(family):
+    architecture = CHILDREN[family]
     child, _ = born(architecture)
     perturb_(child, seed=4)
     x = samples(architecture, n=32, seed=3)
-    padding = x == PADDING
-    assert padding.any()
     for link in architecture.links:
-        child.block(link.target).register_forward_pre_hook(
-            lambda _, arguments: seen.append(arguments[0][padding])
-        )
+        child.block(link.target).register_forward_pre_hook(lambda _, arguments: seen.append(arguments))
     seen = []
     child(x)
     assert len(seen) == 2
-    assert not any(stream.any() for stream in seen)
+    assert not any((stream * ~mask).any() or mask.all() for stream, mask in seen)
 
 
 @FAMILIES
