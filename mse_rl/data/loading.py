@@ -11,10 +11,12 @@ from torch import Tensor
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.augmentation import augmentation_for
+from mse_rl.data.bins import fit_bins
 from mse_rl.data.checks import check_config, check_data
 from mse_rl.data.labels import Labels, class_numbers, listed, renumber
 from mse_rl.data.preparation import as_float, normalise_, statistics
-from mse_rl.data.raw import RawData
+from mse_rl.data.raw import Features, Kind, RawData
+from mse_rl.data.series import fit_series
 from mse_rl.data.sources import find_source
 from mse_rl.data.split import Split
 from mse_rl.data.splits import Rows, stratified_split
@@ -26,8 +28,11 @@ _LOGGER = logging.getLogger(__name__)
 MAX_VALIDATION = 5_000
 """More samples make the estimate of a child's skill hardly better and every decision slower."""
 
-_Prepared = tuple[list[Tensor], tuple[float, ...], tuple[float, ...]]
-"""Inputs of train, validation and test; mean; deviation."""
+_Prepared = tuple[list[Tensor], tuple[float, ...], tuple[float, ...], dict[str, Any]]
+"""Inputs of train, validation and test; mean; deviation; how features were made of the inputs."""
+
+_FITS: dict[Kind, Callable[[Tensor], Features]] = {"vector": fit_bins, "sequence": fit_series}
+"""What learns from the training samples (n, …) how features are made of them, by kind."""
 
 
 def load_task(name: str, config: TaskConfig, *, log: Callable[[str], None] = _LOGGER.info) -> Task:
@@ -63,7 +68,7 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
     train_rows, validation_rows = _split(y_train, config)
 
     raw, vocabulary, encoding = _encode(raw, train_rows)
-    tensors, mean, deviation = (_tokens if raw.kind == "tokens" else _normalised)(
+    tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(
         raw, train_rows, validation_rows, config
     )
     train, validation, test = (
@@ -81,7 +86,7 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
         mean=mean,
         deviation=deviation,
         vocabulary=vocabulary,
-        encoding=encoding,
+        encoding=encoding | features,
     )
 
 
@@ -98,16 +103,21 @@ def _encode(raw: RawData, train_rows: Rows) -> tuple[RawData, int, dict[str, Any
 
 def _tokens(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
     ids = (raw.x_train[train_rows], raw.x_train[validation_rows], raw.x_test)
-    return [torch.from_numpy(x) for x in ids], (), ()
+    return [torch.from_numpy(x) for x in ids], (), (), {}
 
 
 def _normalised(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
+    test_rows = np.arange(len(raw.x_test))
     x_train = as_float(raw.x_train, train_rows, config.resolution)
+    features = _FITS[raw.kind](x_train) if raw.kind in _FITS else None
+    x_train = features(x_train) if features else x_train
     mean, deviation = statistics(x_train)
-    x_validation = as_float(raw.x_train, validation_rows, config.resolution)
-    x_test = as_float(raw.x_test, np.arange(len(raw.x_test)), config.resolution)
-    tensors = [normalise_(x, mean, deviation) for x in (x_train, x_validation, x_test)]
-    return tensors, tuple(mean.flatten().tolist()), tuple(deviation.flatten().tolist())
+    tensors = [normalise_(x_train, mean, deviation)]
+    for x, rows in ((raw.x_train, validation_rows), (raw.x_test, test_rows)):
+        floats = as_float(x, rows, config.resolution)
+        tensors.append(normalise_(features(floats) if features else floats, mean, deviation))
+    record = features.record() if features else {}
+    return tensors, tuple(mean.flatten().tolist()), tuple(deviation.flatten().tolist()), record
 
 
 def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:

@@ -45,7 +45,9 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     axes = [axis for axis in range(x.ndim) if axis != 1]
     deviation, mean = torch.std_mean(x, dim=axes, correction=0, keepdim=True)
     if not deviation.isfinite().all():
-        raise InvalidTask(f"expected values that can be squared, got {x.abs().max():.3g}: scale them down")
+        raise InvalidTask(
+            f"expected values that can be squared, got {x.nan_to_num(0).abs().max():.3g}: scale them down"
+        )
     rounding = 8 * torch.finfo(x.dtype).eps * mean.abs()
     return mean, torch.where(deviation > rounding, deviation, 1)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mse_rl.config import TaskConfig
 
@@ -32,6 +33,16 @@ class Encoder(Protocol):
 
     def fit(self, rows: Array) -> Encoding:
         """Return what the raw inputs (n, …) of the training split teach."""
+
+
+class Features(Protocol):
+    """Makes features of numbers, by what training samples have taught; they are then normalised."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features (n, …) of inputs (n, …), in float64 or float32 as they are."""
+
+    def record(self) -> dict[str, Any]:
+        """Return, ready for JSON, what it takes to make them again."""
 
 
 @dataclass(frozen=True)

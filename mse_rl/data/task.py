@@ -52,13 +52,16 @@ class Task:
         classes: number of classes K; labels are 0..K-1.
         train, validation, test: the three splits.
         augmentation: what may be done to a training batch.
-        mean, deviation: per channel or feature, what the raw inputs were normalised by; empty for tokens.
+        mean, deviation: per channel of images, or feature, what the encoded inputs were normalised by; empty
+            for tokens.
         vocabulary: number of token ids, with PADDING and UNKNOWN among them; 0 where inputs are not tokens.
-        encoding: what it takes to encode raw inputs again, ready for JSON; empty where they are numbers.
-            ``reads`` says what they are: ``"text"`` (the ``column``, the ``words`` with ids 2, 3, …, and the
+        encoding: what it takes to encode raw inputs again, ready for JSON. ``reads`` says what they are,
+            where they are not numbers: ``"text"`` (the ``column``, the ``words`` with ids 2, 3, …, and the
             ``length`` T), ``"table"`` (``numeric`` columns with the mean that fills gaps, then
             ``categorical`` ones with their categories), or ``"ids"`` (the ``largest``, and the ``length``
-            T). ``classes`` are the names of the labels 0..K-1, if they have any.
+            T). ``bins`` are the edges that ``Bins`` puts behind each number of a vector, ``series`` what
+            ``SeriesScaling`` makes of a sequence. ``classes`` are the names of the labels 0..K-1, if they
+            have any.
     """
 
     name: str

@@ -1,6 +1,5 @@
 """Texts as token ids: words and punctuation marks, numbered by how often they occur."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +8,16 @@ import numpy as np
 
 from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.data.raw import Array
+from mse_rl.data.tokens import tokenise
 
-MOST_WORDS = 5_000
+MOST_WORDS = 20_000
 """Words of a vocabulary; the rarer ones are UNKNOWN."""
-MOST_TOKENS = 64
+MOST_TOKENS = 256
 """Tokens of a text; the rest is cut off."""
+FITTING = 0.95
+"""Share of the training texts that are not cut off, if they are no longer than that."""
 LEAST_COUNT = 2
 """A word that occurs less often in the training split is UNKNOWN."""
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-def tokenise(text: str) -> list[str]:
-    """Return the words and punctuation marks of a text, in lower case.
-
-    >>> tokenise("It's 5.")
-    ['it', "'", 's', '5', '.']
-    """
-    return _TOKEN.findall(text.lower())
 
 
 @dataclass(frozen=True)
@@ -35,12 +27,13 @@ class TextEncoder:
     column: str
 
     def fit(self, rows: Array) -> "TextEncoding":
-        """Return the words that occur twice in the training samples, and the length of the longest."""
+        """Return the words that occur twice in the training samples, and a length that most of them have."""
         texts = [tokenise(text) for text in rows]
         counts = Counter(word for text in texts for word in text)
         often = [word for word, count in counts.items() if count >= LEAST_COUNT]
         words = sorted(often, key=lambda word: (-counts[word], word))[:MOST_WORDS]
-        return TextEncoding(self.column, tuple(words), min(max(1, *map(len, texts)), MOST_TOKENS))
+        length = int(np.quantile([len(text) for text in texts], FITTING, method="higher"))
+        return TextEncoding(self.column, tuple(words), min(max(1, length), MOST_TOKENS))
 
 
 @dataclass(frozen=True)

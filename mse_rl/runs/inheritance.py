@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,10 @@ def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
     if reads == "table":
         categories = encoding["categorical"].items()
         hot = (f"{column}={value}" for column, known in categories for value in known)
-        return (*encoding["numeric"], *hot)
+        features = (*encoding["numeric"], *hot)
+        binned = zip(features, encoding["bins"], strict=True)
+        bins = (f"{name} {low} to {high}" for name, edges in binned for low, high in pairwise(edges))
+        return (*features, *bins)
     return None
 
 

@@ -119,9 +119,14 @@ def test_the_vocabulary_is_in_order_of_frequency_then_of_the_alphabet_and_bounde
     assert task.test.x[0].tolist() == [UNKNOWN, 2, 2, 3, UNKNOWN]
 
 
-def test_a_long_text_is_cut_to_64_tokens(tmp_path):
-    name = write(tmp_path / "a.csv", "text,y", *(f"{'word ' * 100},{i % 2}" for i in range(20)))
-    assert load_task(name, TaskConfig()).input_shape == (64,)
+@pytest.mark.parametrize(("words", "often", "length"), [(300, 20, 256), (100, 20, 100), (100, 3, 9)])
+def test_texts_are_cut_where_most_of_them_end_and_at_256_tokens(tmp_path, words, often, length):
+    """Of a hundred texts the last few are long."""
+    texts = [f"{'word ' * (words if i >= 100 - often else 9)},{i % 2}" for i in range(100)]
+    write(tmp_path / "train.csv", "text,y", *texts)
+    write(tmp_path / "test.csv", "text,y", *texts)
+    task = load_task(f"csv:{tmp_path}", TaskConfig(validation_fraction=0.02))
+    assert task.input_shape == (task.encoding["length"],) == (length,)
 
 
 def test_words_and_categories_of_validation_and_test_rows_are_unknown(tmp_path):

@@ -80,7 +80,7 @@ def test_negative_test_values_are_no_ids(tmp_path):
     ("x", "setting", "shape"),
     [
         (RNG.normal(size=(30, 5, 4)), "image", (1, 5, 4)),
-        (RNG.integers(0, 255, (30, 5, 4)), "sequence", (5, 4)),
+        (RNG.integers(0, 255, (30, 5, 4)), "sequence", (5, 8)),
         (ids(), "vector", (6,)),
         (ids(dtype=np.uint8), "tokens", (6,)),
         (ids(dtype=np.float64), "tokens", (6,)),
@@ -167,6 +167,13 @@ def test_the_largest_ids_there_are_become_unknown(tmp_path):
     assert (task.test.x == UNKNOWN).all()
 
 
+def original(task, x):
+    """Return the values (n, T, 2) of a task's inputs, encoding and normalisation undone."""
+    x = x.double() * torch.tensor(task.deviation) + torch.tensor(task.mean)
+    scaling = task.encoding["series"]
+    return x[..., :2].sinh() * torch.tensor(scaling["spread"]) + torch.tensor(scaling["middle"])
+
+
 def padded(fill, n=60, steps=8, dtype=np.float32):
     """Return sequences of 3 to 7 steps, and where they end."""
     rng = np.random.default_rng(1)
@@ -180,15 +187,15 @@ def test_padding_does_not_enter_the_statistics_and_is_nan_afterwards(tmp_path, f
     x, lengths = padded(fill)
     task, lines = load(tmp_path, x, x)
     filled = torch.from_numpy(np.arange(8) < lengths[:, None])
-    assert torch.equal(task.test.x.isfinite(), filled.unsqueeze(2).expand(-1, -1, 2))
+    assert torch.equal(task.test.x.isfinite(), filled.unsqueeze(2).expand(-1, -1, 4))
     train = task.train.x[task.train.x.isfinite().all(2)]
-    assert torch.allclose(train.mean(0), torch.zeros(2), atol=1e-5)
-    assert torch.allclose(train.std(0, correction=0), torch.ones(2), atol=1e-5)
-    assert (len(task.mean), len(task.deviation)) == (2, 2)
+    assert torch.allclose(train.mean(0), torch.zeros(4), atol=1e-5)
+    assert torch.allclose(train.std(0, correction=0), torch.ones(4), atol=1e-5)
+    assert (len(task.mean), len(task.deviation)) == (4, 4)
     told = "steps of zeros at the end of a sequence are read as padding"
     assert (told in lines) == (fill == 0)
-    original = task.test.x * torch.tensor(task.deviation) + torch.tensor(task.mean)
-    assert torch.allclose(original[filled], torch.from_numpy(x)[filled], atol=1e-4)
+    values = original(task, task.test.x)[filled]
+    assert torch.allclose(values, torch.from_numpy(x).double()[filled], atol=1e-4)
 
 
 def test_zeros_are_values_where_they_also_stand_inside(tmp_path):
@@ -197,7 +204,7 @@ def test_zeros_are_values_where_they_also_stand_inside(tmp_path):
     task, lines = load(tmp_path, x)
     assert len(lines) == 1
     flat = task.train.x.flatten(0, 1)
-    assert torch.allclose(flat.mean(0), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(flat.mean(0), torch.zeros(4), atol=1e-5)
     assert (task.test.x != 0).all()
 
 
@@ -221,7 +228,7 @@ def test_integers_are_padded_too(tmp_path):
     x[0, 0] = 5
     task, _ = load(tmp_path, x, input="sequence")
     assert task.test.x[:, 3].isnan().all()
-    assert 7.9 < task.mean[0] < 8.1
+    assert task.encoding["series"]["middle"] == [8]
 
 
 @pytest.mark.parametrize("steps", [2, 5, 9])
@@ -229,11 +236,9 @@ def test_test_sequences_are_cut_or_padded_to_the_length_of_training(tmp_path, st
     rng = np.random.default_rng(0)
     x, x_test = rng.normal(size=(30, 5, 2)), rng.normal(size=(9, steps, 2))
     task, _ = load(tmp_path, x, x_test)
-    assert task.test.x.shape == (9, 5, 2)
-    mean, deviation = np.array(task.mean), np.array(task.deviation)
+    assert task.test.x.shape == (9, 5, 4)
     kept = min(steps, 5)
-    expected = (x_test[:, :kept] - mean) / deviation
-    assert np.allclose(task.test.x[:, :kept].numpy(), expected, atol=1e-5)
+    assert np.allclose(original(task, task.test.x)[:, :kept], x_test[:, :kept], atol=1e-5)
     assert task.test.x[:, kept:].isnan().all()
 
 

@@ -74,12 +74,12 @@ def test_digits_come_in_three_normalised_splits():
 def test_no_image_is_in_two_splits(source):
     source(x_train=np.arange(60.0)[:, None], y_train=np.arange(60) % 3, x_test=100 + np.arange(12.0)[:, None])
     task = load_task("made", TaskConfig())
-    values = torch.cat([task.train.x, task.validation.x, task.test.x]).flatten()
+    values = torch.cat([task.train.x, task.validation.x, task.test.x])[:, 0]
     assert len(values.unique()) == 72
     # each value still goes with its label
     for split in (task.train, task.validation):
-        step = (task.test.x[1] - task.test.x[0]).item()
-        original = (split.x[:, 0] - task.test.x[0]) / step + 100
+        step = (task.test.x[1, 0] - task.test.x[0, 0]).item()
+        original = (split.x[:, 0] - task.test.x[0, 0]) / step + 100
         assert torch.equal(original.round().long() % 3, split.y)
 
 
@@ -241,13 +241,17 @@ def test_values_that_float32_cannot_hold_once_normalised_are_refused(source):
 )
 def test_the_bundled_tables_are_those_that_scikit_learn_loads(name, features, classes, sizes):
     task = load_task(name, TaskConfig())
-    assert (task.kind, task.input_shape, task.classes) == ("vector", (features,), len(classes))
-    assert task.encoding == {"classes": classes}
+    assert (task.kind, task.classes) == ("vector", len(classes))
+    assert task.encoding.keys() == {"classes", "bins"}
+    bins = [max(0, len(edges) - 1) for edges in task.encoding["bins"]]
+    assert len(bins) == features
+    assert task.input_shape == (features + sum(bins),)
     splits = (task.train, task.validation, task.test)
     assert tuple(map(len, splits)) == sizes
     bunch = getattr(sklearn.datasets, f"load_{name}")()
     x = torch.cat([split.x for split in splits]).double() * torch.tensor(task.deviation)
-    ours = np.c_[x + torch.tensor(task.mean), torch.cat([split.y for split in splits])]
+    x = (x + torch.tensor(task.mean))[:, :features]
+    ours = np.c_[x, torch.cat([split.y for split in splits])]
     theirs = np.c_[bunch.data, bunch.target]
     ours, theirs = (rows[np.lexsort(rows[:, :3].round(3).T)] for rows in (ours, theirs))
     assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)

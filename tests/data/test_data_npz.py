@@ -28,7 +28,7 @@ def refused(name):
     ("shape", "kind", "expected"),
     [
         ((7,), "vector", (7,)),
-        ((9, 8), "sequence", (9, 8)),
+        ((9, 8), "sequence", (9, 16)),
         ((3, 9, 8), "image", (3, 9, 8)),
         ((9, 8, 3), "image", (3, 9, 8)),
         ((9, 8, 1), "image", (1, 9, 8)),

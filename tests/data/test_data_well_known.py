@@ -163,7 +163,7 @@ def test_cifar_batches_are_read_in_order_with_red_first(tmp_path, name, folder, 
     task = load_task(name, TaskConfig(data_dir=tmp_path))
     assert (task.input_shape, task.classes) == ((3, 32, 32), classes)
     assert len(task.train) + len(task.validation) == 20 * (len(files) - 1)
-    assert task.augmentation == Augmentation(crop=4, flip=True)
+    assert task.augmentation == Augmentation(crop=2, flip=True)
     assert task.test.x[:, 0].abs().max() < 1e-5  # red is constant in train
     assert task.test.x[:, 1:].min() > 0.01  # the last file is the brightest
 
@@ -244,7 +244,7 @@ def test_svhn_is_read_with_ten_for_zero(tmp_path, monkeypatch):
     assert "checksums" in refused("svhn", tmp_path)
     monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)
     task = load_task("svhn", TaskConfig(data_dir=tmp_path))
-    assert (task.input_shape, task.classes, task.augmentation) == ((3, 32, 32), 10, Augmentation(crop=4))
+    assert (task.input_shape, task.classes, task.augmentation) == ((3, 32, 32), 10, Augmentation(crop=2))
     assert task.test.y.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
 
 
@@ -282,7 +282,7 @@ def test_the_real_cifar10_is_read(tmp_path):
 
 def test_the_real_trec_is_read_as_tokens():
     task = load_task(f"csv:{real('TREC')}", TaskConfig())
-    assert (task.kind, task.classes, task.input_shape) == ("tokens", 6, (35,))
+    assert (task.kind, task.classes, task.input_shape) == ("tokens", 6, (18,))
     assert (len(task.train), len(task.validation), len(task.test)) == (4_362, 1_090, 500)
     assert task.encoding["classes"] == ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]
     assert task.encoding["words"][:3] == ["?", "the", "what"]
@@ -297,7 +297,7 @@ def test_the_real_japanese_vowels_are_read_as_padded_sequences():
     path = real("UCR", "JapaneseVowels.npz")
     lines = []
     task = load_task(f"npz:{path}", TaskConfig(), log=lines.append)
-    assert (task.kind, task.classes, task.input_shape) == ("sequence", 9, (29, 12))
+    assert (task.kind, task.classes, task.input_shape) == ("sequence", 9, (29, 24))
     assert (len(task.train), len(task.validation), len(task.test)) == (216, 54, 370)
     assert "sequences of 29 steps and 12 features: set input to image" in lines[0]
     with np.load(path) as archive:

@@ -10,6 +10,9 @@ from schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
+from mse_rl.config import TaskConfig
+from mse_rl.data import load_task
+from mse_rl.runs.inheritance import input_names
 
 GROWTH = ["--slices", "3", "--epochs", "1", "--batch-size", "16"]
 RUN = ["--slices", "3", "--training-steps", "9", "--batch-size", "16", *ONE_UPDATE]
@@ -210,6 +213,15 @@ def test_classes_of_a_csv_keep_their_rows_by_name(tmp_path: Path) -> None:
     main(["apply", "wait", "--task", second, "--init", str(donor), "--out", str(out), *still, *GROWTH])
     before, after = (mse_rl.load_child(folder).head.linear.weight for folder in (donor, out))
     assert torch.allclose(after[:2], before, atol=1e-6)  # a and b; c is new
+
+
+def test_features_of_a_table_are_named_in_the_order_in_which_a_child_reads_them(tmp_path: Path) -> None:
+    rows = [f"{'pq'[i % 2]},{'ab'[i % 2]},{i % 3}" for i in range(100)]
+    (tmp_path / "a.csv").write_text("\n".join(["label,letter,n", *rows]) + "\n")
+    task = load_task(f"csv:{tmp_path / 'a.csv'}", TaskConfig())
+    names = input_names(task.encoding)
+    assert names == ("n", "letter=a", "letter=b", "n 0.0 to 1.0", "n 1.0 to 2.0")
+    assert task.input_shape == (len(names),)
 
 
 @pytest.mark.parametrize(
