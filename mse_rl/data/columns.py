@@ -1,10 +1,11 @@
-"""What the columns of a table hold: numbers, categories or text."""
+"""What the columns of a table hold: numbers, categories, text, or names of the rows."""
 
 from dataclasses import dataclass
 from math import isinf
 
 from mse_rl.data.csv_table import Table
 from mse_rl.data.raw import Array
+from mse_rl.data.tokens import tokenise
 from mse_rl.data.values import number
 from mse_rl.errors import InvalidTask
 
@@ -21,6 +22,7 @@ class Columns:
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     text: tuple[str, ...]
+    identifiers: tuple[str, ...]
 
 
 def sort_columns(train: Table, names: tuple[str, ...]) -> Columns:
@@ -30,6 +32,7 @@ def sort_columns(train: Table, names: tuple[str, ...]) -> Columns:
     - It is numeric if all cells that are not missing are numbers.
     - It is categorical if it has few different values, at most 20 or a twentieth of the rows, and these are
       short (most cells have less than three words) or come back (five times on average).
+    - It holds identifiers if it has another word in every row.
     - Else it is text.
     """
     kinds = {name: _kind(name, train.columns([name])[:, 0]) for name in names}
@@ -54,7 +57,7 @@ def check_cells(train: Table, test: Table, columns: Columns) -> None:
         )
 
 
-_KINDS = ("numeric", "categorical", "text")
+_KINDS = ("numeric", "categorical", "text", "identifier")
 
 
 def _kind(name: str, cells: Array) -> str:
@@ -65,7 +68,10 @@ def _kind(name: str, cells: Array) -> str:
     different = len(set(cells))
     long = 2 * sum(len(cell.split()) >= _WORDS for cell in cells) > len(cells)
     few = different <= max(_FEW, len(cells) / 20)
-    return "categorical" if few and (not long or 5 * different <= len(cells)) else "text"
+    if few and (not long or 5 * different <= len(cells)):
+        return "categorical"
+    named = different == len(cells) and all(len(tokenise(cell)) == 1 for cell in cells)
+    return "identifier" if named else "text"
 
 
 def _check_numeric(table: Table, name: str) -> None:

@@ -25,7 +25,7 @@ def csv_file(argument: str, config: TaskConfig) -> RawData:
     The first line names the columns. Labels are in the column called label, target, class or y, whatever
     the case, else in the last one; classes are numbered in order: as numbers if they all are, else as
     strings. If a column holds text, the first of them (one called text before others) is the input, as
-    tokens; else numbers and categories are, as a vector.
+    tokens; else numbers and categories are, as a vector, and columns that name the rows are left out.
 
     Raises:
         InvalidTask: a file is missing or broken, or a cell is not what its column asks for.
@@ -53,12 +53,17 @@ def _inputs(
     """Return the strings that are read from both tables, what makes numbers of them, and notes."""
     names = tuple(name for name in train.names if name != label)
     columns = sort_columns(train, names)
-    if columns.text:
+    if columns.text or columns.identifiers == names:
         column, notes = _text_column(columns, names)
         return train.columns([column])[:, 0], test.columns([column])[:, 0], TextEncoder(column), notes
     check_cells(train, test, columns)
     used = columns.numeric + columns.categorical
-    return train.columns(used), test.columns(used), TableEncoder(columns.numeric, columns.categorical), ()
+    return (
+        train.columns(used),
+        test.columns(used),
+        TableEncoder(columns.numeric, columns.categorical),
+        _left_out(columns),
+    )
 
 
 def _same_columns(table: Table, like: Table) -> Table:
@@ -81,11 +86,17 @@ def _label_column(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    column = min(columns.text, key=lambda name: name.lower() != "text")
+    column = min(columns.text or names, key=lambda name: name.lower() != "text")
     if not (ignored := [name for name in names if name != column]):
         return column, ()
     note = f"column {column} is read as text, {listed(ignored)} ignored: remove {column} to read the others"
     return column, (note,)
+
+
+def _left_out(columns: Columns) -> tuple[str, ...]:
+    if not (names := columns.identifiers):
+        return ()
+    return (f"left out, as there is another word in every row: column {listed(names)}",)
 
 
 def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[str, ...]]:

@@ -96,11 +96,7 @@ def test_inputs_can_be_made_again_by_what_the_task_keeps(tmp_path):
     assert (task.train.x[:, 2] == 0).all()  # constant
 
 
-def test_a_table_of_one_constant_column_and_one_with_a_category_in_every_row_can_be_read(tmp_path):
-    rows = [f"5,{i % 3},{'pq'[i % 2]}" for i in range(60)]
+def test_a_constant_column_has_no_bins_and_one_of_few_values_one_between_each(tmp_path):
+    rows = [f"5,{i % 3},{'pq'[i // 3 % 2]}" for i in range(90)]
     (tmp_path / "a.csv").write_text("\n".join(["constant,few,y", *rows]))
-    task = load_task(f"csv:{tmp_path / 'a.csv'}", TaskConfig())
-    assert task.encoding["bins"] == [[], []] or task.encoding["bins"] == [[], [0, 1, 2]]
-    rows = [f"5,{i % 40},c{i},{'pq'[i % 2]}" for i in range(400)]
-    (tmp_path / "b.csv").write_text("\n".join(["constant,n,id,y", *rows]))
-    assert load_task(f"csv:{tmp_path / 'b.csv'}", TaskConfig()).kind in ("vector", "tokens")
+    assert load_task(f"csv:{tmp_path / 'a.csv'}", TaskConfig()).encoding["bins"] == [[], [0, 1, 2]]

@@ -214,6 +214,19 @@ def test_a_column_is_numeric_categorical_or_text_by_what_it_holds(tmp_path, cell
     assert found == kind
 
 
+def test_names_of_rows_are_left_out_and_the_user_is_told_but_not_if_there_is_nothing_else(tmp_path):
+    lines = []
+    name = write(tmp_path / "a.csv", "id,n,y", *(f"r{i},{i % 7},{i % 2}" for i in range(80)))
+    task = load_task(name, TaskConfig(), log=lines.append)
+    assert list(task.encoding["numeric"]) == ["n"]
+    assert lines == [f"{name}: left out, as there is another word in every row: column id"]
+    name = write(tmp_path / "b.csv", "id,y", *(f"r{i},{i % 2}" for i in range(80)))
+    assert load_task(name, TaskConfig()).encoding["column"] == "id"
+    chinese = [chr(0x4E00 + i) + chr(0x5E00 + i) for i in range(80)]
+    name = write(tmp_path / "c.csv", "a,n,y", *(f"{text},{i},{i % 2}" for i, text in enumerate(chinese)))
+    assert load_task(name, TaskConfig()).encoding["reads"] == "text"
+
+
 def test_a_column_called_text_is_text_whatever_it_holds(tmp_path):
     name = write(tmp_path / "a.csv", "TEXT,y", *(f"{i % 3},{i % 2}" for i in range(30)))
     assert load_task(name, TaskConfig()).kind == "tokens"
