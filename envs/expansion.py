@@ -16,8 +16,8 @@ from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.observation import Observation, observation_space, observe
-from mse_rl.families import FAMILIES, FIRST_FAMILIES
-from mse_rl.first_child import first_architecture
+from mse_rl.families import FAMILIES, first_family
+from mse_rl.first_child import first_architecture, inputs_of
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
 from mse_rl.latency import LatencyMeter
@@ -232,8 +232,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         """Return the search space of an episode: it says how wide the first child is."""
         if self.init is not None or self.start is not None:
             return self.config.space
-        kind, config = self.tasks[context.task].kind, self.config
-        family = config.growth.family or FIRST_FAMILIES[kind]
+        config = self.config
+        family = config.growth.family or first_family(inputs_of(self.tasks[context.task]))
         require_family(family)
         return config.space.starting_at(context.width_multiple * FAMILIES[family].width)
 

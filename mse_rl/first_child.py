@@ -7,7 +7,7 @@ from mse_rl.config import GrowthConfig
 from mse_rl.cost import training_bytes
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
-from mse_rl.families import FIRST_FAMILIES, Inputs
+from mse_rl.families import Inputs, first_family
 from mse_rl.legality import Bounds
 from mse_rl.measures import MEASURES
 from mse_rl.networks import Child, build_child
@@ -43,7 +43,8 @@ def first_architecture(
     """
     start = init.architecture if init else start
     if start is None:
-        return starting_architecture(config.family or FIRST_FAMILIES[task.kind], inputs_of(task), space)
+        inputs = inputs_of(task)
+        return starting_architecture(config.family or first_family(inputs), inputs, space)
     if config.family not in (None, start.family):
         raise InvalidConfig(
             f"the child to start from is of family {start.family}, but {config.family} was "

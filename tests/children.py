@@ -69,11 +69,13 @@ TRANSFORMER = Architecture(
 )
 SERIES = replace(CNN, input_shape=(9, 2))
 TEXT = replace(CNN, input_shape=(9,), vocabulary=9)
+BAG = replace(MLP, input_shape=(9,), vocabulary=9)
 CHILDREN = {
     "cnn": CNN,
     "cnn of sequences": SERIES,
     "cnn of tokens": TEXT,
     "mlp": MLP,
+    "mlp of tokens": BAG,
     "rnn": RNN,
     "transformer": TRANSFORMER,
 }

@@ -12,9 +12,18 @@ FAMILIES: dict[str, Family] = {
     "rnn": rnn.RNN,
     "transformer": transformer.TRANSFORMER,
 }
-FIRST_FAMILIES = {"image": "cnn", "vector": "mlp", "sequence": "rnn", "tokens": "rnn"}
+FIRST_FAMILIES = {"image": "cnn", "vector": "mlp", "sequence": "cnn", "tokens": "cnn"}
 """For each kind of input the family of children where none is named: what measured best
 (docs/experiments.md)."""
+LONG_TEXT = 64
+"""Texts of more tokens are told by an mlp: in long ones it matters which words there are, not their order."""
 KINDS: dict[str, Kind] = cnn.KINDS | mlp.KINDS | rnn.KINDS | transformer.KINDS
 
-__all__ = ["ACTIVATIONS", "FAMILIES", "FIRST_FAMILIES", "KINDS", "Cost", "Family", "Inputs", "Kind", "Widths"]
+
+def first_family(inputs: Inputs) -> str:
+    """Return the family of children for what the inputs are, where none is named."""
+    long = inputs.kind == "tokens" and inputs.shape[0] > LONG_TEXT
+    return "mlp" if long else FIRST_FAMILIES[inputs.kind]
+
+
+__all__ = ["ACTIVATIONS", "FAMILIES", "KINDS", "Cost", "Family", "Inputs", "Kind", "Widths", "first_family"]

@@ -1,4 +1,4 @@
-"""Fully connected children over flattened inputs."""
+"""Fully connected children over flattened inputs, or over bags of tokens."""
 
 from math import prod
 
@@ -8,11 +8,14 @@ from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
     stage = Stage(widths.stream, (Block("linear", widths.stream),))
-    return Architecture("mlp", inputs.shape, inputs.classes, (stage,))
+    return Architecture("mlp", inputs.shape, inputs.classes, (stage,), vocabulary=inputs.vocabulary)
 
 
 def _entry(architecture: Architecture, stage: int) -> Cost:
-    """Return the cost of a linear map."""
+    """Return the cost of a linear map, or of a table of tokens and a mean over them."""
+    if stage == 0 and architecture.vocabulary:
+        width, steps = architecture.stages[0].width, architecture.input_size
+        return Cost(0, architecture.vocabulary * width, (2 + width) * steps)
     widths = [architecture.input_size, *(stage.width for stage in architecture.stages)]
     before, after = widths[stage : stage + 2]
     return Cost(before * after, before * after + after, before)
@@ -35,9 +38,9 @@ def _linear(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
 
 KINDS = {"linear": Kind(_linear, activations=True, activation="gelu")}
 MLP = Family(
-    reads=("vector", "image", "sequence"),
+    reads=("vector", "tokens", "image", "sequence"),
     kinds=("linear",),
-    width=32,
+    width=96,
     optimizer="adamw",
     learning_rate=0.005,
     start=_start,

@@ -14,11 +14,12 @@ from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.families import Inputs
 from mse_rl.networks.activation import Activation
 from mse_rl.networks.cnn import convolutional_parts
+from mse_rl.networks.embedding import Embedding
 from mse_rl.networks.mlp import MLP
 from mse_rl.networks.padding import steps_there, without_gaps
 from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
 from mse_rl.networks.rnn import RNN
-from mse_rl.networks.sequences import Embedding, Positions
+from mse_rl.networks.sequences import Positions
 from mse_rl.networks.transformer import TRANSFORMER
 from mse_rl.search_space import require_readable
 

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from mse_rl.architecture import Architecture, Block
 from mse_rl.families.cnn import dimensions, entry_kernel, pooling, strides
 from mse_rl.networks.activation import Activation
+from mse_rl.networks.embedding import Embedding
 from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.networks.sequences import Embedding
 
 TINY = 1e-12
 """Instead of a norm of zero."""

@@ -1,10 +1,11 @@
-"""Fully connected children over flattened inputs, with RMSNorm."""
+"""Fully connected children over flattened inputs or bags of tokens, with RMSNorm."""
 
 import torch
 from torch import Tensor, nn
 
 from mse_rl.architecture import Architecture, Block
 from mse_rl.networks.activation import Activation
+from mse_rl.networks.embedding import Bag
 from mse_rl.networks.layers import Linear
 from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
@@ -109,8 +110,17 @@ class Head(nn.Module):
         self.linear.bias.add_(response(self.linear.weight, means))
 
 
-def _stem(architecture: Architecture) -> Flatten:
-    return Flatten(architecture.input_size, architecture.stages[0].width)
+def _stem(architecture: Architecture) -> nn.Module:
+    width = architecture.stages[0].width
+    if architecture.vocabulary:
+        return Bag(width, architecture.vocabulary)
+    return Flatten(architecture.input_size, width)
+
+
+def _masks(architecture: Architecture, steps: Tensor) -> list[Tensor | None]:
+    """Return the mask of tokens for the stem; behind it one vector is all there is."""
+    tokens = steps.unsqueeze(-1) if architecture.vocabulary else None
+    return [tokens, *[None] * len(architecture.stages)]
 
 
 MLP = Parts(
@@ -121,5 +131,5 @@ MLP = Parts(
     head=Head,
     silent="writers",
     channel_axis=-1,
-    masks=lambda architecture, steps: [None] * (len(architecture.stages) + 1),  # one vector is all there is
+    masks=_masks,
 )

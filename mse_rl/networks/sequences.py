@@ -5,26 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture
+from mse_rl.networks.embedding import Embedding
 from mse_rl.networks.mlp import Head, LinearMap
-
-
-class Embedding(nn.Module):
-    """Token ids (n, T) to a stream (n, T, width).
-
-    The weight is (width, vocabulary): what is written comes first, as in a linear map of one-hot tokens.
-    """
-
-    def __init__(self, width: int, vocabulary: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(width, vocabulary))
-
-    def birth_(self, generator: torch.Generator) -> None:
-        """Draw unit normal vectors."""
-        nn.init.normal_(self.weight, generator=generator)
-
-    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the stream."""
-        return F.embedding(ids, self.weight.t())
 
 
 class Steps(LinearMap):

@@ -55,6 +55,7 @@ def test_every_parameter_has_its_role(family):
     embeddings = {
         "transformer": {"stem.reader.weight", "stem.positions.weight"},
         "cnn of tokens": {"stem.weight"},
+        "mlp of tokens": {"stem.weight"},
     }
     assert tables == {"head.linear.weight"} | embeddings.get(family, set())
     for name, parameter in child.named_parameters():
