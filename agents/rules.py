@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from math import log
+from math import log, sqrt
 
 import numpy as np
 
@@ -116,8 +116,8 @@ class Pace(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Return the resizing that comes closest, or wait."""
-        first, final = process.first_cost, self.budget_share * process.cost_budget
-        due = log(first) + log(final / first) * min(1.0, process.share / self.schedule_share)
+        first = process.first_cost
+        due = log(first) + log(self.final(process) / first) * min(1.0, process.share / self.schedule_share)
 
         def distance(decision: Decision) -> float:
             name, target = decision
@@ -128,6 +128,40 @@ class Pace(Rule):
         whole = any(name.startswith(f"{verb}_child") for name in process.bounds.vocabulary)
         prefix = f"{verb}_child" if whole else f"{verb}_stream"
         return min((WAIT, *(d for d in process.choices() if d[0].startswith(prefix))), key=distance)
+
+    def final(self, process: GrowthProcess) -> float:
+        """Return what the child costs in the end."""
+        return self.budget_share * process.cost_budget
+
+
+class Balance(Pace):
+    """Let cost rise geometrically to where size and passes over the data are in balance.
+
+    Of the training FLOPs C, half of every doubling goes into size and half into passes, as in the
+    compute-optimal training of language models (Hoffmann et al., 2022, https://arxiv.org/abs/2203.15556):
+    cost = first · √(P / passes), where C lets the first child see the data P times. It never shrinks, and
+    keeps to the budget.
+
+    Args:
+        passes: with so many the first child is of the right size; positive (docs/experiments.md).
+        schedule_share: of the schedule, by which the child has grown; above 0, at most 1.
+
+    Raises:
+        InvalidController: if one is not.
+    """
+
+    def __init__(self, passes: float = 6.0, schedule_share: float = 0.3) -> None:
+        if not passes > 0:
+            raise InvalidController(
+                f"balance takes a positive number of passes, got {passes:g}: write balance:PASSES"
+            )
+        super().__init__(1.0, schedule_share)
+        self.passes = passes
+
+    def final(self, process: GrowthProcess) -> float:
+        """Return what the child costs in the end."""
+        ratio = sqrt(max(1.0, process.first_passes / self.passes))
+        return min(process.first_cost * ratio, process.cost_budget)
 
 
 class Compress(Rule):
@@ -175,11 +209,12 @@ RULES: dict[str, Callable[..., Controller]] = {
     "threshold": Threshold,
     "widen": Widen,
     "pace": Pace,
+    "balance": Balance,
     "compress": Compress,
     "static": Wait,
 }
 """By name; a colon in front of each argument, as in ``pace:0.5:0.3``. All take numbers."""
-GROWING_RULES = ("wait", "random", "threshold", "widen", "pace")
+GROWING_RULES = ("wait", "random", "threshold", "widen", "pace", "balance")
 """The rules that a learned policy is compared with when it has been trained."""
 
 

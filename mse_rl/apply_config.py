@@ -11,21 +11,23 @@ from mse_rl.validation import MOST_SEED, require, require_within
 
 MOST_THREADS = 1024
 MOST_BATCH = 64
-LEAST_BATCH = 8
+LEAST_BATCH = 16
 """Samples in a training step, where none are given."""
 VALIDATION_FRACTION = 0.1
 """Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
-DEFAULT_CONTROLLER = "pace"
+DEFAULT_CONTROLLER = "balance"
 """The one that measured best (docs/experiments.md)."""
 
 
 def default_batch_size(samples: int) -> int:
-    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, in bounds.
+    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, but at
+    least ``LEAST_BATCH`` (where there are as many) and at most ``MOST_BATCH``.
 
-    >>> [default_batch_size(samples) for samples in (30, 100, 300, 600, 50_000)]
-    [8, 8, 32, 64, 64]
+    >>> [default_batch_size(samples) for samples in (40, 300, 600, 50_000)]
+    [16, 32, 64, 64]
     """
-    return min(max(LEAST_BATCH, 1 << max(0, (samples // 8).bit_length() - 1)), MOST_BATCH)
+    batch = 1 << max(0, (samples // 8).bit_length() - 1)
+    return min(max(LEAST_BATCH, batch), MOST_BATCH, samples)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class ApplyConfig(GrowthRules):
     task: str
     """The dataset to grow a child on."""
     controller: str = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, compress, static), a run folder, or a policy bundle."""
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, or a policy
+    bundle."""
     out: Path | None = None
     """Where the child is kept; runs/TIME if not given."""
     seed: int = 0
@@ -45,7 +48,8 @@ class ApplyConfig(GrowthRules):
     if not given, is 8 times what the first child costs."""
     training_flops: float | None = None
     """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
-    TFLOPs, but at most what 100 passes of the first child over the data cost."""
+    TFLOPs, but at most what a number of passes of the first child over the data cost: 100 for images, 200 for
+    sequences, 12 for vectors, 10 for texts."""
     minutes: float | None = None
     """Choose training-flops for about so many minutes, by a short measurement on this machine."""
     epochs: float | None = None

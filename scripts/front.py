@@ -28,7 +28,7 @@ from mse_rl.errors import InvalidConfig
 
 WIDTHS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 RATES = (0.5, 1.0, 2.0)
-RULES = ("wait", "random", "threshold", "widen", "pace", "pace:0.5:0.4")
+RULES = ("wait", "random", "threshold", "widen", "pace", "pace:0.5:0.4", "balance")
 RATE_SEED = 1000
 
 

@@ -38,8 +38,9 @@ DEFAULT_BUDGET_MULTIPLE = 8.0
 """Budget of what is priced, over what the first child costs, where none is given."""
 DEFAULT_TRAINING_FLOPS = 2e12
 """Length of training where none is given, but at most as long as ..."""
-MOST_PASSES = 100.0
-"""... so many passes of the first child over the data."""
+MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 12.0, "sequence": 200.0, "tokens": 10.0}
+"""... so many passes of the first child over the data, by the kind of input: more of them cost accuracy
+(docs/experiments.md)."""
 
 RULE_SLICES = 10
 """Decisions of an episode of a rule, where none are given."""
@@ -78,7 +79,7 @@ def apply(config: ApplyConfig, console: Console) -> Path:
     (task,) = load_tasks((config.task,), config.data, console)
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
     env = _environment(config, task, inherited, start, policy)
-    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES)
+    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES[task.kind])
     config = _with_length(config, env, context, console)
     env = _environment(config, task, inherited, start, policy)
     episode, kept = _grow(env, controller, context, config.seed, console)
@@ -154,7 +155,7 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, conso
     elif config.training_flops is not None:
         total = config.training_flops
     else:
-        passes = MOST_PASSES * training_flops(first, len(task.train))
+        passes = MOST_PASSES[task.kind] * training_flops(first, len(task.train))
         total = float(f"{min(DEFAULT_TRAINING_FLOPS, passes):.2g}")
     passes = total / training_flops(first, len(task.train))
     say(

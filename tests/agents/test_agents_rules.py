@@ -11,7 +11,7 @@ from schedules import even
 from mse_rl.agents.controller import Turn
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import run_episode
-from mse_rl.agents.rules import GROWING_RULES, RULES, Pace, Threshold, is_rule, least_loss, make_rule
+from mse_rl.agents.rules import GROWING_RULES, RULES, Balance, Pace, Threshold, is_rule, least_loss, make_rule
 from mse_rl.architecture import ENTRY, Position
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController
@@ -151,10 +151,10 @@ def test_compress_takes_first_what_loses_least_for_its_flops(tiny):
 def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
     growth = replace(tiny.growth, family=family, **even(8, 1))
     env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
-    episode = play(env, make_rule("pace:0.5:0.4" if name == "pace" else name))
+    episode = play(env, make_rule({"pace": "pace:0.5:0.4", "balance": "balance:1e-6"}.get(name, name)))
     assert not any(info["illegal"] for info in episode.infos)
     assert all(mask[action] for mask, action in zip(episode.masks, episode.actions, strict=True))
-    grows = {"threshold", "widen", "pace"}
+    grows = {"threshold", "widen", "pace", "balance"}
     assert (episode.final["flops"] > episode.start["flops"]) == (name in grows) or name == "random"
 
 
@@ -196,6 +196,29 @@ def test_pace_resizes_streams_where_the_vocabulary_lacks_the_whole_child(tiny, t
     episode = play(env, Pace(0.5, 0.4), replace(CONTEXT, budget_multiple=16.0))
     assert {"wait", "widen_stream_x1.5"} <= set(names(episode))
     assert 0.3 < episode.final["cost"] / episode.final["cost_budget"] < 0.8
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("passes", "ratio"), [(1.0, 6.0), (9.0, 2.0), (36.0, 1.0), (100.0, 1.0), (0.01, 16.0)]
+)
+def test_balance_grows_by_the_root_of_the_passes_within_the_budget(tiny, family, passes, ratio):
+    """36 passes of the first child, of which ``passes`` would do."""
+    growth = replace(tiny.growth, family=family, **even(30, 1))
+    space = replace(tiny.space, start_width=16, quantum=1, head_width=1, max_width=4096)
+    env = ExpansionEnv(replace(tiny, growth=growth, space=space), tasks=(problem_for(family),))
+    env.reset(options={"context": replace(CONTEXT, budget_multiple=16.0)})
+    rule = Balance(passes * env.process.first_passes / 36)
+    episode = play(env, rule, replace(CONTEXT, budget_multiple=16.0))
+    grown = episode.final["cost"] / episode.start["cost"]
+    assert abs(log2(grown / ratio)) < 0.5
+    assert not any(info["illegal"] for info in episode.infos)
+
+
+@pytest.mark.parametrize("arguments", [(0.0,), (-1.0,), (float("nan"),), (6.0, 0.0), (6.0, 2.0)])
+def test_balance_of_no_passes_or_a_share_that_is_none_is_refused(arguments):
+    with pytest.raises(InvalidController, match="balance|share"):
+        Balance(*arguments)
 
 
 @pytest.mark.parametrize("shares", [(0.0, 0.4), (1.1, 0.4), (0.5, 0.0), (0.5, 2.0), (float("nan"), 0.4)])

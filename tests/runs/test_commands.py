@@ -69,7 +69,15 @@ def test_a_run_leaves_what_the_design_promises(run: Path) -> None:
 
 def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
-    assert set(summary["controllers"]) == {"learned", "wait", "random", "threshold", "widen", "pace"}
+    assert set(summary["controllers"]) == {
+        "learned",
+        "wait",
+        "random",
+        "threshold",
+        "widen",
+        "pace",
+        "balance",
+    }
     for figures in summary["controllers"].values():
         assert set(figures) == {
             "utility",
@@ -80,7 +88,7 @@ def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None
             "training_flops",
         }
         assert all(len(values) == 2 for values in figures.values())
-    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen", "pace"}
+    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen", "pace", "balance"}
     own = np.array(summary["controllers"]["learned"]["utility"])
     for name, paired in summary["paired"].items():
         difference = own - np.array(summary["controllers"][name]["utility"])
