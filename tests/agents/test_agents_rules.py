@@ -217,7 +217,7 @@ def test_balance_grows_by_the_root_of_the_passes_within_the_budget(tiny, family,
 
 @pytest.mark.parametrize("arguments", [(0.0,), (-1.0,), (float("nan"),), (6.0, 0.0), (6.0, 2.0)])
 def test_balance_of_no_passes_or_a_share_that_is_none_is_refused(arguments):
-    with pytest.raises(InvalidController, match="balance|share"):
+    with pytest.raises(InvalidController, match=r"balance|share"):
         Balance(*arguments)
 
 
