@@ -13,30 +13,15 @@ from mse_rl.data.split import Split, packed
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training batch, made on the device.
+    """Random changes of a training batch of images, made on the device.
 
     Args:
-        crop: of images, padding in pixels before a random crop back to size; 0 leaves the image in its place.
-        flip: of images, mirror left and right with probability 1/2.
-        shift: of sequences, standard deviation of a shift in steps.
-        scale: of sequences, standard deviation of a factor around 1.
-        jitter: of sequences, standard deviation of noise; inputs have one of 1.
-        drop: of tokens, share that becomes UNKNOWN.
+        crop: padding in pixels before a random crop back to size; 0 leaves the image in its place.
+        flip: mirror left and right with probability 1/2.
     """
 
     crop: int = 0
     flip: bool = False
-    shift: float = 0.0
-    scale: float = 0.0
-    jitter: float = 0.0
-    drop: float = 0.0
-
-    @property
-    def of(self) -> str:
-        """What it is made for: images, sequences or tokens."""
-        if self.drop:
-            return "tokens"
-        return "sequences" if self.shift or self.scale or self.jitter else "images"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.config import TaskConfig
 from mse_rl.data import Augmentation, augment, load_task
 from mse_rl.errors import InvalidTask
@@ -70,46 +69,9 @@ def test_all_channels_of_an_image_move_together():
     assert torch.equal(out[:, 0], out[:, 2])
 
 
-@pytest.mark.parametrize(
-    ("augmentation", "needs"),
-    [
-        (Augmentation(1), "images"),
-        (Augmentation(jitter=0.1), "sequences"),
-        (Augmentation(drop=0.1), "tokens"),
-    ],
-)
-def test_what_is_made_for_other_inputs_is_refused(augmentation, needs):
-    with pytest.raises(InvalidTask, match=rf"a batch of {needs} to augment, got \(4, 7\) of torch.float32"):
-        augment(torch.randn(4, 7), augmentation, generator=seeded(0))
-
-
-def test_a_shift_moves_each_sequence_and_repeats_its_ends():
-    x = torch.arange(1.0, 13).view(1, 12, 1).repeat(200, 1, 2)
-    out = augment(x, Augmentation(shift=1.0), generator=seeded(0))
-    assert torch.equal(out[..., 0], out[..., 1])
-    moved = (out[:, 6, 0] - 7).long()
-    expected = (torch.arange(12) + moved[:, None]).clamp(0, 11) + 1
-    assert torch.equal(out[..., 0], expected.float())
-    assert -5 <= moved.min() < 0 < moved.max() < 5
-
-
-def test_scale_and_jitter_have_the_deviations_asked_for_and_padding_stays():
-    x = torch.ones(500, 20, 1)
-    x[:, 15:] = torch.nan
-    out = augment(x, Augmentation(scale=0.2, jitter=0.1), generator=seeded(0))
-    assert torch.equal(out.isnan(), x.isnan())
-    there = out[:, :15, 0]
-    assert there.mean(1).std() == pytest.approx(0.2, rel=0.15)
-    assert there.std(1).mean() == pytest.approx(0.1, rel=0.1)
-
-
-def test_words_are_dropped_at_the_rate_asked_for_and_padding_stays():
-    x = torch.full((300, 30), 7)
-    x[:, 20:] = PADDING
-    out = augment(x, Augmentation(drop=0.15), generator=seeded(0))
-    assert (out[:, 20:] == PADDING).all()
-    assert set(out[:, :20].unique().tolist()) == {UNKNOWN, 7}
-    assert (out[:, :20] == UNKNOWN).double().mean() == pytest.approx(0.15, abs=0.02)
+def test_vectors_cannot_be_augmented():
+    with pytest.raises(InvalidTask, match=r"needs images .* got \(4, 7\)"):
+        augment(torch.randn(4, 7), Augmentation(1), generator=seeded(0))
 
 
 @pytest.mark.parametrize(
