@@ -45,7 +45,7 @@ class ApplyConfig(GrowthRules):
     """Seed of first weights, order of data and all else that is drawn."""
     cost: str | None = None
     """What is priced: flops, params or latency; as the policy was trained if not given, or flops. Its budget,
-    if not given, is 8 times what the first child costs."""
+    if not given, is 16 times what the first child costs."""
     training_flops: float | None = None
     """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
     TFLOPs, but at most what a number of passes of the first child over the data cost: 100 for images, 200 for

@@ -34,8 +34,12 @@ from mse_rl.runs.tasks import load_tasks
 from mse_rl.training.speed import training_speed
 from mse_rl.transformations import Renumbering
 
-DEFAULT_BUDGET_MULTIPLE = 8.0
-"""Budget of what is priced, over what the first child costs, where none is given."""
+DEFAULT_BUDGET_MULTIPLE = 16.0
+"""Budget of what is priced, over what the first child costs, where none is given: the most that policies are
+trained with, so that the price decides.
+"""
+FULL = 0.8
+"""A child that takes this share of its budget has no room for the smallest growth of it all, ×1.25."""
 DEFAULT_TRAINING_FLOPS = 2e12
 """Length of training where none is given, but at most as long as ..."""
 MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 12.0, "sequence": 200.0, "tokens": 10.0}
@@ -259,5 +263,9 @@ def _show(
             console,
             f"warning: the child is beyond its budget{_excess(process)}: give it more --slices to shrink in",
         )
+    elif final["cost"] > FULL * final["cost_budget"]:
+        measure = MEASURES[final["cost_measure"]]
+        shown = measure.shown(final["cost_budget"])
+        say(console, f"the budget of {shown} left no room to grow: {measure.flag} raises it")
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
     say(console, f"To use it in Python: mse_rl.load_child({str(folder)!r})")

@@ -239,6 +239,7 @@ def test_two_tasks_share_a_run_whatever_their_inputs_are(tmp_path: Path) -> None
             "got minutes and epochs: leave all but one out",
         ),
         (["apply", "wait", "--task", "digits", "--minutes", "0"], "minutes must lie between"),
+        (["apply", "--task", "digits", "--threads", "0"], "threads must lie between 1 and"),
         (["apply", "wait", "--task", "digits", "--epochs", "0.01"], "raise --epochs or lower --slices"),
         (["apply", "static", "--task", "digits"], "name one with --architecture"),
         (["apply", "pace:2", "--task", "digits"], "a share of the budget above 0 and at most 1"),
@@ -407,6 +408,34 @@ def test_apply_says_first_how_much_it_trains_and_how_long_that_takes(
     samples = len(mse_rl.load_task("digits", mse_rl.TaskConfig()).train)
     assert float(found[1]) == pytest.approx(3e9 / (3 * last["flops"] * samples), rel=0.01)
     assert 0 < float(found[2]) < 60
+
+
+def test_nothing_but_the_task_has_to_be_said(tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    main(["apply", "--task", "wine", "--training-flops", "1e8", "--slices", "3", "--out", str(out)])
+    config = json.loads((out / "config.json").read_text())
+    assert (config["controller"], config["threads"]) == ("balance", 1)
+    samples = len(mse_rl.load_task("wine", mse_rl.TaskConfig(validation_fraction=0.1)).train)
+    assert config["batch_size"] == 16 < samples < 512
+    growth = json.loads((out / "growth.json").read_text())
+    assert 1 <= growth["kept_slice"] <= 3
+
+
+@pytest.mark.parametrize(("controller", "told"), [("widen", True), ("wait", False)])
+def test_a_budget_that_left_no_room_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], controller: str, told: bool
+) -> None:
+    flops = _first_flops(tmp_path / "first")
+    arguments = ["apply", controller, "--task", "wine", "--training-flops", "1e8", "--slices", "3"]
+    main([*arguments, "--flops-budget", str(int(2.2 * flops)), "--out", str(tmp_path / "o")])
+    said = capsys.readouterr().out
+    assert ("left no room to grow: --flops-budget raises it" in said) == told
+
+
+def _first_flops(out: Path) -> int:
+    main(["apply", "wait", "--task", "wine", "--training-flops", "1e8", "--slices", "3", "--out", str(out)])
+    flops: int = json.loads((out / "growth.json").read_text())["timeline"][0]["flops"]
+    return flops
 
 
 def test_minutes_are_turned_into_training_flops_that_can_be_typed_again(
