@@ -112,7 +112,7 @@ class ApplyConfig(GrowthRules):
         growth = GrowthConfig(
             family=self.family,
             slices=slices if self.slices is None else self.slices,
-            batch_size=self.batch_size or MOST_BATCH,
+            batch_size=MOST_BATCH if self.batch_size is None else self.batch_size,
             training_flops=self.training_flops,
             training_steps=training_steps,
             **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},

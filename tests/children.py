@@ -69,7 +69,18 @@ TRANSFORMER = Architecture(
 )
 SERIES = replace(CNN, input_shape=(9, 2))
 TEXT = replace(CNN, input_shape=(9,), vocabulary=9)
-BAG = replace(MLP, input_shape=(9,), vocabulary=9)
+BAG = Architecture(
+    "mlp",
+    (9,),
+    3,
+    (
+        Stage(4, (Block("linear", 4, activation="gelu"), Block("linear", 6, activation="tanh"))),
+        Stage(6, (Block("linear", 4, activation="silu"), Block("linear", 6, activation="gelu"))),
+    ),
+    vocabulary=9,
+    links=LINKS,
+)
+"""Bags of a few tokens are so alike that a rectifier would be on, or off, for all of them."""
 CHILDREN = {
     "cnn": CNN,
     "cnn of sequences": SERIES,

@@ -277,7 +277,6 @@ def test_new_units_by_gradmax_are_other_units_and_keep_the_function_too(grow):
     ("family", "kind", "able"),
     [
         ("cnn", "vector", "mlp"),
-        ("mlp", "tokens", "cnn or rnn or transformer"),
         ("rnn", "vector", "mlp"),
         ("transformer", "vector", "mlp"),
     ],

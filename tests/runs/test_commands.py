@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mse_rl
+from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
 
 TINY_GROWTH = ["--slices", "2", "--epochs", "0.2"]
@@ -133,7 +134,7 @@ def test_the_same_seed_gives_the_same_run_whatever_the_number_of_workers(run: Pa
 def test_a_grown_child_comes_back_bit_for_bit(grown: Path) -> None:
     child = mse_rl.load_child(grown)
     growth = json.loads((grown / "growth.json").read_text())
-    task = mse_rl.load_task("digits", mse_rl.TaskConfig())
+    task = mse_rl.load_task("digits", mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION))
     with torch.inference_mode():
         right = (child(task.test.x).argmax(dim=1) == task.test.y).double().mean().item()
     assert right == pytest.approx(growth["test_accuracy"])
@@ -405,7 +406,9 @@ def test_apply_says_first_how_much_it_trains_and_how_long_that_takes(
     assert found, said
     last = json.loads((tmp_path / "o" / "growth.json").read_text())["timeline"][-1]
     assert last["training_flops"] == pytest.approx(3e9, rel=0.02)
-    samples = len(mse_rl.load_task("digits", mse_rl.TaskConfig()).train)
+    samples = len(
+        mse_rl.load_task("digits", mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION)).train
+    )
     assert float(found[1]) == pytest.approx(3e9 / (3 * last["flops"] * samples), rel=0.01)
     assert 0 < float(found[2]) < 60
 
@@ -415,7 +418,7 @@ def test_nothing_but_the_task_has_to_be_said(tmp_path: Path) -> None:
     main(["apply", "--task", "wine", "--training-flops", "1e8", "--slices", "3", "--out", str(out)])
     config = json.loads((out / "config.json").read_text())
     assert (config["controller"], config["threads"]) == ("balance", 1)
-    samples = len(mse_rl.load_task("wine", mse_rl.TaskConfig(validation_fraction=0.1)).train)
+    samples = len(mse_rl.load_task("wine", mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION)).train)
     assert config["batch_size"] == 16 < samples < 512
     growth = json.loads((out / "growth.json").read_text())
     assert 1 <= growth["kept_slice"] <= 3

@@ -9,6 +9,7 @@ import torch
 from schedules import ONE_UPDATE
 
 import mse_rl
+from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
 from mse_rl.config import TaskConfig
 from mse_rl.data import load_task
@@ -54,7 +55,9 @@ def test_a_policy_is_trained_on_every_family_and_applied(
     assert (run / "policy" / "policy.safetensors").is_file()
     main(["apply", str(run), *common, "--out", str(out), *GROWTH])
     child, record = mse_rl.load_child(out), growth(out)
-    task = mse_rl.load_task(tasks[family], mse_rl.TaskConfig(max_train=100))
+    task = mse_rl.load_task(
+        tasks[family], mse_rl.TaskConfig(max_train=100, validation_fraction=VALIDATION_FRACTION)
+    )
     with torch.inference_mode():
         right = (child(task.test.x).argmax(dim=1) == task.test.y).double().mean().item()
     assert right == pytest.approx(record["test_accuracy"])
@@ -69,7 +72,10 @@ def test_a_convolutional_child_grows_on_texts_and_series_is_kept_and_goes_on(
     """The task of each of these families: texts, and series."""
     task, out, further = tasks[reader], tmp_path / "out", tmp_path / "further"
     main(["apply", "random", "--task", task, "--family", "cnn", "--out", str(out), *GROWTH])
-    child, loaded = mse_rl.load_child(out), mse_rl.load_task(task, mse_rl.TaskConfig())
+    child, loaded = (
+        mse_rl.load_child(out),
+        mse_rl.load_task(task, mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION)),
+    )
     with torch.inference_mode():
         right = (child(loaded.test.x).argmax(dim=1) == loaded.test.y).double().mean().item()
     assert right == pytest.approx(growth(out)["test_accuracy"])

@@ -189,7 +189,6 @@ def test_an_activation_that_fades_goes_on_fading():
         ("cnn", Inputs((13,), 0, 3)),
         ("rnn", Inputs((13,), 0, 3)),
         ("transformer", Inputs((13,), 0, 3)),
-        ("mlp", Inputs((6,), 9, 3)),
     ],
     ids=str,
 )
