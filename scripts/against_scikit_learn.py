@@ -169,7 +169,8 @@ def apply(name: str, seed: int, data_dir: Path) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "child"
-        command = [sys.executable, "-m", "mse_rl.cli", "apply", "--task", full, "--data-dir", str(data_dir)]
+        start = [sys.executable, "-c", "from mse_rl.cli import main; main()"]
+        command = [*start, "apply", "--task", full, "--data-dir", str(data_dir)]
         began = time.monotonic()
         subprocess.run(
             [*command, "--seed", str(seed), "--out", str(out)], check=True, stdout=subprocess.DEVNULL
