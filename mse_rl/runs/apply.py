@@ -46,6 +46,8 @@ MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 12.0, "sequence": 200
 """... so many passes of the first child over the data, by the kind of input: more of them cost accuracy
 (docs/experiments.md)."""
 
+LEAST_SLICE_STEPS = 2
+"""Training steps of a slice of the first child, at least: there may be as few as six samples."""
 RULE_SLICES = 10
 """Decisions of an episode of a rule, where none are given."""
 
@@ -160,7 +162,10 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, conso
         total = config.training_flops
     else:
         passes = MOST_PASSES[task.kind] * training_flops(first, len(task.train))
-        total = float(f"{min(DEFAULT_TRAINING_FLOPS, passes):.2g}")
+        growth = env.config.growth
+        steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
+        least = steps * training_flops(first, growth.batch_size)
+        total = float(f"{max(least, min(DEFAULT_TRAINING_FLOPS, passes)):.2g}")
     passes = total / training_flops(first, len(task.train))
     say(
         console,

@@ -424,6 +424,13 @@ def test_nothing_but_the_task_has_to_be_said(tmp_path: Path) -> None:
     assert 1 <= growth["kept_slice"] <= 3
 
 
+def test_a_handful_of_samples_is_enough(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), np.arange(9) % 3
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    main(["apply", "--task", f"npz:{tmp_path / 'few.npz'}", "--out", str(tmp_path / "o")])
+    assert len(json.loads((tmp_path / "o" / "growth.json").read_text())["timeline"]) == 11
+
+
 @pytest.mark.parametrize(("controller", "told"), [("widen", True), ("wait", False)])
 def test_a_budget_that_left_no_room_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], controller: str, told: bool
