@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mse_rl.growth import GrowthProcess
     from mse_rl.reward import RewardConfig
     from mse_rl.runs.child_files import load_child
+    from mse_rl.runs.grown import Grown, load
     from mse_rl.runs.policy_bundle import load_policy
     from mse_rl.search_space import SearchSpace
 
@@ -39,6 +40,8 @@ _HOMES = {
     "GrowthProcess": "mse_rl.growth",
     "RewardConfig": "mse_rl.reward",
     "load_child": "mse_rl.runs.child_files",
+    "Grown": "mse_rl.runs.grown",
+    "load": "mse_rl.runs.grown",
     "load_policy": "mse_rl.runs.policy_bundle",
     "SearchSpace": "mse_rl.search_space",
 }
@@ -61,6 +64,8 @@ __all__ = [  # noqa: RUF022 - in the order of the houses above
     "GrowthProcess",
     "RewardConfig",
     "load_child",
+    "Grown",
+    "load",
     "load_policy",
     "SearchSpace",
 ]

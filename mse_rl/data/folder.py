@@ -36,7 +36,8 @@ def folder(path: str, config: TaskConfig) -> RawData:
         height, width, _ = _read_image(train[0]).shape
         notes = (f"images are resized to {width}x{height}, as {train[0].name} is: set resolution to choose",)
     x_train, x_test = _read(train, height, width), _read(test, height, width)
-    return RawData(x_train, y_train, x_test, y_test, "image", notes=notes)
+    classes = tuple(_subfolders(root / "train") or _subfolders(root))
+    return RawData(x_train, y_train, x_test, y_test, "image", notes=notes, classes=classes)
 
 
 def _splits(root: Path) -> tuple[Files, Labels, Files, Labels]:

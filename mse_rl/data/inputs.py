@@ -10,6 +10,7 @@ from mse_rl.data.token_ids import MOST_IDS, IdEncoder, read_ids
 from mse_rl.errors import InvalidTask
 
 _CHANNELS = (1, 3, 4)
+_ZERO_PADDING = "steps of zeros at the end of a sequence are read as padding"
 
 
 def interpret(x_train: Array, y_train: Array, x_test: Array, y_test: Array, config: TaskConfig) -> RawData:
@@ -25,7 +26,16 @@ def interpret(x_train: Array, y_train: Array, x_test: Array, y_test: Array, conf
     if config.input == "auto":
         notes = (*_alternative(kind, x_train), *notes)
     encoder = IdEncoder() if kind == "tokens" else None
-    return RawData(x_train, y_train, x_test, y_test, kind, notes=notes, encoder=encoder)
+    return RawData(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        kind,
+        notes=notes,
+        encoder=encoder,
+        zero_padding=_ZERO_PADDING in notes,
+    )
 
 
 def guess(x_train: Array, x_test: Array) -> Kind:
@@ -89,7 +99,7 @@ def _sequences(x_train: Array, x_test: Array) -> tuple[Array, Array, tuple[str, 
     marked = mark_zero_padding(x_train, x_test)
     if marked[0] is x_train and marked[1] is x_test:
         return x_train, x_test, ()
-    return *marked, ("steps of zeros at the end of a sequence are read as padding",)
+    return *marked, (_ZERO_PADDING,)
 
 
 def _tokens(x_train: Array, x_test: Array) -> tuple[Array, Array, tuple[str, ...]]:

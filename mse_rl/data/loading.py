@@ -68,6 +68,10 @@ def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], N
     train_rows, validation_rows = _split(y_train, config)
 
     raw, vocabulary, encoding = _encode(raw, train_rows)
+    if not raw.classes and not np.array_equal(numbers, np.arange(len(numbers))):
+        encoding["labels"] = numbers.tolist()
+    if raw.zero_padding:
+        encoding["zero_padding"] = True
     tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(
         raw, train_rows, validation_rows, config
     )

@@ -35,10 +35,11 @@ def mark_zero_padding(x_train: Array, x_test: Array) -> tuple[Array, Array]:
     zero, at_end = _zero_steps(x_train)
     if (zero & ~at_end)[:, 1:].any():
         return x_train, x_test
-    return _marked(x_train), _marked(x_test)
+    return mark_padding(x_train), mark_padding(x_test)
 
 
-def _marked(x: Array) -> Array:
+def mark_padding(x: Array) -> Array:
+    """Return ``x`` (n, T, F) with NaN for the zeros at the end of sequences."""
     zero, at_end = _zero_steps(x)
     if not (zero & at_end).any():
         return x

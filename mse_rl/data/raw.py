@@ -59,6 +59,7 @@ class RawData:
         notes: what the user should be told about how the data were read, one line each.
         encoder: makes numbers of the inputs; None where they are numbers. Its source has checked them.
         classes: names of the labels 0, 1, …, if they have any.
+        zero_padding: whether zeros at the end of sequences are padding; they are NaN already.
     """
 
     x_train: Array
@@ -70,6 +71,7 @@ class RawData:
     notes: tuple[str, ...] = ()
     encoder: Encoder | None = None
     classes: tuple[str, ...] = ()
+    zero_padding: bool = False
 
 
 Source = Callable[[str, TaskConfig], RawData]

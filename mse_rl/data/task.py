@@ -45,8 +45,9 @@ class Task:
             ``length`` T), ``"table"`` (``numeric`` columns with the mean that fills gaps, then
             ``categorical`` ones with their categories), or ``"ids"`` (the ``largest``, and the ``length``
             T). ``bins`` are the edges that ``Bins`` puts behind each number of a vector, ``series`` what
-            ``SeriesScaling`` makes of a sequence. ``classes`` are the names of the labels 0..K-1, if they
-            have any.
+            ``SeriesScaling`` makes of a sequence. ``zero_padding`` is there where zeros at the end of a
+            sequence are padding. ``classes`` are the names of the labels 0..K-1, if they have any, and
+            ``labels`` the numbers that the dataset gives them, if others.
     """
 
     name: str

@@ -60,7 +60,7 @@ def read_ids(x_train: Array, x_test: Array) -> tuple[Array, Array]:
     Raises:
         InvalidTask: not whole numbers from 0 on, or too large in ``x_train``.
     """
-    train, test = _ids("x_train", x_train), _ids("x_test", x_test)
+    train, test = ids_of("x_train", x_train), ids_of("x_test", x_test)
     if train.max() >= MOST_IDS:
         raise InvalidTask(
             f"expected token ids below {MOST_IDS:,} in x_train, got {x_train.max()}: "
@@ -69,7 +69,12 @@ def read_ids(x_train: Array, x_test: Array) -> tuple[Array, Array]:
     return train, test
 
 
-def _ids(key: str, x: Array) -> Array:
+def ids_of(key: str, x: Array) -> Array:
+    """Return the array called ``key`` as ids (n, T) int64; those beyond all vocabularies are 100,000.
+
+    Raises:
+        InvalidTask: not whole numbers from 0 on.
+    """
     check_numbers(key, x, "tokens")
     with np.errstate(over="ignore"):
         values = x.astype(np.float64)

@@ -273,4 +273,4 @@ def _show(
         shown = measure.shown(final["cost_budget"])
         say(console, f"the budget of {shown} left no room to grow: {measure.flag} raises it")
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
-    say(console, f"To use it in Python: mse_rl.load_child({str(folder)!r})")
+    say(console, f"To use it in Python: mse_rl.load({str(folder)!r}).predict(raw_inputs)")

@@ -1,0 +1,173 @@
+"""Inputs as a child reads them, of raw ones that its task has never seen."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mse_rl.data.bins import Bins
+from mse_rl.data.checks import check_numbers
+from mse_rl.data.inputs import channels_first
+from mse_rl.data.padding import fit_length, mark_padding
+from mse_rl.data.preparation import as_float, normalise_
+from mse_rl.data.raw import Array, Encoding, Features, Kind
+from mse_rl.data.series import SeriesScaling
+from mse_rl.data.table import TableEncoding
+from mse_rl.data.text import TextEncoding
+from mse_rl.data.token_ids import IdEncoding, ids_of
+from mse_rl.errors import InvalidTask
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InputReader:
+    """Encodes and normalises raw inputs as the training split of a task has taught.
+
+    Args:
+        kind: what one sample is.
+        shape: of one sample, as the child reads it.
+        mean, deviation: per channel or encoded feature.
+        encoding: as ``Task.encoding``.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    encoding: Record
+
+    @classmethod
+    def of_record(cls, record: Record) -> "InputReader":
+        """Return the reader that ``input`` in growth.json describes.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it describes none.
+        """
+        reader = cls(
+            record["kind"],
+            tuple(map(int, record["shape"])),
+            tuple(map(float, record["mean"])),
+            tuple(map(float, record["deviation"])),
+            dict(record["encoding"]),
+        )
+        if reader.kind not in _RAW:
+            raise ValueError(f"expected one of {', '.join(_RAW)}, got {reader.kind!r}")
+        reader._encoder()  # so that a record that is broken is found now
+        reader._features()
+        return reader
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return inputs (n, *shape) of raw ones.
+
+        Args:
+            x: images (n, H, W), (n, C, H, W) or (n, H, W, C) in the units of the training images; vectors
+                (n, F); sequences (n, T, F); token ids (n, T); texts, a sequence of strings; rows of a table,
+                a sequence of mappings from column to value, or strings (n, columns) in the order of the
+                encoding.
+
+        Raises:
+            InvalidTask: they are none of these, or of another size.
+        """
+        encode = self._encoder()
+        raw = encode(_RAW_READS[self.encoding["reads"]](self, x)) if encode else _RAW[self.kind](self, x)
+        if self.kind == "tokens":
+            return torch.from_numpy(raw)
+        resized = self.kind == "image" and raw.shape[2:] != self.shape[1:]
+        floats = as_float(raw, np.arange(len(raw)), self.shape[1] if resized else None)
+        features = self._features()
+        floats = features(floats) if features else floats
+        mean, deviation = (self._along(values, floats.dtype) for values in (self.mean, self.deviation))
+        inputs = normalise_(floats, mean, deviation)
+        if inputs.shape[1:] != self.shape:
+            raise InvalidTask(f"expected inputs that become {self.shape}, got {tuple(inputs.shape[1:])}")
+        return inputs
+
+    def _along(self, values: tuple[float, ...], dtype: torch.dtype) -> Tensor:
+        tensor = torch.tensor(values, dtype=dtype)
+        return tensor.view(1, -1, 1, 1) if self.kind == "image" else tensor
+
+    def _encoder(self) -> Encoding | None:
+        reads = self.encoding.get("reads")
+        return None if reads is None else _ENCODINGS[reads](self.encoding)
+
+    def _features(self) -> Features | None:
+        if "bins" in self.encoding:
+            return Bins(tuple(tuple(map(float, edges)) for edges in self.encoding["bins"]))
+        if "series" in self.encoding:
+            series = self.encoding["series"]
+            return SeriesScaling(tuple(series["middle"]), tuple(series["spread"]), bool(series["shapes"]))
+        return None
+
+
+_ENCODINGS: dict[str, Callable[[Record], Encoding]] = {
+    "text": lambda record: TextEncoding(record["column"], tuple(record["words"]), int(record["length"])),
+    "ids": lambda record: IdEncoding(int(record["largest"]), int(record["length"])),
+    "table": lambda record: TableEncoding(
+        tuple((name, float(mean)) for name, mean in record["numeric"].items()),
+        tuple((name, tuple(known)) for name, known in record["categorical"].items()),
+    ),
+}
+
+
+def _texts(reader: InputReader, x: Any) -> Array:
+    if isinstance(x, str) or not all(isinstance(text, str) for text in x):
+        raise InvalidTask("expected texts, a sequence of strings: put a single text into a list")
+    return np.array(list(x), dtype=object)
+
+
+def _ids(reader: InputReader, x: Any) -> Array:
+    return ids_of("x", np.asarray(x))
+
+
+def _rows(reader: InputReader, x: Any) -> Array:
+    columns = [*reader.encoding["numeric"], *reader.encoding["categorical"]]
+    if isinstance(x, Sequence) and x and all(isinstance(row, Mapping) for row in x):
+        if missing := [column for column in columns if column not in x[0]]:
+            raise InvalidTask(f"expected the columns {', '.join(columns)}, got none called {missing[0]}")
+        x = [[row.get(column, "") for column in columns] for row in x]
+    cells = np.array([["" if cell is None else str(cell) for cell in row] for row in x], dtype=object)
+    if cells.ndim != 2 or cells.shape[1] != len(columns):
+        raise InvalidTask(f"expected rows of the columns {', '.join(columns)}, got shape {cells.shape}")
+    return cells
+
+
+def _images(reader: InputReader, x: Any) -> Array:
+    x = channels_first("x", np.asarray(x))
+    channels, height, width = reader.shape
+    if x.shape[1] != channels or (x.shape[2:] != (height, width) and height != width):
+        raise InvalidTask(f"expected images of shape {reader.shape}, got {x.shape[1:]}: resize them")
+    return _numbers("x", x, "image")
+
+
+def _vectors(reader: InputReader, x: Any) -> Array:
+    return _numbers("x", np.asarray(x), "vector", len(reader.encoding.get("bins", reader.mean)))
+
+
+def _sequences(reader: InputReader, x: Any) -> Array:
+    features = len(reader.encoding["series"]["middle"]) if "series" in reader.encoding else reader.shape[1]
+    x = fit_length(_numbers("x", np.asarray(x), "sequence", features), reader.shape[0])
+    return mark_padding(x) if reader.encoding.get("zero_padding") else x
+
+
+def _numbers(key: str, x: Array, kind: Kind, features: int | None = None) -> Array:
+    check_numbers(key, x, kind)
+    if features is not None and x.shape[-1] != features:
+        raise InvalidTask(
+            f"expected {features} features of each {kind}, got {x.shape[-1]}: give the same ones"
+        )
+    return x
+
+
+_RAW: dict[str, Callable[[InputReader, Any], Array]] = {
+    "image": _images,
+    "vector": _vectors,
+    "sequence": _sequences,
+    "tokens": _ids,
+}
+"""By the kind of input, what becomes an array of what is given."""
+_RAW_READS: dict[str, Callable[[InputReader, Any], Array]] = {"text": _texts, "ids": _ids, "table": _rows}
+"""The same where the encoding says what is read."""

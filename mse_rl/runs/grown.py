@@ -1,0 +1,86 @@
+"""A grown network with all that it takes to use it: raw inputs go in, classes come out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mse_rl.architecture import Architecture
+from mse_rl.data.reader import InputReader
+from mse_rl.errors import InvalidRun
+from mse_rl.networks import Child
+from mse_rl.runs.child_files import load_child
+
+BATCH = 512
+"""Samples of a forward pass."""
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A network that ``mse-rl apply`` has grown.
+
+    Args:
+        child: the network, in eval mode; it maps encoded inputs to logits.
+        reader: encodes raw inputs as the training split was encoded.
+        classes_: (K,) names or numbers of the classes, in the order of the logits.
+        growth: the record of its growth, growth.json.
+    """
+
+    child: Child
+    reader: InputReader
+    classes_: NDArray[Any]
+    growth: dict[str, Any]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The child's architecture."""
+        return self.child.architecture
+
+    @torch.inference_mode()
+    def predict_proba(self, x: Any) -> NDArray[np.float64]:
+        """Return the probability of each class (n, K).
+
+        Args:
+            x: raw inputs, as the dataset has them: images, vectors, sequences, token ids, texts, or the rows
+                of a table. See ``InputReader``.
+
+        Raises:
+            InvalidTask: if they are none, or of another size.
+        """
+        weight = next(self.child.parameters())
+        inputs = self.reader(x)
+        logits = [self.child(batch.to(weight.device)) for batch in torch.split(inputs, BATCH)]
+        probabilities: NDArray[np.float64] = torch.cat(logits).double().softmax(dim=1).cpu().numpy()
+        return probabilities
+
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Return the most probable class (n,) of raw inputs, as ``predict_proba`` takes them."""
+        found: NDArray[Any] = self.classes_[self.predict_proba(x).argmax(axis=1)]
+        return found
+
+
+def load(folder: str | Path) -> Grown:
+    """Return the network that ``mse-rl apply`` left in ``folder``, on the CPU. Nothing is unpickled.
+
+    Raises:
+        InvalidRun: if a file is missing or does not fit.
+        InvalidArchitecture: if architecture.json describes no child.
+    """
+    child, path = load_child(folder), Path(folder) / "growth.json"
+    try:
+        growth = json.loads(path.read_text(errors="replace"))
+        reader = InputReader.of_record(growth["input"])
+        encoding, count = reader.encoding, child.architecture.classes
+        classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
+    if reader.shape != child.architecture.input_shape or classes.shape != (count,):
+        raise InvalidRun(
+            f"expected a record of {count} classes and inputs of {child.architecture.input_shape} in {path}, "
+            f"got {len(classes)} classes and inputs of {reader.shape}"
+        )
+    return Grown(child, reader, classes, growth)

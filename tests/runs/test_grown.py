@@ -1,0 +1,134 @@
+"""Networks that are kept are used on raw inputs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_wine
+
+import mse_rl
+from mse_rl.apply_config import VALIDATION_FRACTION
+from mse_rl.cli import main
+from mse_rl.errors import InvalidRun, InvalidTask
+
+RNG = np.random.default_rng(0)
+GROWTH = ["--slices", "3"]
+LABELS = np.arange(150) % 3
+
+
+def grown(task: str, folder: Path, *more: str) -> mse_rl.Grown:
+    main(["apply", "random", "--task", task, "--out", str(folder), *GROWTH, *more])
+    return mse_rl.load(folder)
+
+
+def said_of_the_test_split(grown: mse_rl.Grown, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the child says of the encoded test split of its task, and the labels, as classes."""
+    config = mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION)
+    split = mse_rl.load_task(task, config).test
+    logits = grown.child(split.x).detach().double().softmax(1).numpy()
+    return logits, grown.classes_[split.y.numpy()]
+
+
+def npz(path: Path, x: np.ndarray, y: np.ndarray = LABELS) -> str:
+    np.savez(path, x_train=x[:100], y_train=y[:100], x_test=x[100:], y_test=y[100:])
+    return f"npz:{path}"
+
+
+def padded() -> np.ndarray:
+    x = RNG.normal(size=(150, 9, 2)).astype(np.float32) + LABELS[:, None, None]
+    for row, length in zip(x, RNG.integers(3, 10, 150), strict=True):
+        row[length:] = 0
+    return x
+
+
+RAW = {
+    "grey images": RNG.integers(0, 255, (150, 8, 8), dtype=np.uint8),
+    "colour images": RNG.integers(0, 255, (150, 8, 6, 3), dtype=np.uint8),
+    "vectors": 1000 + 50 * RNG.normal(size=(150, 5)) + LABELS[:, None],
+    "sequences": RNG.lognormal(sigma=3, size=(150, 12, 2)).astype(np.float32),
+    "padded sequences": padded(),
+    "ids": RNG.integers(0, 30, (150, 7)),
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_arrays_are_read_as_they_were_in_training(kind: str, tmp_path: Path) -> None:
+    x = RAW[kind]
+    task = npz(tmp_path / "task.npz", x, LABELS * 2 + 5)
+    child = grown(task, tmp_path / "o")
+    expected, labels = said_of_the_test_split(child, task)
+    found = child.predict_proba(x[100:])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert child.classes_.tolist() == [5, 7, 9]
+    assert (labels == LABELS[100:] * 2 + 5).all()
+    right = (child.predict(x[100:]) == LABELS[100:] * 2 + 5).mean()
+    assert right == pytest.approx(child.growth["test_accuracy"])
+
+
+def test_texts_are_read_and_classes_have_names(tmp_path: Path) -> None:
+    words = {"fruit": ["apple", "pear", "plum"], "tool": ["saw", "file", "drill"]}
+    lines = [
+        f"{label},the {word} and the {other}"
+        for label in words
+        for word in words[label]
+        for other in words[label]
+    ]
+    (tmp_path / "text.csv").write_text("\n".join(["label,text", *lines * 10]) + "\n")
+    child = grown(f"csv:{tmp_path / 'text.csv'}", tmp_path / "o", "--training-flops", "5e8")
+    assert child.predict(["a saw, a file", "an apple?"]).tolist() == ["tool", "fruit"]
+    assert child.predict_proba(["", "нет"]).shape == (2, 2)
+    with pytest.raises(InvalidTask, match="put a single text into a list"):
+        child.predict("a saw")
+
+
+def test_rows_of_a_table_are_mappings_or_cells(tmp_path: Path) -> None:
+    rows = [
+        {"colour": "red" if i % 2 else "blue", "size": f"{i % 7}", "class": "ab"[i % 2]} for i in range(120)
+    ]
+    lines = [",".join(row.values()) for row in rows]
+    (tmp_path / "table.csv").write_text("\n".join(["colour,size,class", *lines]) + "\n")
+    child = grown(f"csv:{tmp_path / 'table.csv'}", tmp_path / "o", "--training-flops", "5e8")
+    asked = [{"size": 3, "colour": "red"}, {"size": None, "colour": "blue"}]
+    assert child.predict(asked).tolist() == ["b", "a"]
+    assert child.predict([["3", "red"], ["", "blue"]]).tolist() == ["b", "a"]
+    with pytest.raises(InvalidTask, match="none called size"):
+        child.predict([{"colour": "red"}])
+    with pytest.raises(InvalidTask, match="columns size, colour"):
+        child.predict([["red"]])
+
+
+def test_bundled_sets_are_read_from_where_they_come_from(tmp_path: Path) -> None:
+    digits = grown("digits", tmp_path / "digits", "--training-flops", "3e9")
+    assert (digits.predict(load_digits().images) == load_digits().target).mean() > 0.9
+    wine = grown("wine", tmp_path / "wine")
+    names = load_wine().target_names
+    assert wine.classes_.tolist() == names.tolist()
+    assert (wine.predict(load_wine().data) == names[load_wine().target]).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((2, 7)), "expected images"),
+        (np.zeros((2, 3, 8, 8)), "images of shape"),
+        (np.array([["a"] * 8] * 8)[None], "expected numbers"),
+    ],
+)
+def test_what_is_of_another_shape_is_refused(x: np.ndarray, message: str, tmp_path: Path) -> None:
+    child = grown("digits", tmp_path / "o", "--training-flops", "1e9")
+    with pytest.raises(InvalidTask, match=message):
+        child.predict(x)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("kind", "gas"), ("shape", [3]), ("mean", None), ("encoding", {"reads": "tea leaves"})]
+)
+def test_a_record_that_is_broken_is_refused(key: str, value: object, tmp_path: Path) -> None:
+    grown("digits", tmp_path / "o", "--training-flops", "1e9")
+    path = tmp_path / "o" / "growth.json"
+    record = json.loads(path.read_text())
+    record["input"][key] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(InvalidRun, match=r"expected (the|a) record"):
+        mse_rl.load(tmp_path / "o")
