@@ -1,7 +1,8 @@
-"""The settings of growing one child."""
+"""The settings of growing one child, and of using it."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
 from mse_rl.budget import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.config import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
@@ -17,6 +18,21 @@ VALIDATION_FRACTION = 0.1
 """Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
 DEFAULT_CONTROLLER = "balance"
 """The one that measured best (docs/experiments.md)."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Asking a grown network for the classes of a dataset."""
+
+    child: Path
+    """Folder of a child that apply has grown."""
+    task: str
+    """The dataset whose inputs are read, as the child's own was."""
+    split: Literal["train", "test"] = "test"
+    """Which of its samples."""
+    out: Path | None = None
+    """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
+    data: TaskConfig = field(default_factory=TaskConfig)
 
 
 def default_batch_size(samples: int) -> int:

@@ -3,12 +3,13 @@
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
-from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
+from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
 from mse_rl.config import TrainConfig
 from mse_rl.errors import MseRlError
 
@@ -31,6 +32,20 @@ Apply = Annotated[
     _ApplyArguments,
     subcommand("apply", description="Grow a network on a dataset, by a learned policy or a rule."),
 ]
+
+
+@dataclass(frozen=True)
+class _PredictArguments(PredictConfig):
+    """The same, with the child named first and without a flag."""
+
+    child: Positional[Path]
+    """Folder of a child that apply has grown."""
+
+
+Predict = Annotated[
+    _PredictArguments,
+    subcommand("predict", description="Ask a grown network for the classes of a dataset."),
+]
 DESCRIPTION = "Neural networks that grow while they train, and a controller that learns how to grow them."
 
 
@@ -38,8 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
     signal.signal(signal.SIGTERM, _end)  # without it, what workers share would be left in memory
     try:
-        config: TrainConfig | ApplyConfig = tyro.cli(
-            Train | Apply,
+        config: TrainConfig | ApplyConfig | PredictConfig = tyro.cli(
+            Train | Apply | Predict,
             prog="mse-rl",
             description=DESCRIPTION,
             args=arguments,
@@ -58,7 +73,7 @@ def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _run(config: TrainConfig | ApplyConfig) -> None:
+def _run(config: TrainConfig | ApplyConfig | PredictConfig) -> None:
     from rich.console import Console
 
     console = Console()
@@ -66,7 +81,11 @@ def _run(config: TrainConfig | ApplyConfig) -> None:
         from mse_rl.runs.train import train
 
         train(config, console)
-    else:
+    elif isinstance(config, ApplyConfig):
         from mse_rl.runs.apply import apply
 
         apply(config, console)
+    else:
+        from mse_rl.runs.predict import predict
+
+        predict(config, console)

@@ -132,3 +132,53 @@ def test_a_record_that_is_broken_is_refused(key: str, value: object, tmp_path: P
     path.write_text(json.dumps(record))
     with pytest.raises(InvalidRun, match=r"expected (the|a) record"):
         mse_rl.load(tmp_path / "o")
+
+
+def test_predict_writes_what_the_child_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"size": f"{i % 7}", "colour": "red" if i % 2 else "blue", "class": "ab"[i % 2]} for i in range(120)
+    ]
+    for name, columns in (("one", ["colour", "size", "class"]), ("other", ["size", "class", "colour"])):
+        lines = [",".join(row[column] for column in columns) for row in rows]
+        (tmp_path / f"{name}.csv").write_text("\n".join([",".join(columns), *lines]) + "\n")
+    grown(f"csv:{tmp_path / 'one.csv'}", tmp_path / "o", "--training-flops", "5e8")
+    capsys.readouterr()
+    asked = [
+        "--task",
+        f"csv:{tmp_path / 'other.csv'}",
+        "--split",
+        "train",
+        "--out",
+        str(tmp_path / "said.csv"),
+    ]
+    main(["predict", str(tmp_path / "o"), *asked])
+    assert "accuracy 100.00%, 96 of 96 samples" in capsys.readouterr().out
+    said = (tmp_path / "said.csv").read_text().splitlines()
+    assert said[0] == "predicted,probability,label"
+    assert len(said) == 97
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(tmp_path / "o"), *asked])
+    assert ended.value.code == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--task", "digits"], "expected a grown child in nowhere"),
+        (["o", "--task", "wine"], "wine: expected images"),
+        (["o", "--task", "npz:none.npz"], "none.npz"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    grown("digits", Path("o"), "--training-flops", "1e9")
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *arguments])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
