@@ -1,9 +1,9 @@
 """Tasks: datasets by name, prepared as train, validation and test tensors that stay in memory."""
 
-from mse_rl.data.augmentation import augment
+from mse_rl.data.augmentation import Augmentation, augment
 from mse_rl.data.loading import load_task
 from mse_rl.data.sources import SOURCES
 from mse_rl.data.split import Split
-from mse_rl.data.task import Augmentation, Task
+from mse_rl.data.task import Task
 
 __all__ = ["SOURCES", "Augmentation", "Split", "Task", "augment", "load_task"]

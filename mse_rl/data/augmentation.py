@@ -1,12 +1,26 @@
 """Random crops and flips of a batch, all at once and on the batch's own device."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mse_rl.data.raw import AugmentationName
-from mse_rl.data.task import Augmentation
 from mse_rl.errors import InvalidTask
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training batch of images, made on the device.
+
+    Args:
+        crop: padding in pixels before a random crop back to size; 0 leaves the image in its place.
+        flip: mirror left and right with probability 1/2.
+    """
+
+    crop: int = 0
+    flip: bool = False
 
 
 def augmentation_for(name: AugmentationName, resolution: int) -> Augmentation:

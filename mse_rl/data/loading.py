@@ -1,38 +1,15 @@
-"""From a task's name to its tensors: find, check, draw, split, encode, resize, normalise, in this order."""
+"""A task by its name."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from mse_rl.config import TaskConfig
-from mse_rl.data.augmentation import augmentation_for
-from mse_rl.data.bins import fit_bins
-from mse_rl.data.checks import check_config, check_data
-from mse_rl.data.labels import Labels, class_numbers, listed, renumber
-from mse_rl.data.preparation import as_float, normalise_, statistics
-from mse_rl.data.raw import Features, Kind, RawData
-from mse_rl.data.series import fit_series
+from mse_rl.data.preparing import prepare
 from mse_rl.data.sources import find_source
-from mse_rl.data.split import Split
-from mse_rl.data.splits import Rows, stratified_split
-from mse_rl.data.task import Augmentation, Task
+from mse_rl.data.task import Task
 from mse_rl.errors import InvalidTask
 
 _LOGGER = logging.getLogger(__name__)
-
-MAX_VALIDATION = 5_000
-"""More samples make the estimate of a child's skill hardly better and every decision slower."""
-
-_Prepared = tuple[list[Tensor], tuple[float, ...], tuple[float, ...], dict[str, Any]]
-"""Inputs of train, validation and test; mean; deviation; how features were made of the inputs."""
-
-_FITS: dict[Kind, Callable[[Tensor], Features]] = {"vector": fit_bins, "sequence": fit_series}
-"""What learns from the training samples (n, …) how features are made of them, by kind."""
 
 
 def load_task(name: str, config: TaskConfig, *, log: Callable[[str], None] = _LOGGER.info) -> Task:
@@ -51,99 +28,7 @@ def load_task(name: str, config: TaskConfig, *, log: Callable[[str], None] = _LO
     """
     source, argument = find_source(name)
     try:
-        return _prepare(name, source(argument, config), config, log)
+        raw = source(argument, config)
+        return Task(name, *prepare(raw, config, lambda line: log(f"{name}: {line}")))
     except InvalidTask as error:
         raise InvalidTask(f"{name}: {error}") from error
-
-
-def _prepare(name: str, raw: RawData, config: TaskConfig, log: Callable[[str], None]) -> Task:
-    for note in raw.notes:
-        log(f"{name}: {note}")
-    check_data(raw)
-    check_config(raw, config)
-    numbers = class_numbers(raw)
-    if not np.array_equal(numbers, np.arange(len(numbers))):
-        log(f"{name}: labels {listed(numbers.tolist())} are renumbered 0..{len(numbers) - 1}")
-    y_train, y_test = renumber(raw.y_train, numbers), renumber(raw.y_test, numbers)
-    train_rows, validation_rows = _split(y_train, config)
-
-    raw, vocabulary, encoding = _encode(raw, train_rows)
-    if not raw.classes and not np.array_equal(numbers, np.arange(len(numbers))):
-        encoding["labels"] = numbers.tolist()
-    if raw.zero_padding:
-        encoding["zero_padding"] = True
-    tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(
-        raw, train_rows, validation_rows, config
-    )
-    train, validation, test = (
-        Split(x, torch.from_numpy(y))
-        for x, y in zip(tensors, (y_train[train_rows], y_train[validation_rows], y_test), strict=True)
-    )
-    return Task(
-        name,
-        raw.kind,
-        len(numbers),
-        train,
-        validation,
-        test,
-        _augmentation(raw, config, train),
-        mean=mean,
-        deviation=deviation,
-        vocabulary=vocabulary,
-        encoding=encoding | features,
-    )
-
-
-def _encode(raw: RawData, train_rows: Rows) -> tuple[RawData, int, dict[str, Any]]:
-    """Return the data in numbers, the vocabulary, and what it takes to encode raw inputs again."""
-    record: dict[str, Any] = {"classes": list(raw.classes)} if raw.classes else {}
-    if raw.encoder is None:
-        return raw, 0, record
-    encoding = raw.encoder.fit(raw.x_train[train_rows])
-    raw = replace(raw, x_train=encoding(raw.x_train), x_test=encoding(raw.x_test), encoder=None)
-    check_data(raw)
-    return raw, encoding.vocabulary, encoding.record() | record
-
-
-def _tokens(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
-    ids = (raw.x_train[train_rows], raw.x_train[validation_rows], raw.x_test)
-    return [torch.from_numpy(x) for x in ids], (), (), {}
-
-
-def _normalised(raw: RawData, train_rows: Rows, validation_rows: Rows, config: TaskConfig) -> _Prepared:
-    test_rows = np.arange(len(raw.x_test))
-    x_train = as_float(raw.x_train, train_rows, config.resolution)
-    features = _FITS[raw.kind](x_train) if raw.kind in _FITS else None
-    x_train = features(x_train) if features else x_train
-    mean, deviation = statistics(x_train)
-    tensors = [normalise_(x_train, mean, deviation)]
-    for x, rows in ((raw.x_train, validation_rows), (raw.x_test, test_rows)):
-        floats = as_float(x, rows, config.resolution)
-        tensors.append(normalise_(features(floats) if features else floats, mean, deviation))
-    record = features.record() if features else {}
-    return tensors, tuple(mean.flatten().tolist()), tuple(deviation.flatten().tolist()), record
-
-
-def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:
-    """Return rows of train and validation: each class is in both, and max_train bounds their sum."""
-    rng = np.random.default_rng(config.split_seed)
-    classes = len(np.unique(y))
-    rows: Rows = np.arange(len(y))
-    if config.max_train is not None and config.max_train < len(y):
-        if config.max_train < 2 * classes:
-            raise InvalidTask(
-                f"expected max-train of at least {2 * classes}, one sample of each of {classes} classes "
-                f"to train and one to validate on, got {config.max_train}: raise it"
-            )
-        rows, _ = stratified_split(y, config.max_train, rng=rng, least=2, leave=0)
-    wanted = min(round(config.validation_fraction * len(rows)), MAX_VALIDATION)
-    total = min(max(wanted, classes), len(rows) - classes)
-    validation, train = stratified_split(y[rows], total, rng=rng)
-    return rows[train], rows[validation]
-
-
-def _augmentation(raw: RawData, config: TaskConfig, train: Split) -> Augmentation:
-    if raw.kind != "image":
-        return Augmentation()
-    name = raw.augmentation if config.augment == "auto" else config.augment
-    return augmentation_for(name, min(train.x.shape[2:]))

@@ -1,27 +1,22 @@
 """A task: one dataset, split three ways and resident in memory as tensors."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 
+from mse_rl.config import TaskConfig
+from mse_rl.data.arrays import Samples, raw_of_arrays, stacked
+from mse_rl.data.augmentation import Augmentation
+from mse_rl.data.preparing import prepare
 from mse_rl.data.split import Split, packed
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of a training batch of images, made on the device.
-
-    Args:
-        crop: padding in pixels before a random crop back to size; 0 leaves the image in its place.
-        flip: mirror left and right with probability 1/2.
-    """
-
-    crop: int = 0
-    flip: bool = False
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,63 @@ class Task:
     train: Split
     validation: Split
     test: Split
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     vocabulary: int = 0
     encoding: dict[str, Any] = field(default_factory=dict, compare=False)  # a dict cannot be hashed
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x_train: ArrayLike,
+        y_train: ArrayLike,
+        x_test: ArrayLike | None = None,
+        y_test: ArrayLike | None = None,
+        *,
+        name: str = "arrays",
+        config: TaskConfig | None = None,
+        log: Callable[[str], None] = _LOGGER.info,
+    ) -> "Task":
+        """Make a task of arrays, with all the checks and encodings that a file gets.
+
+        Args:
+            x_train, x_test: images (n, H, W), (n, C, H, W) or (n, H, W, C), vectors (n, F), sequences
+                (n, T, F) or token ids (n, T); ``config.input`` says which, or else their shape and dtype. A
+                fifth of the training samples is held out, by class, where there is no test split.
+            y_train, y_test: labels (n,), whole numbers or strings.
+            name: for messages and records.
+            config: how they are prepared.
+            log: gets one line for each thing that the user might not expect.
+
+        Raises:
+            InvalidTask: they cannot be read so, or are too few.
+        """
+        config = config or TaskConfig()
+        raw = raw_of_arrays(x_train, y_train, x_test, y_test, config)
+        return cls(name, *prepare(raw, config, log))
+
+    @classmethod
+    def from_dataset(
+        cls,
+        train: Samples,
+        test: Samples | None = None,
+        *,
+        name: str = "dataset",
+        config: TaskConfig | None = None,
+    ) -> "Task":
+        """Make a task of torch datasets that yield (input, label); all their samples are held in memory.
+
+        Args:
+            train, test: as in ``from_arrays``; inputs are tensors, arrays, or images of PIL.
+            name: for messages and records.
+            config: how they are prepared.
+
+        Raises:
+            InvalidTask: they cannot be read so, or are too few.
+        """
+        arrays = [array for split in (train, test) if split is not None for array in stacked(split)]
+        return cls.from_arrays(*arrays, name=name, config=config)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -1,0 +1,93 @@
+"""Arrays of the user's own, as a source returns them."""
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mse_rl.config import TaskConfig
+from mse_rl.data.inputs import interpret
+from mse_rl.data.labels import listed
+from mse_rl.data.raw import Array, RawData
+from mse_rl.data.splits import hold_out_test
+from mse_rl.errors import InvalidTask
+
+
+class Samples(Protocol):
+    """What yields (input, label), as a torch dataset does."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return a sample."""
+
+
+def raw_of_arrays(
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike | None,
+    y_test: ArrayLike | None,
+    config: TaskConfig,
+) -> RawData:
+    """Return arrays as raw data; a test split is held out where there is none.
+
+    Raises:
+        InvalidTask: one of the test arrays is missing, there are too few samples to hold out of, or the
+            inputs cannot be read.
+    """
+    if (x_test is None) != (y_test is None):
+        raise InvalidTask("expected both x_test and y_test, or neither, got one of them")
+    x, y = np.asarray(x_train), np.asarray(y_train)
+    if x_test is None or y_test is None:
+        x, y, x_other, y_other = _held_out(x, y)
+    else:
+        x_other, y_other = np.asarray(x_test), np.asarray(y_test)
+    y, y_other, classes = _numbered(y, y_other)
+    return replace(interpret(x, y, x_other, y_other, config), classes=classes)
+
+
+def stacked(samples: Samples) -> tuple[Array, Array]:
+    """Return all inputs (n, …) and labels (n,) of a dataset.
+
+    Raises:
+        InvalidTask: there are none, or inputs are not of one shape.
+    """
+    pairs = [samples[index] for index in range(len(samples))]
+    shapes = {np.asarray(x).shape for x, _ in pairs}
+    if len(shapes) != 1:
+        raise InvalidTask(
+            f"expected samples of one shape, got {listed(sorted(map(str, shapes)))}: resize them"
+        )
+    return np.stack([np.asarray(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs])
+
+
+def _held_out(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
+    if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+        raise InvalidTask(f"expected one label per sample, got inputs {x.shape} and labels {y.shape}")
+    names, numbers = np.unique(y, return_inverse=True)
+    if len(y) == 0 or (rare := np.bincount(numbers)).min() < 3:
+        few = listed([str(names[i]) for i in np.flatnonzero(rare < 3)]) if len(y) else "nothing"
+        raise InvalidTask(
+            f"expected at least 3 samples of each class, to train, validate and test on, got fewer of {few}: "
+            "add some, or give x_test and y_test"
+        )
+    train, test = hold_out_test(numbers)
+    return x[train], y[train], x[test], y[test]
+
+
+def _numbered(y_train: Array, y_test: Array) -> tuple[Array, Array, tuple[str, ...]]:
+    """Return labels as numbers, and their names if they are strings."""
+    if y_train.dtype.kind not in "UO":
+        return y_train, y_test, ()
+    names = sorted({str(name) for name in y_train})
+    unknown = sorted({str(name) for name in y_test} - set(names))
+    if unknown:
+        raise InvalidTask(
+            f"expected the labels of y_test to be among those of y_train, got {listed(unknown)} beside "
+            f"{listed(names)}: add training samples or drop the test samples"
+        )
+    place = {name: number for number, name in enumerate(names)}
+    train, test = (np.array([place[str(name)] for name in y], dtype=np.int64) for y in (y_train, y_test))
+    return train, test, tuple(names)

@@ -1,0 +1,71 @@
+"""Tasks of arrays and torch datasets of the user's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from mse_rl.config import TaskConfig
+from mse_rl.data import Task, load_task
+from mse_rl.errors import InvalidTask
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(60, 4)), np.arange(60) % 3
+
+
+def same(one: Task, other: Task) -> bool:
+    return one.fingerprint == other.fingerprint and torch.equal(one.test.x, other.test.x)
+
+
+@pytest.mark.parametrize("shape", [(4,), (6, 2), (3, 8, 8), (8, 8)], ids=str)
+def test_arrays_become_what_a_file_with_them_becomes(tmp_path, shape):
+    x = RNG.normal(size=(60, *shape)).astype(np.float32)
+    np.savez(tmp_path / "t.npz", x_train=x[:45], y_train=Y[:45], x_test=x[45:], y_test=Y[45:])
+    name = f"npz:{tmp_path / 't.npz'}"
+    assert same(Task.from_arrays(x[:45], Y[:45], x[45:], Y[45:], name=name), load_task(name, TaskConfig()))
+
+
+def test_lists_are_arrays_and_the_config_counts():
+    task = Task.from_arrays(X.tolist(), Y.tolist(), config=TaskConfig(validation_fraction=0.5))
+    assert (len(task.train), len(task.validation), len(task.test)) == (24, 24, 12)
+    assert task.test.y.bincount().tolist() == [4, 4, 4]
+
+
+def test_labels_may_be_strings():
+    names = np.array(["ant", "bee", "cow"])
+    task = Task.from_arrays(X, names[Y])
+    assert task.encoding["classes"] == names.tolist()
+    assert task.classes == 3
+
+
+def test_a_torch_dataset_is_the_same_as_its_arrays():
+    dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    assert same(Task.from_dataset(dataset, name="a"), Task.from_arrays(X, Y, name="a"))
+    both = Task.from_dataset(dataset, dataset, name="a")
+    assert len(both.test) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X, Y, X), "both x_test and y_test"),
+        ((X, Y[:7]), "one label per sample"),
+        ((X, Y + 0.5), "whole numbers in y_train"),
+        ((X * np.nan, Y), "finite"),
+        ((X.astype(str), Y), "expected numbers"),
+        ((X[:5], Y[:5]), "at least 3 samples of each class"),
+        ((X[:0], Y[:0]), "got fewer of nothing"),
+        ((X, Y, X, np.full(60, 9)), "among those of y_train"),
+        ((X, Y.astype(str), X, np.full(60, "z")), "among those of y_train"),
+        ((X, np.zeros(60, int)), "at least 2 classes"),
+        ((X, Y, X[:, :2], Y), "samples of one shape"),
+    ],
+)
+def test_what_is_wrong_with_arrays_is_said(arguments, message):
+    with pytest.raises(InvalidTask, match=message):
+        Task.from_arrays(*arguments)
+
+
+def test_samples_of_different_shapes_are_refused():
+    with pytest.raises(InvalidTask, match="samples of one shape"):
+        Task.from_dataset([(np.zeros(3), 0), (np.zeros(4), 1)])
