@@ -12,7 +12,7 @@ from mse_rl.budget import BudgetConfig
 from mse_rl.config import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.data import Task, load_task
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.runs.apply import load_controller
+from mse_rl.runs.growing import load_controller
 
 DECISIONS = 10
 

@@ -1,69 +1,20 @@
-"""Growing one child by a rule or a learned policy, and keeping it."""
+"""The command that grows one child: what it prints and writes."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from rich.console import Console
 
-from mse_rl.agents.controller import Controller
-from mse_rl.agents.grouping import HELD_OUT, draw_seeds
-from mse_rl.agents.learned import Learned
-from mse_rl.agents.rollout import Episode, run_episode
-from mse_rl.agents.rules import RULES, is_rule, make_rule
-from mse_rl.apply_config import MOST_BATCH, ApplyConfig, default_batch_size
-from mse_rl.architecture import Architecture
-from mse_rl.cost import training_flops
-from mse_rl.data import Task
-from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import Diverged, InvalidController, unknown_name
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_state import GrowthState
+from mse_rl.apply_config import ApplyConfig
 from mse_rl.measures import MEASURES
-from mse_rl.reward import RewardConfig
-from mse_rl.runs.best_child import BestChild
-from mse_rl.runs.child_files import load_architecture, save_child
-from mse_rl.runs.console import duration, say
-from mse_rl.runs.device import check_devices
+from mse_rl.runs.child_files import save_child
+from mse_rl.runs.console import say
 from mse_rl.runs.directory import begin, new_directory
-from mse_rl.runs.inheritance import Inheritance, load_inheritance
-from mse_rl.runs.policy_bundle import Policy, load_policy
+from mse_rl.runs.growing import Growth, excess, grow
 from mse_rl.runs.report import save_report
 from mse_rl.runs.tasks import load_tasks
-from mse_rl.training.speed import training_speed
-from mse_rl.transformations import Renumbering
 
-DEFAULT_BUDGET_MULTIPLE = 16.0
-"""Budget of what is priced, over what the first child costs, where none is given: the most that policies are
-trained with, so that the price decides.
-"""
 FULL = 0.8
 """A child that takes this share of its budget has no room for the smallest growth of it all, ×1.25."""
-DEFAULT_TRAINING_FLOPS = 2e12
-"""Length of training where none is given, but at most as long as ..."""
-MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 12.0, "sequence": 200.0, "tokens": 10.0}
-"""... so many passes of the first child over the data, by the kind of input: more of them cost accuracy
-(docs/experiments.md)."""
-
-LEAST_SLICE_STEPS = 2
-"""Training steps of a slice of the first child, at least: there may be as few as six samples."""
-RULE_SLICES = 10
-"""Decisions of an episode of a rule, where none are given."""
-
-
-def load_controller(name: str) -> tuple[Controller, Policy | None]:
-    """Return the rule of that name, or the policy in that folder, which comes second as well.
-
-    Raises:
-        InvalidController: if it is neither.
-    """
-    if is_rule(name):
-        return make_rule(name), None
-    if Path(name).is_dir():
-        policy = load_policy(name)
-        return Learned(policy.network), policy
-    raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
 
 
 def apply(config: ApplyConfig, console: Console) -> Path:
@@ -76,182 +27,23 @@ def apply(config: ApplyConfig, console: Console) -> Path:
         MseRlError: for anything that is wrong with the settings, or if the child diverges; then no
             folder is made.
     """
-    torch.set_num_threads(config.threads)
     folder = new_directory(config.out)
-    controller, policy = load_controller(config.controller)
-    check_devices(config.device, config.budget.latency_device)
-    inherited = load_inheritance(config.init) if config.init else None
-    start = load_architecture(config.architecture) if config.architecture else None
-    (task,) = load_tasks((config.task,), config.data, console)
-    config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
-    env = _environment(config, task, inherited, start, policy)
-    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES[task.kind])
-    config = _with_length(config, env, context, console)
-    env = _environment(config, task, inherited, start, policy)
-    episode, kept = _grow(env, controller, context, config.seed, console)
-    timeline = [episode.start, *episode.infos]
-    begin(folder, config)
-    save_child(folder, env.process.child, _record(task, episode, kept, timeline))
-    title = f"{config.controller} on {task.name}: test accuracy {100 * (episode.test_accuracy or 0):.2f}%"
-    save_report(folder / "report.png", title, timeline)
-    _show(folder, episode, kept, env.process, console)
+    growth = grow(
+        config,
+        lambda: load_tasks((config.task,), config.data, console)[0],
+        lambda line: say(console, line),
+    )
+    begin(folder, growth.config)
+    save_child(folder, growth.process.child, growth.record)
+    accuracy = 100 * (growth.episode.test_accuracy or 0)
+    title = f"{config.controller} on {growth.task.name}: test accuracy {accuracy:.2f}%"
+    save_report(folder / "report.png", title, growth.timeline)
+    _show(folder, growth, console)
     return folder
 
 
-def _grow(
-    env: ExpansionEnv, controller: Controller, context: Context, seed: int, console: Console
-) -> tuple[Episode, GrowthState]:
-    """Play the episode, and go back to the child that is kept.
-
-    Returns:
-        The episode, with the test accuracy of that child, and the state in which it was.
-
-    Raises:
-        Diverged: if the child has.
-    """
-    best: list[BestChild] = []
-
-    def begun() -> None:
-        best.append(BestChild(env.process))
-        _show_start(env.process, env.renumbering or Renumbering(), console)
-
-    def stepped() -> None:
-        best[0].see()
-        say(console, str(env.render()))
-
-    seeds = draw_seeds(seed, HELD_OUT, 0, decisions=env.config.growth.slices)
-    episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
-    if episode.final["diverged"]:
-        raise Diverged(
-            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower --learning-rate, here {env.process.peak_learning_rate:g}"
-        )
-    kept = best[0].restore_()
-    return replace(episode, test_accuracy=env.process.test().accuracy), kept
-
-
-def _completed(
-    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None
-) -> ApplyConfig:
-    """Return the settings, with what task, first child and policy say where the user has said nothing."""
-    if config.batch_size is None:
-        config = replace(config, batch_size=default_batch_size(len(task.train)))
-    if config.family is None and first:
-        config = replace(config, family=first.family)
-    elif config.family is None and policy:
-        config = replace(config, family=policy.family)
-    if policy and config.transformations is None:
-        config = replace(config, transformations=policy.transformations)
-    if policy and config.cost is None:
-        config = replace(config, cost=policy.cost)
-    return config
-
-
-def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, console: Console) -> ApplyConfig:
-    """Return the settings with the length of training as a number of training FLOPs, or as epochs; say how
-    long it takes.
-    """
-    if config.epochs is not None:
-        return config
-    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
-    task, first = env.tasks[0], env.first_architecture(context)
-    speed = training_speed(task, first, env.config.optimizer, env.config.growth.batch_size)
-    if config.minutes is not None:
-        total = float(f"{60 * config.minutes * speed:.2g}")  # so that it can be typed again
-    elif config.training_flops is not None:
-        total = config.training_flops
-    else:
-        passes = MOST_PASSES[task.kind] * training_flops(first, len(task.train))
-        growth = env.config.growth
-        steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
-        least = steps * training_flops(first, growth.batch_size)
-        total = float(f"{max(least, min(DEFAULT_TRAINING_FLOPS, passes)):.2g}")
-    passes = total / training_flops(first, len(task.train))
-    say(
-        console,
-        f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
-        f"about {duration(total / speed)} on this machine",
-    )
-    return replace(config, training_flops=total, minutes=None)
-
-
-def _environment(
-    config: ApplyConfig,
-    task: Task,
-    inherited: Inheritance | None,
-    start: Architecture | None,
-    policy: Policy | None,
-) -> ExpansionEnv:
-    return ExpansionEnv(
-        config.expansion(
-            slices=policy.slices if policy else RULE_SLICES,
-            reward=policy.reward if policy else RewardConfig(),
-            training_steps=_steps(config.epochs, len(task.train), config.batch_size or MOST_BATCH),
-        ),
-        tasks=(task,),
-        start=start,
-        init=inherited.child.to(config.device) if inherited else None,
-        renumbering=inherited.renumbering(task) if inherited else None,
-        render_mode="ansi",
-    )
-
-
-def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
-    return None if epochs is None else max(1, round(epochs * samples / batch_size))
-
-
-def _show_start(process: GrowthProcess, renumbering: Renumbering, console: Console) -> None:
-    """Say what was kept of a child that was taken over, and that it has to shrink, if it has."""
-    receipt = process.state.receipt
-    if receipt is None:
-        return
-    new = f"made new: {', '.join(receipt.made_new)}" if receipt.made_new else "nothing is made new"
-    say(console, f"taken over: {len(receipt.kept)} modules kept, {new}")
-    for what, numbers in (("inputs", renumbering.inputs), ("classes", renumbering.classes)):
-        if numbers is not None:
-            say(
-                console,
-                f"{sum(number >= 0 for number in numbers)} of {len(numbers)} {what} are known by name",
-            )
-    if not process.fits:
-        say(console, f"it is beyond its budget{_excess(process)}: until it fits, it shrinks")
-
-
-def _excess(process: GrowthProcess) -> str:
-    """Say by how much a child is beyond budgets other than that of memory."""
-    bounds, architecture = process.bounds, process.state.architecture
-    return "".join(
-        f", {MEASURES[name].shown(bounds.cost(architecture, name))} of "
-        f"{MEASURES[name].shown(bounds.budget.most[name])}"
-        for name in bounds.exceeded(architecture)
-    )
-
-
-def _record(
-    task: Task, episode: Episode, kept: GrowthState, timeline: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return what ``growth.json`` holds."""
-    return {
-        "task": task.name,
-        "input": {
-            "kind": task.kind,
-            "shape": task.input_shape,
-            "mean": task.mean,
-            "deviation": task.deviation,
-            "vocabulary": task.vocabulary,
-            "encoding": task.encoding,
-        },
-        "seed": episode.context.seed,
-        "kept_slice": kept.slice_index,
-        "test_accuracy": episode.test_accuracy,
-        "utility": episode.final["utility"],
-        "timeline": timeline,
-    }
-
-
-def _show(
-    folder: Path, episode: Episode, kept: GrowthState, process: GrowthProcess, console: Console
-) -> None:
+def _show(folder: Path, growth: Growth, console: Console) -> None:
+    episode, kept, process = growth.episode, growth.kept, growth.process
     final = episode.final
     if kept.slice_index < final["slice"]:
         say(
@@ -266,7 +58,7 @@ def _show(
     if not process.fits:
         say(
             console,
-            f"warning: the child is beyond its budget{_excess(process)}: give it more --slices to shrink in",
+            f"warning: the child is beyond its budget{excess(process)}: give it more --slices to shrink in",
         )
     elif final["cost"] > FULL * final["cost_budget"]:
         measure = MEASURES[final["cost_measure"]]
