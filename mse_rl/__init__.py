@@ -4,8 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mse_rl.api import apply
+    from mse_rl.apply_config import ApplyConfig
     from mse_rl.architecture import Architecture, Link, Position
     from mse_rl.budget import BudgetConfig
+    from mse_rl.classifier import GrowingClassifier
     from mse_rl.config import (
         ExpansionConfig,
         GrowthConfig,
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
     from mse_rl.search_space import SearchSpace
 
 _HOMES = {
+    "apply": "mse_rl.api",
+    "ApplyConfig": "mse_rl.apply_config",
     "Architecture": "mse_rl.architecture",
     "Link": "mse_rl.architecture",
     "Position": "mse_rl.architecture",
     "BudgetConfig": "mse_rl.budget",
+    "GrowingClassifier": "mse_rl.classifier",
     "ExpansionConfig": "mse_rl.config",
     "GrowthConfig": "mse_rl.config",
     "OptimizerConfig": "mse_rl.config",
@@ -48,10 +54,13 @@ _HOMES = {
 """Where each public name lives. They load at first use: torch takes seconds, ``--help`` must not."""
 
 __all__ = [  # noqa: RUF022 - in the order of the houses above
+    "apply",
+    "ApplyConfig",
     "Architecture",
     "Link",
     "Position",
     "BudgetConfig",
+    "GrowingClassifier",
     "ExpansionConfig",
     "GrowthConfig",
     "OptimizerConfig",

@@ -13,7 +13,8 @@ from mse_rl.architecture import Architecture
 from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child
-from mse_rl.runs.child_files import load_child
+from mse_rl.runs.child_files import load_child, save_child
+from mse_rl.runs.directory import new_directory
 
 BATCH = 512
 """Samples of a forward pass."""
@@ -52,15 +53,41 @@ class Grown:
             InvalidTask: if they are none, or of another size.
         """
         weight = next(self.child.parameters())
-        inputs = self.reader(x)
-        logits = [self.child(batch.to(weight.device)) for batch in torch.split(inputs, BATCH)]
+        inputs = self.reader(x).to(weight.device)
+        inputs = inputs.to(weight.dtype) if inputs.is_floating_point() else inputs
+        logits = [self.child(batch) for batch in torch.split(inputs, BATCH)]
         probabilities: NDArray[np.float64] = torch.cat(logits).double().softmax(dim=1).cpu().numpy()
         return probabilities
+
+    def save(self, folder: str | Path) -> None:
+        """Write child.safetensors, architecture.json and growth.json into ``folder``; see ``load``.
+
+        Raises:
+            InvalidRun: if something is there already, or nothing can be written there.
+        """
+        save_child(new_directory(Path(folder)), self.child, self.growth)
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return the most probable class (n,) of raw inputs, as ``predict_proba`` takes them."""
         found: NDArray[Any] = self.classes_[self.predict_proba(x).argmax(axis=1)]
         return found
+
+
+def grown_of(child: Child, record: dict[str, Any]) -> Grown:
+    """Return a child with what its growth.json says.
+
+    Raises:
+        KeyError, TypeError, ValueError: if that is no such record, or of another child.
+    """
+    reader = InputReader.of_record(record["input"])
+    encoding, count = reader.encoding, child.architecture.classes
+    classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+    if reader.shape != child.architecture.input_shape or classes.shape != (count,):
+        raise ValueError(
+            f"{len(classes)} classes and inputs of {reader.shape}, where the child has {count} and reads "
+            f"{child.architecture.input_shape}"
+        )
+    return Grown(child.eval(), reader, classes, record)
 
 
 def load(folder: str | Path) -> Grown:
@@ -72,15 +99,6 @@ def load(folder: str | Path) -> Grown:
     """
     child, path = load_child(folder), Path(folder) / "growth.json"
     try:
-        growth = json.loads(path.read_text(errors="replace"))
-        reader = InputReader.of_record(growth["input"])
-        encoding, count = reader.encoding, child.architecture.classes
-        classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+        return grown_of(child, json.loads(path.read_text(errors="replace")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
-    if reader.shape != child.architecture.input_shape or classes.shape != (count,):
-        raise InvalidRun(
-            f"expected a record of {count} classes and inputs of {child.architecture.input_shape} in {path}, "
-            f"got {len(classes)} classes and inputs of {reader.shape}"
-        )
-    return Grown(child, reader, classes, growth)
