@@ -10,9 +10,9 @@ from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.data.raw import Array
 from mse_rl.data.tokens import tokenise
 
-MOST_WORDS = 20_000
+MOST_WORDS = 50_000
 """Words of a vocabulary; the rarer ones are UNKNOWN."""
-MOST_TOKENS = 256
+MOST_TOKENS = 512
 """Tokens of a text; the rest is cut off."""
 FITTING = 0.95
 """Share of the training texts that are not cut off, if they are no longer than that."""

@@ -119,8 +119,8 @@ def test_the_vocabulary_is_in_order_of_frequency_then_of_the_alphabet_and_bounde
     assert task.test.x[0].tolist() == [UNKNOWN, 2, 2, 3, UNKNOWN]
 
 
-@pytest.mark.parametrize(("words", "often", "length"), [(300, 20, 256), (100, 20, 100), (100, 3, 9)])
-def test_texts_are_cut_where_most_of_them_end_and_at_256_tokens(tmp_path, words, often, length):
+@pytest.mark.parametrize(("words", "often", "length"), [(600, 20, 512), (100, 20, 100), (100, 3, 9)])
+def test_texts_are_cut_where_most_of_them_end_and_at_512_tokens(tmp_path, words, often, length):
     """Of a hundred texts the last few are long."""
     texts = [f"{'word ' * (words if i >= 100 - often else 9)},{i % 2}" for i in range(100)]
     write(tmp_path / "train.csv", "text,y", *texts)
