@@ -5,9 +5,8 @@ from math import prod
 from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
 
-
 BAG_WIDTH = 2
-"""The first child over texts is so many times as wide: a table of words costs no FLOPs (docs/experiments.md)."""
+"""The first child over texts is so many times as wide: a table of words costs no FLOPs."""
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:
