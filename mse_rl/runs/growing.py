@@ -39,10 +39,13 @@ trained with, so that the price decides.
 """
 DEFAULT_TRAINING_FLOPS = 2e12
 """Length of training where none is given, but at most as long as ..."""
-MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 12.0, "sequence": 200.0, "tokens": 10.0}
+MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 30.0, "sequence": 200.0, "tokens": 10.0}
 """... so many passes of the first child over the data, by the kind of input: more of them cost accuracy
-(docs/experiments.md)."""
-
+(docs/experiments.md). Over vectors there are fewer where there are less than 4,500 samples, ..."""
+VECTORS_A_PASS = 150
+"""... one pass for so many samples, ..."""
+LEAST_PASSES = 5.0
+"""... but so many at least."""
 LEAST_SLICE_STEPS = 2
 """Training steps of a slice of the first child, at least: there may be as few as six samples."""
 RULE_SLICES = 10
@@ -108,6 +111,14 @@ def load_controller(name: str) -> tuple[Controller, Policy | None]:
     raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
 
 
+def most_passes(task: Task) -> float:
+    """Return for how many passes of the first child over the data it pays to train."""
+    most = MOST_PASSES[task.kind]
+    if task.kind != "vector":
+        return most
+    return min(most, max(LEAST_PASSES, len(task.train) / VECTORS_A_PASS))
+
+
 def grow(config: ApplyConfig, load: Callable[[], Task], tell: Tell) -> Growth:
     """Grow a child.
 
@@ -127,7 +138,7 @@ def grow(config: ApplyConfig, load: Callable[[], Task], tell: Tell) -> Growth:
     task = load()
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
     env = _environment(config, task, inherited, start, policy)
-    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, MOST_PASSES[task.kind])
+    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, most_passes(task))
     config = _with_length(config, env, context, tell)
     env = _environment(config, task, inherited, start, policy)
     episode, kept = _grow(env, controller, context, config.seed, tell)
@@ -197,7 +208,7 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, tell:
     elif config.training_flops is not None:
         total = config.training_flops
     else:
-        passes = MOST_PASSES[task.kind] * training_flops(first, len(task.train))
+        passes = most_passes(task) * training_flops(first, len(task.train))
         growth = env.config.growth
         steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
         least = steps * training_flops(first, growth.batch_size)
