@@ -1,5 +1,6 @@
 """A scikit-learn classifier that grows."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -69,6 +70,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except MseRlError as error:
             raise ValueError(f"{error} ({len(numbers)} samples of {len(self.classes_)} classes)") from error
         self.grown_.child.double()  # so that a row's probabilities do not depend on the rows beside it
+        self.grown_ = replace(self.grown_, classes_=self.classes_)
         self.growth_ = self.grown_.growth["timeline"]
         self.architecture_ = self.grown_.architecture
         self.learning_curve_ = [entry["skill"] for entry in self.growth_]

@@ -1,10 +1,12 @@
 """Arrays of the user's own, as a source returns them."""
 
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.inputs import interpret
@@ -39,11 +41,11 @@ def raw_of_arrays(
     """
     if (x_test is None) != (y_test is None):
         raise InvalidTask("expected both x_test and y_test, or neither, got one of them")
-    x, y = np.asarray(x_train), np.asarray(y_train)
+    x, y = _array("x_train", x_train), _labels("y_train", y_train)
     if x_test is None or y_test is None:
         x, y, x_other, y_other = _held_out(x, y)
     else:
-        x_other, y_other = np.asarray(x_test), np.asarray(y_test)
+        x_other, y_other = _array("x_test", x_test), _labels("y_test", y_test)
     y, y_other, classes = _numbered(y, y_other)
     return replace(interpret(x, y, x_other, y_other, config), classes=classes)
 
@@ -54,17 +56,49 @@ def stacked(samples: Samples) -> tuple[Array, Array]:
     Raises:
         InvalidTask: there are none, or inputs are not of one shape.
     """
-    pairs = [samples[index] for index in range(len(samples))]
-    shapes = {np.asarray(x).shape for x, _ in pairs}
-    if len(shapes) != 1:
+    try:
+        pairs = [
+            (_array("inputs", x), _array("labels", y).item())
+            for x, y in map(samples.__getitem__, range(len(samples)))
+        ]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidTask(f"expected a dataset of (input, label) with a length, got: {error}") from error
+    shapes = {x.shape for x, _ in pairs}
+    if len(shapes) > 1:
         raise InvalidTask(
             f"expected samples of one shape, got {listed(sorted(map(str, shapes)))}: resize them"
         )
-    return np.stack([np.asarray(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs])
+    if not pairs:
+        raise InvalidTask("expected samples, got an empty dataset")
+    return np.stack([x for x, _ in pairs]), np.array([y for _, y in pairs])
+
+
+def _array(key: str, values: Any) -> Array:
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidTask(f"expected an array {key}, got: {error}") from error
+
+
+def _labels(key: str, values: Any) -> Array:
+    """Return labels (n,); objects that are whole numbers as numbers."""
+    labels = _array(key, values)
+    if labels.ndim != 1:
+        raise InvalidTask(
+            f"expected {key} of shape (n,), one label per sample, got {labels.shape}: reshape it"
+        )
+    if labels.dtype.kind == "O":
+        if any(label is None or label != label for label in labels):
+            raise InvalidTask(
+                f"expected a label for each sample in {key}, got gaps: fill them in or drop the samples"
+            )
+        if all(isinstance(label, Integral) for label in labels):
+            return labels.astype(np.int64)
+    return labels
 
 
 def _held_out(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
-    if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+    if x.ndim == 0 or len(x) != len(y):
         raise InvalidTask(f"expected one label per sample, got inputs {x.shape} and labels {y.shape}")
     names, numbers = np.unique(y, return_inverse=True)
     if len(y) == 0 or (rare := np.bincount(numbers)).min() < 3:

@@ -25,7 +25,7 @@ def check_data(raw: RawData) -> None:
     for split, x, y in (("train", raw.x_train, raw.y_train), ("test", raw.x_test, raw.y_test)):
         if raw.encoder is None:
             check_numbers(f"x_{split}", x, raw.kind)
-            _check_finite(f"x_{split}", x, raw.kind)
+            check_finite(f"x_{split}", x, raw.kind)
         _check_labels(f"y_{split}", y)
         if len(x) != len(y):
             raise InvalidTask(
@@ -69,7 +69,12 @@ def check_numbers(key: str, x: Array, kind: Kind) -> None:
         raise InvalidTask(f"expected numbers in {key}, got dtype {x.dtype}: convert them to uint8 or float32")
 
 
-def _check_finite(key: str, x: Array, kind: Kind) -> None:
+def check_finite(key: str, x: Array, kind: Kind) -> None:
+    """Check that the inputs called ``key`` hold numbers everywhere, but for the padding of sequences.
+
+    Raises:
+        InvalidTask: they do not.
+    """
     if x.dtype.kind != "f":
         return
     bad = x.size - np.count_nonzero(np.isfinite(x))

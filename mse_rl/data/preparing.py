@@ -69,6 +69,8 @@ def prepare(raw: RawData, config: TaskConfig, log: Callable[[str], None]) -> Pre
     raw, vocabulary, encoding = _encode(raw, train_rows)
     if renumbered and not raw.classes:
         encoding["labels"] = numbers.tolist()
+    if config.resolution is not None:
+        encoding["resized"] = list(raw.x_train.shape[2:])
     if raw.zero_padding:
         encoding["zero_padding"] = True
     tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mse_rl.data.bins import Bins
-from mse_rl.data.checks import check_numbers
+from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
 from mse_rl.data.padding import fit_length, mark_padding
 from mse_rl.data.preparation import as_float, normalise_
@@ -56,9 +56,19 @@ class InputReader:
         )
         if reader.kind not in _RAW:
             raise ValueError(f"expected one of {', '.join(_RAW)}, got {reader.kind!r}")
-        reader._encoder()  # so that a record that is broken is found now
-        reader._features()
+        reader._features()  # so that a record that is broken is found now
+        features = 0 if reader.kind == "tokens" else reader.shape[0 if reader.kind == "image" else -1]
+        if (len(reader.mean), len(reader.deviation)) != (features, features):
+            raise ValueError(f"expected {features} means and deviations, got {len(reader.mean)}")
+        if not (np.isfinite(reader.mean).all() and (np.array(reader.deviation) > 0).all()):
+            raise ValueError("expected finite means and positive deviations")
         return reader
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids; 0 where inputs are not tokens."""
+        encoder = self._encoder()
+        return encoder.vocabulary if encoder else 0
 
     def __call__(self, x: Any) -> Tensor:
         """Return inputs (n, *shape) of raw ones.
@@ -113,10 +123,20 @@ _ENCODINGS: dict[str, Callable[[Record], Encoding]] = {
 }
 
 
+def _listed(x: Any) -> list[Any]:
+    if isinstance(x, str | bytes | Mapping):
+        raise InvalidTask("expected several samples, got one: put a single one into a list")
+    try:
+        return list(x)
+    except TypeError as error:
+        raise InvalidTask(f"expected a sequence of samples, got {type(x).__name__}") from error
+
+
 def _texts(reader: InputReader, x: Any) -> Array:
-    if isinstance(x, str) or not all(isinstance(text, str) for text in x):
-        raise InvalidTask("expected texts, a sequence of strings: put a single text into a list")
-    return np.array(list(x), dtype=object)
+    texts = _listed(x)
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidTask("expected texts, a sequence of strings, got other things among them")
+    return np.array(texts, dtype=object)
 
 
 def _ids(reader: InputReader, x: Any) -> Array:
@@ -125,21 +145,34 @@ def _ids(reader: InputReader, x: Any) -> Array:
 
 def _rows(reader: InputReader, x: Any) -> Array:
     columns = [*reader.encoding["numeric"], *reader.encoding["categorical"]]
-    if isinstance(x, Sequence) and x and all(isinstance(row, Mapping) for row in x):
-        if missing := [column for column in columns if column not in x[0]]:
-            raise InvalidTask(f"expected the columns {', '.join(columns)}, got none called {missing[0]}")
-        x = [[row.get(column, "") for column in columns] for row in x]
-    cells = np.array([["" if cell is None else str(cell) for cell in row] for row in x], dtype=object)
-    if cells.ndim != 2 or cells.shape[1] != len(columns):
-        raise InvalidTask(f"expected rows of the columns {', '.join(columns)}, got shape {cells.shape}")
+    cells = np.full((len(rows := _listed(x)), len(columns)), "", dtype=object)
+    for place, row in enumerate(rows):
+        if isinstance(row, Mapping):
+            if missing := [column for column in columns if column not in row]:
+                raise InvalidTask(f"expected the columns {', '.join(columns)}, got none called {missing[0]}")
+            row = [row[column] for column in columns]
+        if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray) or len(row) != len(columns):
+            raise InvalidTask(f"expected rows of the columns {', '.join(columns)}, got {row!r}")
+        cells[place] = [_cell(value) for value in row]
     return cells
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a file would have it: 1.0 is 1, None and NaN are gaps."""
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return ""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _images(reader: InputReader, x: Any) -> Array:
     x = channels_first("x", np.asarray(x))
-    channels, height, width = reader.shape
-    if x.shape[1] != channels or (x.shape[2:] != (height, width) and height != width):
-        raise InvalidTask(f"expected images of shape {reader.shape}, got {x.shape[1:]}: resize them")
+    raw = tuple(reader.encoding.get("resized", reader.shape[1:]))
+    if x.shape[1] != reader.shape[0] or x.shape[2:] not in (raw, reader.shape[1:]):
+        raise InvalidTask(
+            f"expected images of {reader.shape[0]} channels and {raw[1]}x{raw[0]} pixels, got {x.shape[1:]}: "
+            "resize them"
+        )
     return _numbers("x", x, "image")
 
 
@@ -155,6 +188,7 @@ def _sequences(reader: InputReader, x: Any) -> Array:
 
 def _numbers(key: str, x: Array, kind: Kind, features: int | None = None) -> Array:
     check_numbers(key, x, kind)
+    check_finite(key, x, kind)
     if features is not None and x.shape[-1] != features:
         raise InvalidTask(
             f"expected {features} features of each {kind}, got {x.shape[-1]}: give the same ones"

@@ -40,7 +40,8 @@ class Task:
             ``length`` T), ``"table"`` (``numeric`` columns with the mean that fills gaps, then
             ``categorical`` ones with their categories), or ``"ids"`` (the ``largest``, and the ``length``
             T). ``bins`` are the edges that ``Bins`` puts behind each number of a vector, ``series`` what
-            ``SeriesScaling`` makes of a sequence. ``zero_padding`` is there where zeros at the end of a
+            ``SeriesScaling`` makes of a sequence. ``resized`` is the size (H, W) that images had before they
+            were resized, ``zero_padding`` is there where zeros at the end of a
             sequence are padding. ``classes`` are the names of the labels 0..K-1, if they have any, and
             ``labels`` the numbers that the dataset gives them, if others.
     """
@@ -67,7 +68,7 @@ class Task:
         *,
         name: str = "arrays",
         config: TaskConfig | None = None,
-        log: Callable[[str], None] = _LOGGER.info,
+        log: Callable[[str], None] = _LOGGER.warning,
     ) -> "Task":
         """Make a task of arrays, with all the checks and encodings that a file gets.
 
@@ -95,6 +96,7 @@ class Task:
         *,
         name: str = "dataset",
         config: TaskConfig | None = None,
+        log: Callable[[str], None] = _LOGGER.warning,
     ) -> "Task":
         """Make a task of torch datasets that yield (input, label); all their samples are held in memory.
 
@@ -102,12 +104,13 @@ class Task:
             train, test: as in ``from_arrays``; inputs are tensors, arrays, or images of PIL.
             name: for messages and records.
             config: how they are prepared.
+            log: gets one line for each thing that the user might not expect.
 
         Raises:
             InvalidTask: they cannot be read so, or are too few.
         """
         arrays = [array for split in (train, test) if split is not None for array in stacked(split)]
-        return cls.from_arrays(*arrays, name=name, config=config)
+        return cls.from_arrays(*arrays, name=name, config=config, log=log)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -34,8 +34,9 @@ class BestChild:
         ``MARGIN`` standard errors of the last one's accuracy; return the state of the one that is held.
         """
         (state, snapshot), last = self._best, self._process.state
-        accuracy = last.validation.accuracy
-        error = sqrt(accuracy * (1 - accuracy) / len(self._process.task.validation))
+        accuracy, samples = last.validation.accuracy, len(self._process.task.validation)
+        smoothed = (accuracy * samples + 1) / (samples + 2)  # so that there is an error at 0 and 1, too
+        error = sqrt(smoothed * (1 - smoothed) / samples)
         if state.validation.accuracy <= accuracy + MARGIN * error:
             return last
         self._process.live.hold(snapshot)

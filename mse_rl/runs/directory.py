@@ -42,6 +42,21 @@ def require_writable(path: Path) -> None:
         raise InvalidRun(f"expected a folder to write {path} into, but {home} is none: name another one")
 
 
+def require_new_file(path: Path) -> None:
+    """Raise unless a new file can be written at ``path``, once its folder is made.
+
+    Raises:
+        InvalidRun: if it is there already, or cannot be.
+    """
+    require_writable(path.parent)
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that no file system takes
+        raise InvalidRun(f"expected a file, but {path} cannot be one: {error.strerror}") from error
+    if there:
+        raise InvalidRun(f"expected a new file, but {path} exists already: name another one")
+
+
 def begin(path: Path, config: object) -> None:
     """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
     try:

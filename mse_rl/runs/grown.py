@@ -82,6 +82,10 @@ def grown_of(child: Child, record: dict[str, Any]) -> Grown:
     reader = InputReader.of_record(record["input"])
     encoding, count = reader.encoding, child.architecture.classes
     classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+    if reader.vocabulary != child.architecture.vocabulary:
+        raise ValueError(f"{reader.vocabulary} tokens, where the child knows {child.architecture.vocabulary}")
+    if len(set(classes.tolist())) != len(classes):
+        raise ValueError("classes of one name")
     if reader.shape != child.architecture.input_shape or classes.shape != (count,):
         raise ValueError(
             f"{len(classes)} classes and inputs of {reader.shape}, where the child has {count} and reads "
@@ -100,5 +104,5 @@ def load(folder: str | Path) -> Grown:
     child, path = load_child(folder), Path(folder) / "growth.json"
     try:
         return grown_of(child, json.loads(path.read_text(errors="replace")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error

@@ -38,7 +38,8 @@ class Inheritance:
         """
         inputs = _numbers(self.inputs, input_names(task.encoding))
         classes = _numbers(self.classes, class_names(task.encoding))
-        if classes is None and task.name != self.task:
+        named = self.classes is not None and class_names(task.encoding) is not None
+        if not named and task.name != self.task:
             classes = (-1,) * task.classes
         return Renumbering(inputs, classes)
 
@@ -74,7 +75,7 @@ def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
         categories = encoding["categorical"].items()
         hot = (f"{column}={value}" for column, known in categories for value in known)
         features = (*encoding["numeric"], *hot)
-        binned = zip(features, encoding["bins"], strict=True)
+        binned = zip(features, encoding.get("bins", [()] * len(features)), strict=True)
         bins = (f"{name} {low} to {high}" for name, edges in binned for low, high in pairwise(edges))
         return (*features, *bins)
     return None

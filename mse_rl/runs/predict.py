@@ -6,13 +6,14 @@ from typing import Any
 from rich.console import Console
 
 from mse_rl.apply_config import PredictConfig
+from mse_rl.data.checks import check_data
 from mse_rl.data.labels import class_numbers
 from mse_rl.data.raw import RawData
 from mse_rl.data.sources import find_source
 from mse_rl.data.table import TableEncoder
-from mse_rl.errors import InvalidRun, InvalidTask
+from mse_rl.errors import InvalidTask
 from mse_rl.runs.console import say
-from mse_rl.runs.directory import require_writable
+from mse_rl.runs.directory import require_new_file
 from mse_rl.runs.grown import load
 
 
@@ -23,13 +24,12 @@ def predict(config: PredictConfig, console: Console) -> None:
         MseRlError: for anything that is wrong with child, dataset or settings; then no file is written.
     """
     if config.out is not None:
-        require_writable(config.out.parent)
-        if config.out.exists():
-            raise InvalidRun(f"expected a new file, but {config.out} exists already: name another one")
+        require_new_file(config.out)
     grown = load(config.child)
     source, argument = find_source(config.task)
     try:
         raw = source(argument, config.data)
+        check_data(raw)
         class_numbers(raw)
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
         probabilities = grown.predict_proba(_given(raw, x))
@@ -41,6 +41,7 @@ def predict(config: PredictConfig, console: Console) -> None:
     right = sum(a == b for a, b in zip(predicted, labels, strict=True))
     say(console, f"accuracy {100 * right / len(labels):.2f}%, {right:,} of {len(labels):,} samples")
     if config.out is not None:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
         with config.out.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["predicted", "probability", "label"])

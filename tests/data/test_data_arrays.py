@@ -66,6 +66,39 @@ def test_what_is_wrong_with_arrays_is_said(arguments, message):
         Task.from_arrays(*arguments)
 
 
-def test_samples_of_different_shapes_are_refused():
-    with pytest.raises(InvalidTask, match="samples of one shape"):
-        Task.from_dataset([(np.zeros(3), 0), (np.zeros(4), 1)])
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([(np.zeros(3), 0), (np.zeros(4), 1)], "samples of one shape"),
+        ([], "empty dataset"),
+        ([(np.zeros(3), 0, 1)], "a dataset of"),
+        (iter([]), "a dataset of"),
+        ([(np.zeros(3), [0, 1])], "a dataset of"),
+        ([(X[i], Y[i] + 0.5) for i in range(60)], "whole numbers"),
+    ],
+)
+def test_a_dataset_that_is_none_is_refused(dataset, message):
+    with pytest.raises(InvalidTask, match=message):
+        Task.from_dataset(dataset)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], [0, 1], "array x_train"),
+        (torch.zeros(6, 2, dtype=torch.bfloat16), Y[:6], "array x_train"),
+        (X, np.array([None, *Y[1:]], dtype=object), "gaps"),
+        (X, np.array([np.nan, *Y[1:]], dtype=object), "gaps"),
+        (X, "a", "one label per sample"),
+        (X, Y[:, None], "one label per sample"),
+    ],
+)
+def test_what_is_no_array_is_refused(x, y, message):
+    with pytest.raises(InvalidTask, match=message):
+        Task.from_arrays(x, y)
+
+
+def test_tensors_and_objects_are_arrays():
+    task = Task.from_arrays(torch.from_numpy(X).requires_grad_(), Y.astype(object))
+    assert same(task, Task.from_arrays(X, Y))
+    assert "classes" not in task.encoding

@@ -78,7 +78,7 @@ def test_texts_are_read_and_classes_have_names(tmp_path: Path) -> None:
     child = grown(f"csv:{tmp_path / 'text.csv'}", tmp_path / "o", "--training-flops", "5e8")
     assert child.predict(["a saw, a file", "an apple?"]).tolist() == ["tool", "fruit"]
     assert child.predict_proba(["", "нет"]).shape == (2, 2)
-    with pytest.raises(InvalidTask, match="put a single text into a list"):
+    with pytest.raises(InvalidTask, match="put a single one into a list"):
         child.predict("a saw")
 
 
@@ -111,7 +111,7 @@ def test_bundled_sets_are_read_from_where_they_come_from(tmp_path: Path) -> None
     ("x", "message"),
     [
         (np.zeros((2, 7)), "expected images"),
-        (np.zeros((2, 3, 8, 8)), "images of shape"),
+        (np.zeros((2, 3, 8, 8)), "1 channels and 8x8 pixels"),
         (np.array([["a"] * 8] * 8)[None], "expected numbers"),
     ],
 )
@@ -182,3 +182,41 @@ def test_a_mistake_is_one_line(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"size": 3, "colour": "red"}, {"size": 3}], "none called colour"),
+        (["ab"], "rows of the columns"),
+        ([{"size": 3, "colour": "red"}, ["3", "red", "more"]], "rows of the columns"),
+        ({"size": 3, "colour": "red"}, "put a single one into a list"),
+        (5, "a sequence of samples"),
+    ],
+)
+def test_rows_that_are_none_are_refused(rows: object, message: str, tmp_path: Path) -> None:
+    lines = [f"{'red' if i % 2 else 'blue'},{i % 7},{'ab'[i % 2]}" for i in range(120)]
+    (tmp_path / "table.csv").write_text("\n".join(["colour,size,class", *lines]) + "\n")
+    child = grown(f"csv:{tmp_path / 'table.csv'}", tmp_path / "o", "--training-flops", "5e8")
+    with pytest.raises(InvalidTask, match=message):
+        child.predict(rows)
+    generated = ({"size": size, "colour": "red"} for size in (3.0, float("nan")))
+    assert child.predict(generated).tolist() == ["b", "b"]
+
+
+def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+    child = grown(npz(tmp_path / "task.npz", RAW["vectors"]), tmp_path / "o", "--training-flops", "1e9")
+    with pytest.raises(InvalidTask, match="finite"):
+        child.predict(np.full((2, 5), np.nan))
+    task = npz(tmp_path / "other.npz", RAW["vectors"])
+    np.savez(
+        tmp_path / "other.npz",
+        x_train=RAW["vectors"],
+        y_train=LABELS,
+        x_test=RAW["vectors"],
+        y_test=LABELS[:7],
+    )
+    for arguments in (["--task", task], ["--task", task, "--out", f"{tmp_path}/{'x' * 300}"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(tmp_path / "o"), *arguments])
+        assert ended.value.code == 2
