@@ -35,6 +35,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.sources import find_source
+from mse_rl.runs.table import markdown_table
 
 SETS = {
     "image": (
@@ -193,7 +194,7 @@ def apply(name: str, seed: int, data_dir: Path) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the figures in Markdown."""
     headings = ["set", "family", "mse-rl", "the best line", "difference", "all lines", "CPU s", "parameters"]
-    lines = [headings, ["---"] * len(headings)]
+    lines: list[list[str]] = []
     for row in rows:
         accuracies = [run["accuracy"] for run in row["grown"]]
         best = max(row["lines"], key=lambda line: row["lines"][line]["accuracy"])
@@ -211,7 +212,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 f"{np.mean([run['parameters'] for run in row['grown']]):,.0f}",
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown_table(headings, lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from settings import SETTINGS, Outcome, Run, grow
 
 from mse_rl.errors import InvalidConfig
+from mse_rl.runs.table import markdown_table
 
 WIDTHS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 RATES = (0.5, 1.0, 2.0)
@@ -132,7 +133,7 @@ def row(name: str, flops: float, arguments: Arguments, play: Callable[[Iterable[
 def table(rows: list[dict], rules: tuple[str, ...]) -> str:
     """Return the means over seeds in Markdown: test accuracy in %."""
     headings = ["setting", "TFLOPs", "passes", "best static (width)", "searched", *rules]
-    lines = [headings, ["---"] * len(headings)]
+    lines: list[list[str]] = []
     for row in rows:
         lines.append(
             [
@@ -152,7 +153,7 @@ def table(rows: list[dict], rules: tuple[str, ...]) -> str:
     for of, part in (("best static", slice(half)), ("searched", slice(half, None))):
         means = [f"{np.mean(differences[rule][part]):+.2f}" for rule in rules]
         lines.append([f"minus {of}, mean", "", "", "", "", *means])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown_table(headings, lines) + "\n"
 
 
 def draw(rows: list[dict], rules: tuple[str, ...], path: Path) -> None:

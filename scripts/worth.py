@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from settings import SETTINGS, Run, grow
 
 from mse_rl.agents.evaluation import paired_interval
+from mse_rl.runs.table import markdown_table
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -102,7 +103,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Return the figures in Markdown."""
     headings = ["setting", "TFLOPs", "grown", *(f"static, {share:g}" for share in SHARES)]
     headings += ["grown - static [95%]", "level at", "grown by", "worth"]
-    lines = [headings, ["---"] * len(headings)]
+    lines: list[list[str]] = []
     for of in rows:
         lines.append(
             [
@@ -116,7 +117,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 "" if of["worth"] is None else f"{100 * of['worth']:.0f}%",
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown_table(headings, lines) + "\n"
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:

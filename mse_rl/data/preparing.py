@@ -13,7 +13,7 @@ from mse_rl.data.augmentation import Augmentation, augmentation_for
 from mse_rl.data.bins import fit_bins
 from mse_rl.data.checks import check_config, check_data
 from mse_rl.data.labels import Labels, class_numbers, listed, renumber
-from mse_rl.data.preparation import as_float, normalise_, statistics
+from mse_rl.data.normalisation import as_float, normalise_, statistics
 from mse_rl.data.raw import Features, Kind, RawData
 from mse_rl.data.series import fit_series
 from mse_rl.data.split import Split

@@ -11,8 +11,8 @@ from torch import Tensor
 from mse_rl.data.bins import Bins
 from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
+from mse_rl.data.normalisation import as_float, normalise_
 from mse_rl.data.padding import fit_length, mark_padding
-from mse_rl.data.preparation import as_float, normalise_
 from mse_rl.data.raw import Array, Encoding, Features, Kind
 from mse_rl.data.series import SeriesScaling
 from mse_rl.data.table import TableEncoding
@@ -54,8 +54,8 @@ class InputReader:
             tuple(map(float, record["deviation"])),
             dict(record["encoding"]),
         )
-        if reader.kind not in _RAW:
-            raise ValueError(f"expected one of {', '.join(_RAW)}, got {reader.kind!r}")
+        if reader._reads not in _GIVEN:
+            raise ValueError(f"expected one of {', '.join(_GIVEN)}, got {reader._reads!r}")
         reader._features()  # so that a record that is broken is found now
         features = 0 if reader.kind == "tokens" else reader.shape[0 if reader.kind == "image" else -1]
         if (len(reader.mean), len(reader.deviation)) != (features, features):
@@ -83,7 +83,8 @@ class InputReader:
             InvalidTask: they are none of these, or of another size.
         """
         encode = self._encoder()
-        raw = encode(_RAW_READS[self.encoding["reads"]](self, x)) if encode else _RAW[self.kind](self, x)
+        given = _GIVEN[self._reads](self, x)
+        raw = encode(given) if encode else given
         if self.kind == "tokens":
             return torch.from_numpy(raw)
         resized = self.kind == "image" and raw.shape[2:] != self.shape[1:]
@@ -100,9 +101,13 @@ class InputReader:
         tensor = torch.tensor(values, dtype=dtype)
         return tensor.view(1, -1, 1, 1) if self.kind == "image" else tensor
 
+    @property
+    def _reads(self) -> str:
+        """What is given: what the encoding reads, or what one sample is."""
+        return str(self.encoding.get("reads", self.kind))
+
     def _encoder(self) -> Encoding | None:
-        reads = self.encoding.get("reads")
-        return None if reads is None else _ENCODINGS[reads](self.encoding)
+        return _ENCODINGS[self._reads](self.encoding) if self._reads in _ENCODINGS else None
 
     def _features(self) -> Features | None:
         if "bins" in self.encoding:
@@ -196,12 +201,12 @@ def _numbers(key: str, x: Array, kind: Kind, features: int | None = None) -> Arr
     return x
 
 
-_RAW: dict[str, Callable[[InputReader, Any], Array]] = {
+_GIVEN: dict[str, Callable[[InputReader, Any], Array]] = {
     "image": _images,
     "vector": _vectors,
     "sequence": _sequences,
-    "tokens": _ids,
+    "text": _texts,
+    "ids": _ids,
+    "table": _rows,
 }
-"""By the kind of input, what becomes an array of what is given."""
-_RAW_READS: dict[str, Callable[[InputReader, Any], Array]] = {"text": _texts, "ids": _ids, "table": _rows}
-"""The same where the encoding says what is read."""
+"""What becomes an array of what is given."""

@@ -1,5 +1,6 @@
 """The comparison of a policy with the rules, as a table."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,5 +45,10 @@ def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
 def markdown(summary: dict[str, Any]) -> str:
     """Return the table in Markdown."""
     headings = columns(MEASURES[summary["cost_measure"]].unit)
-    lines = [headings, ("---",) * len(headings), *comparison_rows(summary)]
+    return markdown_table(headings, comparison_rows(summary))
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of text below their headings, as a table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -139,7 +139,7 @@ def test_images_are_resized_to_the_resolution(source):
 def test_resizing_in_chunks_changes_nothing(source, monkeypatch):
     source(kind="image", x_train=images(60, 3), x_test=images(12, 3))
     whole = load_task("made", TaskConfig(resolution=6)).train.x
-    monkeypatch.setattr("mse_rl.data.preparation._CHUNK_VALUES", 700)
+    monkeypatch.setattr("mse_rl.data.normalisation._CHUNK_VALUES", 700)
     assert torch.equal(load_task("made", TaskConfig(resolution=6)).train.x, whole)
 
 

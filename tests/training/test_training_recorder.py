@@ -5,7 +5,7 @@ import torch
 from children import CHILDREN, labels, samples, seeded, trained, watched
 from problems import FAMILIES as FAMILY_NAMES
 from problems import FIRST_KINDS, problem_for
-from schedules import rates
+from schedules import rates, short_slice
 from torch.nn import functional as F
 
 from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Position, Stage
@@ -239,17 +239,7 @@ def test_of_a_child_without_blocks_what_leaves_its_stages_is_told():
     first = starting_architecture("cnn", inputs_of(task), SearchSpace())
     assert first.depth == 0
     child, config = build_child(first, generator=seeded()), OptimizerConfig("muon")
-    order, steps = BatchOrder(len(task.train), 16, seed=0, device="cpu"), range(4)
-    found = train_slice_(
-        child,
-        make_optimizer(child, config),
-        task,
-        order,
-        steps=steps,
-        rates=rates(steps, 20, config),
-        config=config,
-        seed=0,
-    ).statistics
+    found = short_slice(child, task, config, 16).statistics
     assert (found.blocks, found.links) == ({}, {})
     assert [len(found.exits[stage].importance) for stage in (0, 1)] == [16, 32]
     assert all(min(seen.mean) >= 0 < max(seen.importance) for seen in found.exits.values())  # behind a ReLU

@@ -6,14 +6,14 @@ from children import CHILDREN, born, labels, perturb_, samples, seeded
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import FAMILIES, problem_for
-from schedules import rates
+from schedules import short_slice
 from torch.nn import functional as F
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import BatchOrder, make_optimizer, train_slice_
+from mse_rl.training import make_optimizer
 from mse_rl.training.step import Step
 
 
@@ -54,16 +54,6 @@ def test_the_loss_of_a_slice_is_of_labels_as_they_are(family):
     first = starting_architecture(family, inputs_of(task), SearchSpace(start_width=4))
     child = build_child(first, generator=seeded())
     config = OptimizerConfig("adamw", learning_rate=1e-12, weight_decay=0.0, label_smoothing=0.9)
-    order, steps = BatchOrder(len(task.train), 96, seed=0, device="cpu"), range(4)
     expected = F.cross_entropy(child.train()(task.train.x), task.train.y).item()
-    trained = train_slice_(
-        child,
-        make_optimizer(child, config),
-        task,
-        order,
-        steps=steps,
-        rates=rates(steps, 20, config),
-        config=config,
-        seed=0,
-    )
+    trained = short_slice(child, task, config, 96)
     assert trained.loss == pytest.approx(expected, rel=1e-4)
