@@ -156,7 +156,7 @@ class WorkerPool:
         if isinstance(error, BrokenProcessPool):
             raise WorkerLost(
                 "a worker was ended from outside, most often for want of memory: "
-                "lower --workers or --cache-mb"
+                "lower `workers` or `cache_mb`"
             ) from error
 
     def submit(self, job: Job) -> "Future[Episode]":

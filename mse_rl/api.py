@@ -1,26 +1,69 @@
 """What the commands do, from Python."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from mse_rl.agents.rollout import Episode
 from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
+from mse_rl.config import TrainConfig
 from mse_rl.data import Task, load_task
 from mse_rl.errors import InvalidConfig, InvalidTask
 from mse_rl.runs.growing import grow
 from mse_rl.runs.grown import Grown, grown_of
+from mse_rl.runs.tasks import Tell, silent
+from mse_rl.runs.train import TrainResult
+from mse_rl.runs.train import train as run_training
 
 
-def _silent(line: str) -> None:
-    """Let a line go unheard."""
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Give torch its number of threads back, whatever a run has set."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def train(
+    config: TrainConfig | None = None,
+    *,
+    tasks: Sequence[Task] | None = None,
+    tell: Tell = silent,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> TrainResult:
+    """Train a controller, as ``mse-rl train`` does. It takes minutes.
+
+    Args:
+        config: of the run; without it, that of ``mse-rl train`` without options.
+        tasks: the datasets to learn on; those that ``config`` names if not given.
+        tell: gets one line for each thing that a user should know.
+        on_episode: called after each episode that the policy learns from.
+
+    Returns:
+        The policy, its comparison with the rules on held-out seeds, and the folder of the run.
+
+    Raises:
+        MseRlError: for anything that is wrong with tasks or settings.
+
+    Processes play the episodes. A script that calls this therefore needs Python's main guard::
+
+        if __name__ == "__main__":
+            result = mse_rl.train(mse_rl.TrainConfig(episodes=480))
+            print(result.table)
+    """
+    with _threads_kept():
+        return run_training(config or TrainConfig(), tasks=tasks, tell=tell, on_episode=on_episode)
 
 
 def apply(
     task: Task | str,
     controller: str = DEFAULT_CONTROLLER,
     *,
-    tell: Callable[[str], None] = _silent,
+    tell: Tell = silent,
     **settings: Any,
 ) -> Grown:
     """Grow a network on a dataset, as ``mse-rl apply`` does.
@@ -51,9 +94,6 @@ def apply(
         )
     name = task if isinstance(task, str) else task.name
     config = ApplyConfig(task=name, controller=controller, **settings)
-    threads = torch.get_num_threads()
-    try:
+    with _threads_kept():
         growth = grow(config, lambda: load_task(name, config.data) if isinstance(task, str) else task, tell)
-    finally:
-        torch.set_num_threads(threads)
     return grown_of(growth.process.child, growth.record)

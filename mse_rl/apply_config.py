@@ -102,16 +102,16 @@ class ApplyConfig(GrowthRules):
         ]
         require(
             len(lengths) < 2,
-            f"the length of training is given by one of training-flops, minutes and epochs, got "
-            f"{' and '.join(name.replace('_', '-') for name in lengths)}: leave all but one out",
+            f"the length of training is given by one of `training_flops`, `minutes` and `epochs`, got "
+            f"{' and '.join(f'`{name}`' for name in lengths)}: leave all but one out",
         )
         require(
             self.architecture is None or self.init is None,
-            "architecture starts with new weights and init with those of a child, got both: leave one out",
+            "`architecture` starts with new weights, `init` with those of a child, got both: leave one out",
         )
         require(
             self.controller != "static" or self.architecture is not None,
-            "static trains an architecture that does not grow, got none: name one with --architecture CHILD",
+            "static trains an architecture that does not grow, got none: name one as `architecture`",
         )
         self.expansion(slices=10, reward=RewardConfig())  # so that it complains now
 

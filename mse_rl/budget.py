@@ -56,7 +56,7 @@ class BudgetConfig(Budgets):
             raise InvalidConfig(unknown_name("cost", self.cost, MEASURES))
         require(
             1 <= self.budget_low <= self.budget_high < inf,
-            "budgets are drawn from 1 <= budget-low <= budget-high, "
+            "budgets are drawn from 1 <= `budget_low` <= `budget_high`, "
             f"got {self.budget_low} and {self.budget_high}",
         )
 

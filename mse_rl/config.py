@@ -42,7 +42,7 @@ class TaskConfig:
         require_within(self, 1, MOST, "max_train")
         require(
             0 < self.validation_fraction < 1,
-            f"validation-fraction must lie between 0 and 1, got {self.validation_fraction}",
+            f"`validation_fraction` must lie between 0 and 1, got {self.validation_fraction}",
         )
         require_within(self, 0, MOST_SEED, "split_seed")
 
@@ -70,7 +70,7 @@ class OptimizerConfig:
         require_within(self, 0, 1, "learning_rate_hold", "weight_decay")
         require(
             0 <= self.label_smoothing < 1,
-            f"label-smoothing must be at least 0 and below 1, got {self.label_smoothing}",
+            f"`label_smoothing` must be at least 0 and below 1, got {self.label_smoothing}",
         )
 
     def of(self, family: str) -> "OptimizerConfig":
@@ -108,7 +108,7 @@ class GrowthRules:
         require_within(self, 0, 1, "skill_tolerance")
         require(
             self.target_skill is None or 0 < self.target_skill <= 1,
-            f"target-skill must lie between 0 and 1, got {self.target_skill}",
+            f"`target_skill` must lie between 0 and 1, got {self.target_skill}",
         )
         require_positive(self, "time_limit_seconds")
 
@@ -146,21 +146,21 @@ class GrowthConfig(GrowthRules):
         require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
         require(
             self.training_flops is None or self.training_steps is None,
-            "a schedule has training-flops or training-steps, got both: leave one out",
+            "a schedule has `training_flops` or `training_steps`, got both: leave one out",
         )
         require(
             0 < self.passes_low <= self.passes_high < inf,
-            "training FLOPs are drawn from 0 < passes-low <= passes-high, "
+            "training FLOPs are drawn from 0 < `passes_low` <= `passes_high`, "
             f"got {self.passes_low} and {self.passes_high}",
         )
         require(
             0 < self.width_low <= self.width_high < inf,
-            "first widths are drawn from 0 < width-low <= width-high, "
+            "first widths are drawn from 0 < `width_low` <= `width_high`, "
             f"got {self.width_low} and {self.width_high}",
         )
         require(
             0 < self.decision_share <= 1,
-            f"decision-share must be above 0 and at most 1, got {self.decision_share}",
+            f"`decision_share` must be above 0 and at most 1, got {self.decision_share}",
         )
 
     @property
@@ -209,7 +209,7 @@ class ExpansionConfig:
     """Most that this folder may take, in MiB; what was not used for longest goes first."""
 
     def __post_init__(self) -> None:
-        require(len(self.task) > 0, "at least one task is needed, got none: name one with --task")
+        require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
         require_within(self, 0, MOST, "cache_mb")
         require_within(self, 1, MOST, "cache_dir_mb")
 
@@ -237,7 +237,7 @@ class PPOConfig:
         require_within(self, 1, MOST, "groups", "epochs")
         require_within(self, 2, MOST, "rollouts")  # they are compared with each other
         require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
-        require(0 < self.clip_range < 1, f"clip-range must lie between 0 and 1, got {self.clip_range}")
+        require(0 < self.clip_range < 1, f"`clip_range` must lie between 0 and 1, got {self.clip_range}")
 
     @property
     def episodes_per_update(self) -> int:
@@ -268,7 +268,7 @@ class TrainConfig:
         require(
             self.env.growth.time_limit_seconds is None,
             "rollouts are compared decision by decision, so that training a policy takes no time limit: "
-            "leave --time-limit-seconds out, or lower --slices",
+            "leave `time_limit_seconds` out, or lower `slices`",
         )
 
     @property

@@ -48,7 +48,7 @@ def first_architecture(
     if config.family not in (None, start.family):
         raise InvalidConfig(
             f"the child to start from is of family {start.family}, but {config.family} was "
-            f"asked for: say --family {start.family}"
+            f"asked for: say `family` {start.family}"
         )
     return adopted(start, inputs_of(task))
 
@@ -67,8 +67,7 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
     """
     if bound := bounds.space.exceeded(first):
         raise InvalidConfig(
-            f"the first child is beyond {bound.replace('_', '-')}, which is {getattr(bounds.space, bound)}: "
-            f"raise --{bound.replace('_', '-')}"
+            f"the first child is beyond `{bound}`, which is {getattr(bounds.space, bound)}: raise `{bound}`"
         )
     if bounds.fit(first):
         return
@@ -83,12 +82,12 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
         if least > most:
             raise InvalidConfig(
                 f"the {measure.noun} budget must be at least {measure.exact.format(least)}, {who}, "
-                f"got {measure.exact.format(most)}: raise {measure.flag}"
+                f"got {measure.exact.format(most)}: raise `{measure.budget}`"
             )
     if not may_shrink:
         raise InvalidConfig(
             f"the memory budget must be at least {training_bytes(first, bounds.batch_size):,} bytes, {who}, "
-            f"got {bounds.memory_budget:,}: raise --memory-budget or lower --batch-size"
+            f"got {bounds.memory_budget:,}: raise `memory_budget` or lower `batch_size`"
         )
 
 
@@ -103,14 +102,14 @@ def require_steps(first: Architecture, schedule: Schedule) -> None:
         if schedule.total < least:
             raise InvalidConfig(
                 f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
-                "raise --training-steps, or with apply raise --epochs or lower --slices"
+                "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
             )
     elif schedule.decision_share * schedule.total < least:
         raise InvalidConfig(
             f"{schedule.slices} slices of at least one batch of {schedule.batch_size} take the first "
             f"{first.family} child {least / schedule.decision_share:.3g} training FLOPs, got "
-            f"{schedule.total:.3g}: raise --training-flops (or --minutes of apply), or lower --slices or "
-            "--batch-size"
+            f"{schedule.total:.3g}: raise `training_flops` (or `minutes` of apply), or lower `slices` or "
+            "`batch_size`"
         )
 
 

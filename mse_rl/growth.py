@@ -90,7 +90,7 @@ class GrowthProcess:
         if len(task.train) < config.batch_size:
             raise InvalidConfig(
                 f"a batch of {config.batch_size} needs as many training samples, got {len(task.train)} "
-                f"of {task.name}: lower --batch-size"
+                f"of {task.name}: lower `batch_size`"
             )
         self.task, self.config, self.space, self.seed = task, config, space, seed
         self._init, self._renumbering = init, renumbering

@@ -69,7 +69,7 @@ class LatencyMeter:
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise InvalidConfig(
-                f"latency of a batch of {self._batch:,} cannot be measured: {reason}; lower --latency-batch"
+                f"latency of a batch of {self._batch:,} cannot be measured: {reason}; lower `latency_batch`"
             ) from error
         for _ in range(WARM_UPS - 1):
             self._pass_seconds(child, samples)

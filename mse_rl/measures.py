@@ -69,11 +69,6 @@ class Measure:
     per_unit: float
     guide: Callable[[Architecture, Meter], float] = flops
 
-    @property
-    def flag(self) -> str:
-        """The budget's flag on the command line."""
-        return f"--{self.budget.replace('_', '-')}"
-
     def shown(self, value: float) -> str:
         """Write a cost for a person to read."""
         return f"{value / self.per_unit:.3f} {self.unit}"

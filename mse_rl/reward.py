@@ -53,12 +53,12 @@ class RewardConfig:
             raise InvalidConfig(unknown_name("reward", self.reward, REWARDS))
         if not (0 <= self.cost_weight < inf and 0 <= self.training_weight < inf):
             raise InvalidConfig(
-                "cost-weight and training-weight must be numbers that are not negative, "
+                "`cost_weight` and `training_weight` must be numbers that are not negative, "
                 f"got {self.cost_weight} and {self.training_weight}"
             )
         if not (-inf < self.mnas_exponent <= 0 and -inf < self.tunas_weight <= 0):
             raise InvalidConfig(
-                "mnas-exponent and tunas-weight must be numbers that are not positive, "
+                "`mnas_exponent` and `tunas_weight` must be numbers that are not positive, "
                 f"got {self.mnas_exponent} and {self.tunas_weight}"
             )
 

@@ -111,5 +111,5 @@ def require_readable(family: str, inputs: Inputs) -> None:
         reads = " or ".join(FAMILIES[family].reads)
         raise InvalidArchitecture(
             f"a {family} child reads {reads} inputs, got {inputs.kind} inputs of shape {inputs.shape}: "
-            f"use --family {' or '.join(able)}"
+            f"use `family` {' or '.join(able)}"
         )

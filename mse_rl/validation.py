@@ -1,4 +1,4 @@
-"""How settings complain: one line that names the flag, what it must be, and what it is."""
+"""How settings complain: one line that names the setting, what it must be, and what it is."""
 
 from math import inf
 
@@ -22,7 +22,7 @@ def require_within(config: object, low: float, high: float, *names: str) -> None
         value = getattr(config, name)
         require(
             value is None or low <= value <= high,
-            f"{name.replace('_', '-')} must lie between {low:g} and {high:g}, got {value}",
+            f"`{name}` must lie between {low:g} and {high:g}, got {value}",
         )
 
 
@@ -30,4 +30,4 @@ def require_positive(config: object, *names: str) -> None:
     """Raise unless each of these fields, where given, is a positive number. NaN and infinity are not."""
     for name in names:
         value = getattr(config, name)
-        require(value is None or 0 < value < inf, f"{name.replace('_', '-')} must be positive, got {value}")
+        require(value is None or 0 < value < inf, f"`{name}` must be positive, got {value}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
-from rich.console import Console
+from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
 from mse_rl.agents.evaluation import compare, summarise
@@ -21,7 +21,6 @@ from mse_rl.config import TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.policy_bundle import load_policy
-from mse_rl.runs.progress import count_bar
 from mse_rl.runs.table import markdown
 
 
@@ -70,7 +69,7 @@ def main(arguments: Arguments) -> None:
     }
     with (
         WorkerPool(ExpansionEnv(config), arguments.workers) as pool,
-        count_bar(Console(stderr=True), "seeds", arguments.seeds) as bar,
+        tqdm(total=arguments.seeds, desc="seeds") as bar,
     ):
         episodes = compare(
             pool,
@@ -78,7 +77,7 @@ def main(arguments: Arguments) -> None:
             contexts,
             seed=0,
             decisions=config.growth.slices,
-            on_context=lambda: bar.advance(bar.task_ids[0]),
+            on_context=bar.update,
         )
     summary = summarise(episodes)
     print(markdown(summary))

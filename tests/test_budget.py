@@ -124,7 +124,7 @@ def impossible(measure):
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_child_shrinks_to_the_least_that_a_refusal_names(grow, family, measure):
-    with pytest.raises(InvalidConfig, match=f"raise {MEASURES[measure].flag}$") as refused:
+    with pytest.raises(InvalidConfig, match=f"raise `{MEASURES[measure].budget}`$") as refused:
         start_from(grow, family, impossible(measure))
     least = float(re.search(r"at least ([\d.,]+)", str(refused.value))[1].rstrip(",").replace(",", ""))
     least = int(least) if measure != "latency" else least
@@ -169,10 +169,10 @@ def test_a_child_beyond_a_second_budget_shrinks_to_it(grow):
 
 def test_a_first_child_beyond_a_budget_is_refused_with_what_it_takes(grow):
     params = cost(grow().state.architecture).parameters
-    with pytest.raises(InvalidConfig, match=f"parameter budget .* {params:,},.*raise --params-budget"):
+    with pytest.raises(InvalidConfig, match=f"parameter budget .* {params:,},.*raise `params_budget`"):
         grow(budget=BudgetConfig(flops_budget=10**9, params_budget=params - 1))
     with pytest.raises(
-        InvalidConfig, match=r"latency budget .* 2 ms,.*got 1\.5 ms: raise --latency-budget-ms"
+        InvalidConfig, match=r"latency budget .* 2 ms,.*got 1\.5 ms: raise `latency_budget_ms`"
     ):
         grow(budget=BudgetConfig(cost="latency", latency_budget_ms=1.5), meter=DepthMeter())
 

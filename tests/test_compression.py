@@ -257,5 +257,5 @@ def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow,
 
 
 def test_a_child_beyond_the_search_space_is_refused(grow):
-    with pytest.raises(InvalidConfig, match="--max-width"):
+    with pytest.raises(InvalidConfig, match="`max_width`"):
         halved(grow, "cnn", space=SearchSpace(max_width=8))

@@ -108,7 +108,7 @@ def test_auto_is_what_measured_best_for_the_family_and_what_is_named_stays(name,
 
 
 def test_a_schedule_has_training_flops_or_training_steps_but_not_both():
-    with pytest.raises(InvalidConfig, match="training-flops or training-steps, got both: leave one out"):
+    with pytest.raises(InvalidConfig, match="`training_flops` or `training_steps`, got both: leave one out"):
         GrowthConfig(training_flops=1e9, training_steps=10)
     with pytest.raises(InvalidConfig, match="give training_flops or training_steps"):
         _ = GrowthConfig().schedule
@@ -155,12 +155,12 @@ def test_the_length_of_training_is_given_once_in_apply(lengths):
     said = str(refused.value)
     assert "\n" not in said
     got = said.partition("got ")[2].partition(":")[0]
-    assert set(got.split(" and ")) == {name.replace("_", "-") for name in lengths}
+    assert set(got.split(" and ")) == {f"`{name}`" for name in lengths}
 
 
 @pytest.mark.parametrize("length", [{"epochs": 0}, {"minutes": -1.0}, {"epochs": float("inf")}], ids=str)
 def test_a_length_of_training_that_cannot_be_is_refused(length):
-    with pytest.raises(InvalidConfig, match=f"{next(iter(length))} must lie between"):
+    with pytest.raises(InvalidConfig, match=f"`{next(iter(length))}` must lie between"):
         ApplyConfig("wait", "digits", **length)
 
 

@@ -144,7 +144,7 @@ def test_a_cache_is_not_shared_by_children_to_start_from_or_meanings_of_inputs(g
 
 
 def test_a_child_of_another_family_is_refused(grow):
-    with pytest.raises(InvalidConfig, match="--family mlp"):
+    with pytest.raises(InvalidConfig, match="`family` mlp"):
         grow(init=grown("mlp").child, family="cnn")
 
 
@@ -154,7 +154,7 @@ def test_the_family_need_not_be_named_of_a_child_that_is_there(grow, family):
 
 
 def test_a_child_that_cannot_read_the_task_is_refused_and_told_which_family_can(grow):
-    with pytest.raises(InvalidArchitecture, match=r"--family mlp$"):
+    with pytest.raises(InvalidArchitecture, match=r"`family` mlp$"):
         grow(problem("vector"), family="transformer", init=grown("transformer").child)
 
 

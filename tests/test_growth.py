@@ -282,7 +282,7 @@ def test_new_units_by_gradmax_are_other_units_and_keep_the_function_too(grow):
     ],
 )
 def test_a_family_that_cannot_read_the_task_says_which_can(grow, family, kind, able):
-    with pytest.raises(InvalidArchitecture, match=f"--family {able}$"):
+    with pytest.raises(InvalidArchitecture, match=f"`family` {able}$"):
         grow(problem(kind), family=family)
 
 
@@ -314,7 +314,7 @@ def test_a_flops_budget_below_the_first_child_is_refused_and_that_of_it_is_not(g
 
 
 def test_a_batch_larger_than_the_training_split_is_refused(grow, task):
-    with pytest.raises(InvalidConfig, match=r"--batch-size"):
+    with pytest.raises(InvalidConfig, match=r"`batch_size`"):
         grow(batch_size=len(task.train) + 1)
     grow(batch_size=len(task.train)).advance("wait")
 

@@ -123,5 +123,5 @@ def test_without_a_place_to_write_there_is_one_line_for_processes_would_disagree
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_one_line():
-    with pytest.raises(InvalidConfig, match=r"batch of 1,000,000,000,000 cannot .* lower --latency-batch"):
+    with pytest.raises(InvalidConfig, match=r"batch of 1,000,000,000,000 cannot .* lower `latency_batch`"):
         LatencyMeter(10**12).measure(grown("cnn").state.architecture)

@@ -165,9 +165,9 @@ def test_the_first_child_reads_every_kind_that_its_family_reads(family, kind):
 @pytest.mark.parametrize(
     ("family", "inputs", "able"),
     [
-        ("cnn", Inputs((13,), 0, 3), "--family mlp"),
-        ("rnn", Inputs((13,), 0, 3), "--family mlp"),
-        ("transformer", Inputs((13,), 0, 3), "--family mlp"),
+        ("cnn", Inputs((13,), 0, 3), "`family` mlp"),
+        ("rnn", Inputs((13,), 0, 3), "`family` mlp"),
+        ("transformer", Inputs((13,), 0, 3), "`family` mlp"),
     ],
     ids=str,
 )

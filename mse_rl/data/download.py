@@ -43,7 +43,7 @@ def ensure_files(folder: Path, names: Sequence[str], fetch: Callable[[], object]
     if missing := _missing(folder, names):
         raise InvalidTask(
             f"expected {', '.join(missing)} in {folder.absolute()}, but {reason}: put the files there, "
-            "or point --data-dir or MSE_RL_DATA at the folder that has them"
+            "or point `data_dir` or MSE_RL_DATA at the folder that has them"
         )
 
 

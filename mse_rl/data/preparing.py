@@ -123,7 +123,7 @@ def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:
     if config.max_train is not None and config.max_train < len(y):
         if config.max_train < 2 * classes:
             raise InvalidTask(
-                f"expected max-train of at least {2 * classes}, one sample of each of {classes} classes "
+                f"expected `max_train` of at least {2 * classes}, one sample of each of {classes} classes "
                 f"to train and one to validate on, got {config.max_train}: raise it"
             )
         rows, _ = stratified_split(y, config.max_train, rng=rng, least=2, leave=0)

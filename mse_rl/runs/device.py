@@ -13,16 +13,17 @@ def check_devices(training: str, latency: str | None) -> None:
     Raises:
         InvalidConfig: if there is no such device.
     """
-    _check(training, "--device")
+    _check(training, "device")
     if latency is not None:
-        _check(latency, "--latency-device")
+        _check(latency, "latency_device")
 
 
-def _check(name: str, flag: str) -> None:
+def _check(name: str, setting: str) -> None:
     try:
         if torch.device(name).type not in KINDS:
             raise RuntimeError(f"it is none of {', '.join(KINDS)}")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InvalidConfig(f"device {name!r} cannot be used here: {reason}; try {flag} cpu") from error
+        message = f"device {name!r} cannot be used here: {reason}; try cpu as `{setting}`"
+        raise InvalidConfig(message) from error

@@ -24,14 +24,12 @@ from mse_rl.measures import MEASURES
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture
-from mse_rl.runs.console import duration
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.inheritance import Inheritance, load_inheritance
 from mse_rl.runs.policy_bundle import Policy, load_policy
-from mse_rl.training.speed import training_speed
+from mse_rl.runs.tasks import Tell
+from mse_rl.training.speed import duration, training_speed
 from mse_rl.transformations import Renumbering
-
-Tell = Callable[[str], None]
 
 DEFAULT_BUDGET_MULTIPLE = 16.0
 """Budget of what is priced, over what the first child costs, where none is given: the most that policies are
@@ -171,7 +169,7 @@ def _grow(
     if episode.final["diverged"]:
         raise Diverged(
             f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower --learning-rate, here {env.process.peak_learning_rate:g}"
+            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
         )
     kept = best[0].restore_()
     return replace(episode, test_accuracy=env.process.test().accuracy), kept

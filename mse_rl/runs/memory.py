@@ -41,7 +41,7 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
         raise InvalidConfig(
             f"{config.workers} workers need about {config.workers * each >> 20:,} MiB of memory, and "
             f"{free_bytes >> 20:,} MiB are free: "
-            + (f"lower --workers to {fitting} or --cache-mb" if fitting else "lower --cache-mb or the budget")
+            + (f"lower `workers` to {fitting} or `cache_mb`" if fitting else "lower `cache_mb` or the budget")
         )
 
 
@@ -60,7 +60,7 @@ def require_shared_memory(tasks: tuple[Task, ...], free_bytes: int | None) -> No
     if free_bytes is not None and needed > free_bytes:
         raise InvalidConfig(
             f"workers share {needed >> 20:,} MiB of data, and {free_bytes >> 20:,} MiB are free in {SHARED}: "
-            "lower --max-train, or give a container more (--shm-size)"
+            "lower `max_train`, or give a container more (--shm-size)"
         )
 
 

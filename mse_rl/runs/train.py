@@ -1,14 +1,12 @@
 """A training run: a controller learns, is compared with the rules, and is kept."""
 
 import json
-import shlex
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, configure
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -21,10 +19,9 @@ from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
 from mse_rl.agents.rollout import Episode
 from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
+from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.measures import MEASURES
-from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
 from mse_rl.runs.memory import (
@@ -34,22 +31,51 @@ from mse_rl.runs.memory import (
     require_memory,
     require_shared_memory,
 )
-from mse_rl.runs.policy_bundle import save_policy
-from mse_rl.runs.progress import count_bar, episode_bar
+from mse_rl.runs.policy_bundle import Policy, load_policy, save_policy
 from mse_rl.runs.report import growth_figure
-from mse_rl.runs.table import comparison_rows, markdown
-from mse_rl.runs.tasks import load_tasks
+from mse_rl.runs.table import markdown
+from mse_rl.runs.tasks import Tell, load_tasks, silent
 
 
-def train(config: TrainConfig, console: Console) -> Path:
+@dataclass(frozen=True)
+class TrainResult:
+    """What comes of a training run.
+
+    Args:
+        policy: the controller that has learned.
+        summary: what ``summary.json`` holds: figures of the policy and of every rule on the held-out
+            contexts, and the paired differences between them.
+        folder: of the run.
+    """
+
+    policy: Policy
+    summary: dict[str, Any]
+    folder: Path
+
+    @property
+    def table(self) -> str:
+        """The comparison with the rules, in Markdown."""
+        return markdown(self.summary)
+
+
+def train(
+    config: TrainConfig,
+    *,
+    tasks: Sequence[Task] | None = None,
+    tell: Tell = silent,
+    on_start: Callable[[], None] = lambda: None,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+    on_context: Callable[[], None] = lambda: None,
+) -> TrainResult:
     """Train a controller, compare it with the rules on held-out seeds, and keep everything.
 
     Args:
         config: of the whole run.
-        console: where progress and the final table are shown.
-
-    Returns:
-        The folder of the run.
+        tasks: the datasets; those that ``config`` names if not given.
+        tell: gets one line for each thing that a user should know.
+        on_start: called before the first episode.
+        on_episode: called after each episode that the policy learns from.
+        on_context: called after each held-out context.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, before the folder is made.
@@ -58,23 +84,26 @@ def train(config: TrainConfig, console: Console) -> Path:
     if config.env.cache_dir is not None:
         require_writable(config.env.cache_dir)
     check_devices(config.env.device, config.env.budget.latency_device)
-    tasks = load_tasks(config.env.task, config.env.data, console)
-    env = ExpansionEnv(config.env, tasks=tasks)
+    if tasks is None:
+        tasks = load_tasks(config.env.task, config.env.data, tell)
+    config = replace(config, env=replace(config.env, task=tuple(task.name for task in tasks)))
+    env = ExpansionEnv(config.env, tasks=tuple(tasks))
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     require_memory(config, largest_child_bytes(env), free_memory())
     require_shared_memory(env.tasks, free_shared_memory())
     begin(folder, config)
+    tell(f"the run is kept in {folder}; to look at it while it goes on: tensorboard --logdir {folder}")
+    on_start()
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
     with WorkerPool(env, config.workers) as pool:
-        learned = _learn(config, env, pool, logger, folder, console)
-        episodes = _compare(config, env, pool, learned, console)
+        learned = _learn(config, env, pool, logger, folder, on_episode)
+        episodes = _compare(config, env, pool, learned, on_context)
     summary = summarise(episodes)
     _keep(folder, config, summary, learned, writer, episodes["learned"])
-    _show(summary, folder, console)
-    return folder
+    return TrainResult(load_policy(folder), summary, folder)
 
 
 def _try_first_children(env: ExpansionEnv) -> None:
@@ -108,16 +137,16 @@ def _learn(
     pool: WorkerPool,
     logger: Logger,
     folder: Path,
-    console: Console,
+    on_episode: Callable[[Episode], None],
 ) -> BlockPolicy:
     total = config.updates * config.ppo.episodes_per_update
     scalars = EpisodeWriter(_writer_of(logger), env.actions)
-    with episode_bar(console, total) as bar, (folder / "episodes.jsonl").open("w", buffering=1) as lines:
+    with (folder / "episodes.jsonl").open("w", buffering=1) as lines:
 
-        def on_episode(episode: Episode) -> None:
+        def keep(episode: Episode) -> None:
             scalars.write(episode)
             lines.write(json.dumps(_line(episode)) + "\n")
-            bar.advance(episode)
+            on_episode(episode)
 
         collector = Collector(
             pool,
@@ -126,7 +155,7 @@ def _learn(
             seed=config.seed,
             stream=TRAINING,
         )
-        ppo = GroupedPPO(env, collector, config.ppo, seed=config.seed, on_episode=on_episode)
+        ppo = GroupedPPO(env, collector, config.ppo, seed=config.seed, on_episode=keep)
         ppo.set_logger(logger)
         ppo.learn(total * config.env.growth.slices, log_interval=1)
         logger.dump(ppo.num_timesteps)
@@ -147,18 +176,20 @@ def _line(episode: Episode) -> dict[str, Any]:
 
 
 def _compare(
-    config: TrainConfig, env: ExpansionEnv, pool: WorkerPool, policy: BlockPolicy, console: Console
+    config: TrainConfig,
+    env: ExpansionEnv,
+    pool: WorkerPool,
+    policy: BlockPolicy,
+    on_context: Callable[[], None],
 ) -> dict[str, list[Episode]]:
-    learned = PolicyWeights.of(policy.network, draws=False)
-    with count_bar(console, "comparing on held-out seeds", config.held_out) as bar:
-        return compare(
-            pool,
-            rules_and(learned),
-            held_out_contexts(env, config.seed, config.held_out),
-            seed=config.seed,
-            decisions=config.env.growth.slices,
-            on_context=lambda: bar.advance(bar.task_ids[0]),
-        )
+    return compare(
+        pool,
+        rules_and(PolicyWeights.of(policy.network, draws=False)),
+        held_out_contexts(env, config.seed, config.held_out),
+        seed=config.seed,
+        decisions=config.env.growth.slices,
+        on_context=on_context,
+    )
 
 
 def _keep(
@@ -212,20 +243,6 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
         writer.add_scalar(name, value)
 
 
-def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    unit = MEASURES[summary["cost_measure"]].unit
-    for heading in _HEADINGS:
-        side: Literal["left", "right"] = "left" if heading == _HEADINGS[0] else "right"
-        table.add_column(heading.format(unit=unit), justify=side, no_wrap=True)
-    for row in comparison_rows(summary):
-        table.add_row(*row)
-    console.print(table)
-    say(console, f"Kept in {folder}. What to type next:")
-    for what, line in _NEXT.items():
-        say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")
-
-
 _KEPT = (
     "task",
     "utility",
@@ -241,17 +258,3 @@ _KEPT = (
     "diverged",
 )
 """What ``episodes.jsonl`` has of the info at an episode's end; latencies where they are measured."""
-_HEADINGS = (
-    "\ncontroller",
-    "\nutility",
-    "valid.\nskill",
-    "test\naccuracy",
-    "\n{unit}",
-    "training\nGFLOPs",
-    "learned minus\nthis [95%]",
-)
-"""The columns of the comparison, for a terminal of 80 characters."""
-_NEXT: dict[str, str] = {
-    "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
-    "look at the reward curves": "tensorboard --logdir {folder}",
-}

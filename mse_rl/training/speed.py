@@ -42,3 +42,18 @@ def training_speed(task: Task, architecture: Architecture, config: OptimizerConf
         train(WARM_UP_STEPS + steps)
         steps += 1
     return training_flops(architecture, batch_size) * steps / (time.perf_counter() - began)
+
+
+def duration(seconds: float) -> str:
+    """Return a time with two significant digits, in the unit that suits it.
+
+    >>> [duration(seconds) for seconds in (0.0312, 23.4, 400, 9000)]
+    ['0.031 s', '23 s', '6.7 min', '2.5 h']
+    """
+    size, unit = next(
+        (size, unit)
+        for size, unit in ((3600, "h"), (60, "min"), (1, "s"))
+        if seconds >= 1.5 * size or size == 1
+    )
+    value = f"{seconds / size:.2g}"
+    return f"{float(value):g} {unit}"

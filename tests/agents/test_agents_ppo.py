@@ -196,7 +196,7 @@ def play_and_kill(env, job):
 
 def test_a_worker_that_is_killed_ends_the_run_with_one_line(tiny, task):
     job = Job("wait", Context(0, 0, 4.0, 1.0), (1, 2))
-    with pytest.raises(WorkerLost, match="lower --workers"):
+    with pytest.raises(WorkerLost, match="lower `workers`"):
         play_and_kill(ExpansionEnv(tiny, tasks=(task,)), job)
 
 

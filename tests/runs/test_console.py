@@ -2,7 +2,8 @@
 
 import pytest
 
-from mse_rl.runs.console import duration
+from mse_rl.cli.console import with_flags
+from mse_rl.training.speed import duration
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,15 @@ from mse_rl.runs.console import duration
 )
 def test_a_time_has_two_digits_and_the_unit_that_suits_it(seconds, shown):
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("raise `memory_budget` or lower `batch_size`", "raise --memory-budget or lower --batch-size"),
+        ("one as `task`, got 'a_b'", "one as --task, got 'a_b'"),
+        ("`a` and `b`", "--a and --b"),
+    ],
+)
+def test_settings_are_flags_on_the_command_line(message, shown):
+    assert with_flags(message) == shown

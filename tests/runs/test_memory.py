@@ -19,7 +19,7 @@ def test_more_workers_than_memory_allows_are_refused_with_the_number_that_it_all
     child = 100 << 20
     free = 4 * (WORKER_BYTES + (120 << 20) + child)
     require_memory(TrainConfig(workers=4), child, free)
-    with pytest.raises(InvalidConfig, match="lower --workers to 4 "):
+    with pytest.raises(InvalidConfig, match="lower `workers` to 4 "):
         require_memory(TrainConfig(workers=5), child, free)
 
 
@@ -72,7 +72,7 @@ def test_a_budget_that_bounds_nothing_asks_for_no_more_than_the_search_space_all
 
 
 def test_where_not_even_one_worker_fits_fewer_are_no_advice():
-    with pytest.raises(InvalidConfig, match="free: lower --cache-mb or the budget"):
+    with pytest.raises(InvalidConfig, match="free: lower `cache_mb` or the budget"):
         require_memory(TrainConfig(workers=2), 0, 1 << 20)
 
 
@@ -80,5 +80,5 @@ def test_data_that_workers_cannot_share_is_refused(task):
     needed = sum(t.nbytes for part in (task.train, task.validation, task.test) for t in (part.x, part.y))
     require_shared_memory((task,), needed)
     require_shared_memory((task, task), None)
-    with pytest.raises(InvalidConfig, match="lower --max-train"):
+    with pytest.raises(InvalidConfig, match="lower `max_train`"):
         require_shared_memory((task, task), needed)

@@ -193,7 +193,7 @@ def test_an_activation_that_fades_goes_on_fading():
     ids=str,
 )
 def test_what_the_family_cannot_read_is_refused_with_a_family_that_can(family, inputs):
-    with pytest.raises(InvalidArchitecture, match="use --family"):
+    with pytest.raises(InvalidArchitecture, match="use `family`"):
         adopted(CHILDREN[family], inputs)
-    with pytest.raises(InvalidArchitecture, match="use --family"):
+    with pytest.raises(InvalidArchitecture, match="use `family`"):
         adopt(born(CHILDREN[family])[0], inputs, generator=seeded())

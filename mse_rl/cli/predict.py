@@ -6,13 +6,13 @@ from typing import Any
 from rich.console import Console
 
 from mse_rl.apply_config import PredictConfig
+from mse_rl.cli.console import say
 from mse_rl.data.checks import check_data
 from mse_rl.data.labels import class_numbers
 from mse_rl.data.raw import RawData
 from mse_rl.data.sources import find_source
 from mse_rl.data.table import TableEncoder
 from mse_rl.errors import InvalidTask
-from mse_rl.runs.console import say
 from mse_rl.runs.directory import require_new_file
 from mse_rl.runs.grown import load
 

@@ -1,13 +1,14 @@
 """The command that grows one child: what it prints and writes."""
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from mse_rl.apply_config import ApplyConfig
+from mse_rl.cli.console import say
 from mse_rl.measures import MEASURES
 from mse_rl.runs.child_files import save_child
-from mse_rl.runs.console import say
 from mse_rl.runs.directory import begin, new_directory
 from mse_rl.runs.growing import Growth, excess, grow
 from mse_rl.runs.report import save_report
@@ -28,10 +29,11 @@ def apply(config: ApplyConfig, console: Console) -> Path:
             folder is made.
     """
     folder = new_directory(config.out)
+    tell = partial(say, console)
     growth = grow(
         config,
-        lambda: load_tasks((config.task,), config.data, console)[0],
-        lambda line: say(console, line),
+        lambda: load_tasks((config.task,), config.data, tell)[0],
+        tell,
     )
     begin(folder, growth.config)
     save_child(folder, growth.process.child, growth.record)
@@ -58,11 +60,11 @@ def _show(folder: Path, growth: Growth, console: Console) -> None:
     if not process.fits:
         say(
             console,
-            f"warning: the child is beyond its budget{excess(process)}: give it more --slices to shrink in",
+            f"warning: the child is beyond its budget{excess(process)}: give it more `slices` to shrink in",
         )
     elif final["cost"] > FULL * final["cost_budget"]:
         measure = MEASURES[final["cost_measure"]]
         shown = measure.shown(final["cost_budget"])
-        say(console, f"the budget of {shown} left no room to grow: {measure.flag} raises it")
+        say(console, f"the budget of {shown} left no room to grow: `{measure.budget}` raises it")
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")
     say(console, f"To use it in Python: mse_rl.load({str(folder)!r}).predict(raw_inputs)")

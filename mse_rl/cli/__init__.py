@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
         _run(config)
     except MseRlError as error:
-        print(f"mse-rl: {error}", file=sys.stderr)
+        from mse_rl.cli.console import with_flags
+
+        print(f"mse-rl: {with_flags(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("mse-rl: interrupted", file=sys.stderr)
@@ -78,14 +80,14 @@ def _run(config: TrainConfig | ApplyConfig | PredictConfig) -> None:
 
     console = Console()
     if isinstance(config, TrainConfig):
-        from mse_rl.runs.train import train
+        from mse_rl.cli.train import train
 
         train(config, console)
     elif isinstance(config, ApplyConfig):
-        from mse_rl.runs.apply import apply
+        from mse_rl.cli.apply import apply
 
         apply(config, console)
     else:
-        from mse_rl.runs.predict import predict
+        from mse_rl.cli.predict import predict
 
         predict(config, console)
