@@ -1,19 +1,29 @@
 """How a policy compares with the rules: same tasks, seeds, orders of data, schedules and budgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.agents.grouping import HELD_OUT, context_of, draw_seeds
-from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
+from mse_rl.agents.pool import Job, PolicyWeights, Spec, WorkerPool
 from mse_rl.agents.rollout import Episode
 from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import InvalidConfig, unknown_name
 
 RESAMPLES = 10_000
 """Resamples of a bootstrap interval."""
+FIGURES = {
+    "utility": "utility",
+    "validation_skill": "skill",
+    "test_accuracy": None,
+    "flops": "flops",
+    "cost": "cost",
+    "training_flops": "training_flops",
+}
+"""What episodes are compared by, and what the environment's info calls it; that has no test accuracy."""
 
 
 def held_out_contexts(env: ExpansionEnv, seed: int, number: int) -> list[Context]:
@@ -23,7 +33,7 @@ def held_out_contexts(env: ExpansionEnv, seed: int, number: int) -> list[Context
 
 def compare(
     pool: WorkerPool,
-    controllers: dict[str, str | PolicyWeights],
+    controllers: Mapping[str, Spec],
     contexts: list[Context],
     *,
     seed: int,
@@ -70,28 +80,32 @@ def paired_interval(differences: NDArray[np.float64], *, seed: int = 0) -> dict[
     return {"mean": float(differences.mean()), "low": float(low), "high": float(high)}
 
 
+def figure_of(episode: Episode, figure: str) -> float:
+    """Return one of ``FIGURES`` of an episode.
+
+    Raises:
+        InvalidConfig: if it is none of them.
+    """
+    if figure not in FIGURES:
+        raise InvalidConfig(unknown_name("figure", figure, FIGURES))
+    key = FIGURES[figure]
+    value: float = episode.final[key] if key else episode.test_accuracy or 0.0
+    return value
+
+
 def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
-    """Return what ``summary.json`` holds: figures of every controller, and paired differences.
+    """Return what ``summary.json`` holds: figures of every controller, and the first one's paired differences
+    from the others.
 
     Args:
-        episodes: from ``compare``, of ``"learned"`` and others.
+        episodes: from ``compare``; in ``mse-rl train`` those of ``"learned"`` come first.
     """
     controllers = {
-        name: {
-            "utility": [episode.final["utility"] for episode in played],
-            "validation_skill": [episode.final["skill"] for episode in played],
-            "test_accuracy": [episode.test_accuracy for episode in played],
-            "flops": [episode.final["flops"] for episode in played],
-            "cost": [episode.final["cost"] for episode in played],
-            "training_flops": [episode.final["training_flops"] for episode in played],
-        }
+        name: {figure: [figure_of(episode, figure) for episode in played] for figure in FIGURES}
         for name, played in episodes.items()
     }
-    own = np.array(controllers["learned"]["utility"])
-    paired = {
-        name: paired_interval(own - np.array(figures["utility"]))
-        for name, figures in controllers.items()
-        if name != "learned"
-    }
-    measure = episodes["learned"][0].final["cost_measure"]
+    first, *others = controllers
+    own = np.array(controllers[first]["utility"])
+    paired = {name: paired_interval(own - np.array(controllers[name]["utility"])) for name in others}
+    measure = episodes[first][0].final["cost_measure"]
     return {"cost_measure": measure, "controllers": controllers, "paired": paired}

@@ -61,12 +61,16 @@ class PolicyWeights:
         return Learned(network, draws=self.draws)
 
 
+Spec = str | PolicyWeights | Controller
+"""What a worker makes a controller of."""
+
+
 @dataclass(frozen=True)
 class Job:
     """An episode, or the rest of one.
 
     Args:
-        controller: a rule's name or a policy.
+        controller: a rule's name, a policy, or a controller of the user's, of which each episode gets a copy.
         context: which episode.
         seeds: of the controller, one for each decision.
         path: what was decided already, in another episode.
@@ -74,7 +78,7 @@ class Job:
         test: measure the finished child on the test split.
     """
 
-    controller: str | PolicyWeights
+    controller: Spec
     context: Context
     seeds: tuple[int, ...]
     path: tuple[tuple[str, Target], ...] = ()
@@ -116,8 +120,12 @@ def _play(job: Job) -> Episode:
     return episode
 
 
+def _controller(spec: Spec) -> Controller:
+    return _made(spec) if isinstance(spec, str | PolicyWeights) else spec
+
+
 @lru_cache(maxsize=8)
-def _controller(spec: str | PolicyWeights) -> Controller:
+def _made(spec: str | PolicyWeights) -> Controller:
     return make_rule(spec) if isinstance(spec, str) else spec.controller()
 
 

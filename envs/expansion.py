@@ -17,7 +17,7 @@ from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.observation import Observation, observation_space, observe
 from mse_rl.families import FAMILIES, first_family
-from mse_rl.first_child import first_architecture, inputs_of
+from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
 from mse_rl.latency import LatencyMeter
@@ -233,7 +233,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         if self.init is not None or self.start is not None:
             return self.config.space
         config = self.config
-        family = config.growth.family or first_family(inputs_of(self.tasks[context.task]))
+        family = config.growth.family or first_family(self.tasks[context.task].inputs)
         require_family(family)
         return config.space.starting_at(context.width_multiple * FAMILIES[family].width)
 

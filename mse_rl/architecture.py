@@ -43,6 +43,26 @@ class Link(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a child reads and tells.
+
+    Args:
+        shape: of one sample.
+        vocabulary: number of token ids; 0 where inputs are no tokens.
+        classes: number of classes.
+    """
+
+    shape: tuple[int, ...]
+    vocabulary: int
+    classes: int
+
+    @property
+    def kind(self) -> str:
+        """Say what one sample is: image, sequence, vector or tokens."""
+        return "tokens" if self.vocabulary else {1: "vector", 2: "sequence", 3: "image"}[len(self.shape)]
+
+
+@dataclass(frozen=True)
 class Block:
     """One residual block, ``x + f(x)``.
 
@@ -148,6 +168,11 @@ class Architecture:
         for s, stage in enumerate(self.stages):
             for b, block in enumerate(stage.blocks):
                 yield Position(s, b), block
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a child reads and tells."""
+        return Inputs(self.input_shape, self.vocabulary, self.classes)
 
     @property
     def sites(self) -> list[Position]:

@@ -7,18 +7,13 @@ from mse_rl.config import GrowthConfig
 from mse_rl.cost import training_bytes
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
-from mse_rl.families import Inputs, first_family
+from mse_rl.families import first_family
 from mse_rl.legality import Bounds
 from mse_rl.measures import MEASURES
 from mse_rl.networks import Child, build_child
 from mse_rl.schedule import Schedule
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
-
-
-def inputs_of(task: Task) -> Inputs:
-    """Return what a child for ``task`` reads and tells."""
-    return Inputs(task.input_shape, task.vocabulary, task.classes)
 
 
 def first_architecture(
@@ -43,14 +38,14 @@ def first_architecture(
     """
     start = init.architecture if init else start
     if start is None:
-        inputs = inputs_of(task)
+        inputs = task.inputs
         return starting_architecture(config.family or first_family(inputs), inputs, space)
     if config.family not in (None, start.family):
         raise InvalidConfig(
             f"the child to start from is of family {start.family}, but {config.family} was "
             f"asked for: say `family` {start.family}"
         )
-    return adopted(start, inputs_of(task))
+    return adopted(start, task.inputs)
 
 
 def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink: bool) -> None:
@@ -132,4 +127,4 @@ def first_child(
     """
     if init is None:
         return build_child(architecture, generator=generator, device=task.train.device), None
-    return adopt(init, inputs_of(task), generator=generator, renumbering=renumbering)
+    return adopt(init, task.inputs, generator=generator, renumbering=renumbering)

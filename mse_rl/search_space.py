@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from math import ceil, lcm
 
-from mse_rl.architecture import Architecture
+from mse_rl.architecture import Architecture, Inputs
 from mse_rl.errors import InvalidArchitecture, unknown_name
-from mse_rl.families import FAMILIES, Inputs, Widths
+from mse_rl.families import FAMILIES, Widths
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,10 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from mse_rl.architecture import Architecture, Block
+from mse_rl.architecture import Architecture, Block, Inputs
 from mse_rl.config import OptimizerConfig
 from mse_rl.cost import TRAINING_PASSES, cost
 from mse_rl.data import Split, Task
-from mse_rl.families import Inputs
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_

@@ -21,10 +21,9 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block
+from mse_rl.architecture import Architecture, Block, Inputs
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.families import Inputs
 from mse_rl.growth_state import GrowthState
 from mse_rl.latency import LatencyMeter
 from mse_rl.legality import bounds_of

@@ -7,7 +7,6 @@ from problems import FAMILIES, problem, problem_for
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture, InvalidConfig
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import TrajectoryCache
@@ -131,7 +130,7 @@ def test_features_keep_their_meaning_in_another_order_so_that_nothing_is_lost(gr
 
 def test_a_cache_is_not_shared_by_children_to_start_from_or_meanings_of_inputs(grow):
     cache, on = TrajectoryCache(1 << 26), problem("vector")
-    start = starting_architecture("mlp", inputs_of(on), SearchSpace())
+    start = starting_architecture("mlp", on.inputs, SearchSpace())
     other = build_child(start, generator=torch.Generator().manual_seed(0))
     for settings in (
         {"init": grown("mlp").child},

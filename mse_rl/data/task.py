@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
+from mse_rl.architecture import Inputs
 from mse_rl.config import TaskConfig
 from mse_rl.data.arrays import Samples, raw_of_arrays, stacked
 from mse_rl.data.augmentation import Augmentation
@@ -116,6 +117,11 @@ class Task:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample, without the batch."""
         return tuple(self.train.x.shape[1:])
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a child for this task reads and tells."""
+        return Inputs(self.input_shape, self.vocabulary, self.classes)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,8 +3,9 @@
 A new family is a new file here with its line in FAMILIES, and one in ``mse_rl.networks`` that builds it.
 """
 
+from mse_rl.architecture import Inputs
 from mse_rl.families import cnn, mlp, rnn, transformer
-from mse_rl.families.base import ACTIVATIONS, Cost, Family, Inputs, Kind, Widths
+from mse_rl.families.base import ACTIVATIONS, Cost, Family, Kind, Widths
 
 FAMILIES: dict[str, Family] = {
     "cnn": cnn.CNN,
@@ -26,4 +27,4 @@ def first_family(inputs: Inputs) -> str:
     return "mlp" if long else FIRST_FAMILIES[inputs.kind]
 
 
-__all__ = ["ACTIVATIONS", "FAMILIES", "KINDS", "Cost", "Family", "Inputs", "Kind", "Widths", "first_family"]
+__all__ = ["ACTIVATIONS", "FAMILIES", "KINDS", "Cost", "Family", "Kind", "Widths", "first_family"]

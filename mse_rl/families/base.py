@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from mse_rl.architecture import Architecture, Block
+from mse_rl.architecture import Architecture, Block, Inputs
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 """Non-linearities that a block may have, where its kind leaves the choice."""
@@ -55,26 +55,6 @@ class Kind:
     activations: bool = False
     heads: bool = False
     activation: str = "relu"
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a child reads and tells.
-
-    Args:
-        shape: of one sample.
-        vocabulary: number of token ids; 0 where inputs are no tokens.
-        classes: number of classes.
-    """
-
-    shape: tuple[int, ...]
-    vocabulary: int
-    classes: int
-
-    @property
-    def kind(self) -> str:
-        """Say what one sample is: image, sequence, vector or tokens."""
-        return "tokens" if self.vocabulary else {1: "vector", 2: "sequence", 3: "image"}[len(self.shape)]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log2, prod
 
-from mse_rl.architecture import Architecture, Block, Stage
-from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
+from mse_rl.architecture import Architecture, Block, Inputs, Stage
+from mse_rl.families.base import Cost, Family, Kind, Widths, classifier
 from mse_rl.families.sequences import sequence_entry
 
 MOST_SIDE = 64
@@ -40,7 +40,7 @@ def dimensions(shape: tuple[int, ...]) -> int:
 
 def entry_kernel(architecture: Architecture) -> int:
     """Return the side of the kernels of entries."""
-    return ENTRIES[Inputs(architecture.input_shape, architecture.vocabulary, 0).kind].kernel
+    return ENTRIES[architecture.inputs.kind].kernel
 
 
 def _start(inputs: Inputs, widths: Widths) -> Architecture:

@@ -2,8 +2,8 @@
 
 from math import prod
 
-from mse_rl.architecture import Architecture, Block, Stage
-from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths, classifier
+from mse_rl.architecture import Architecture, Block, Inputs, Stage
+from mse_rl.families.base import Cost, Family, Kind, Widths, classifier
 
 BAG_WIDTH = 2
 """The first child over texts is so many times as wide: a table of words costs no FLOPs."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from math import prod
 
-from mse_rl.architecture import Architecture, Block, Stage
-from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
+from mse_rl.architecture import Architecture, Block, Inputs, Stage
+from mse_rl.families.base import Cost, Family, Kind, Widths
 from mse_rl.families.sequences import sequence_entry, sequence_head
 
 

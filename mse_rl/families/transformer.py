@@ -2,8 +2,8 @@
 
 from math import ceil, log2, prod
 
-from mse_rl.architecture import Architecture, Block, Stage
-from mse_rl.families.base import Cost, Family, Inputs, Kind, Widths
+from mse_rl.architecture import Architecture, Block, Inputs, Stage
+from mse_rl.families.base import Cost, Family, Kind, Widths
 from mse_rl.families.sequences import sequence_entry, sequence_head
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from mse_rl.architecture import ENTRY, Architecture, Link, Position
 from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
-from mse_rl.families import Inputs
 from mse_rl.networks.activation import Activation
 from mse_rl.networks.cnn import convolutional_parts
 from mse_rl.networks.embedding import Embedding
@@ -50,9 +49,8 @@ class Child(nn.Module):
 
     def __init__(self, architecture: Architecture, reuse: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
-        inputs = Inputs(architecture.input_shape, architecture.vocabulary, architecture.classes)
-        require_readable(architecture.family, inputs)
-        self._has_steps = inputs.kind in ("sequence", "tokens")
+        require_readable(architecture.family, architecture.inputs)
+        self._has_steps = architecture.inputs.kind in ("sequence", "tokens")
         self.architecture, self.parts = architecture, PARTS[architecture.family](architecture)
         for _, block in architecture:
             if block.kind not in self.parts.blocks:

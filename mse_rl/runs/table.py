@@ -8,16 +8,16 @@ import numpy as np
 from mse_rl.measures import MEASURES
 
 
-def columns(unit: str) -> tuple[str, ...]:
-    """Return the headings of the table, where costs are in ``unit``."""
+def columns(summary: dict[str, Any]) -> tuple[str, ...]:
+    """Return the headings of the table."""
     return (
         "controller",
         "utility",
         "validation skill",
         "test accuracy",
-        unit,
+        MEASURES[summary["cost_measure"]].unit,
         "training GFLOPs",
-        "learned minus this [95%]",
+        f"{next(iter(summary['controllers']))} minus this [95%]",
     )
 
 
@@ -44,8 +44,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(summary: dict[str, Any]) -> str:
     """Return the table in Markdown."""
-    headings = columns(MEASURES[summary["cost_measure"]].unit)
-    return markdown_table(headings, comparison_rows(summary))
+    return markdown_table(columns(summary), comparison_rows(summary))
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

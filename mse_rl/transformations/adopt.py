@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from mse_rl.architecture import Architecture
-from mse_rl.families import FAMILIES, Inputs, Widths
+from mse_rl.architecture import Architecture, Inputs
+from mse_rl.families import FAMILIES, Widths
 from mse_rl.networks import Child, build_child
 from mse_rl.networks.sequences import PositionedStem
 from mse_rl.search_space import require_readable
@@ -22,7 +22,7 @@ def adopted(architecture: Architecture, inputs: Inputs) -> Architecture:
     """
     family = architecture.family
     require_readable(family, inputs)
-    same_kind = Inputs(architecture.input_shape, architecture.vocabulary, 0).kind == inputs.kind
+    same_kind = architecture.inputs.kind == inputs.kind
     if not same_kind:
         first = FAMILIES[family].start(inputs, Widths(1, 1))
         architecture = architecture.with_stage(0, stride=first.stages[0].stride)

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Position, Stage
 from mse_rl.config import OptimizerConfig
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child, empty_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
@@ -181,7 +180,7 @@ def test_a_unit_that_was_alive_in_one_of_the_steps_is_not_dead():
 
 def mid_schedule(family, optimizer):
     task = problem_for(family)
-    first = starting_architecture(family, inputs_of(task), SearchSpace(start_width=4))
+    first = starting_architecture(family, task.inputs, SearchSpace(start_width=4))
     kind = FIRST_KINDS[family]
     first = TRANSFORMATIONS[f"deepen_{kind}"].edit(first, Position(0, ENTRY), SearchSpace())
     child = build_child(first, generator=seeded())
@@ -236,7 +235,7 @@ def test_a_slice_of_any_length_has_statistics_of_its_last_step(family, length):
 
 def test_of_a_child_without_blocks_what_leaves_its_stages_is_told():
     task = problem_for("cnn")
-    first = starting_architecture("cnn", inputs_of(task), SearchSpace())
+    first = starting_architecture("cnn", task.inputs, SearchSpace())
     assert first.depth == 0
     child, config = build_child(first, generator=seeded()), OptimizerConfig("muon")
     found = short_slice(child, task, config, 16).statistics

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mse_rl.architecture import Inputs
 from mse_rl.config import OptimizerConfig
-from mse_rl.families import FAMILIES, Inputs
+from mse_rl.families import FAMILIES
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, TrajectoryCache, learning_rate, make_optimizer

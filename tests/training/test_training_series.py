@@ -14,7 +14,6 @@ from schedules import rates
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.data import Split, Task
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
@@ -49,7 +48,7 @@ def accuracy(family, make, steps):
     """Return the test accuracy of a first child, never grown."""
     generator = seeded()
     task = Task(make.__name__, "sequence", 2, *(make(n, generator) for n in (1000, 500, 500)))
-    first = starting_architecture(family, inputs_of(task), SearchSpace())
+    first = starting_architecture(family, task.inputs, SearchSpace())
     child, config = build_child(first, generator=seeded()), OptimizerConfig().of(family)
     data = BatchOrder(len(task.train), 32, seed=0, device="cpu")
     train_slice_(

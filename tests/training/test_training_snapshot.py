@@ -10,7 +10,6 @@ from schedules import rates
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import OptimizerConfig
 from mse_rl.families import KINDS
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, capture, make_optimizer, restore, train_slice_
@@ -44,7 +43,7 @@ def train(task, child, optimizer, config, steps):
 def begun(family, config):
     """Return (task, child, optimizer): a new block, a link, and an activation that begins to fade."""
     task = problem_for(family)
-    child = build_child(starting_architecture(family, inputs_of(task), SPACE), generator=generator("cpu", 0))
+    child = build_child(starting_architecture(family, task.inputs, SPACE), generator=generator("cpu", 0))
     optimizer = make_optimizer(child, config)
     train(task, child, optimizer, config, range(2))
     for name, target in (

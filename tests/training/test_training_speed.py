@@ -6,14 +6,13 @@ from problems import FAMILIES, problem_for
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.cost import training_flops
-from mse_rl.first_child import inputs_of
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import speed
 from mse_rl.training.speed import training_speed
 
 
 def first(family):
-    return starting_architecture(family, inputs_of(problem_for(family)), SearchSpace(start_width=4))
+    return starting_architecture(family, problem_for(family).inputs, SearchSpace(start_width=4))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -10,7 +10,6 @@ from schedules import short_slice
 from torch.nn import functional as F
 
 from mse_rl.config import OptimizerConfig
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import make_optimizer
@@ -51,7 +50,7 @@ def test_smoothing_changes_the_step(smoothing):
 def test_the_loss_of_a_slice_is_of_labels_as_they_are(family):
     """With next to no learning it is that of the child as it is, however smooth the labels."""
     task = problem_for(family)
-    first = starting_architecture(family, inputs_of(task), SearchSpace(start_width=4))
+    first = starting_architecture(family, task.inputs, SearchSpace(start_width=4))
     child = build_child(first, generator=seeded())
     config = OptimizerConfig("adamw", learning_rate=1e-12, weight_decay=0.0, label_smoothing=0.9)
     expected = F.cross_entropy(child.train()(task.train.x), task.train.y).item()

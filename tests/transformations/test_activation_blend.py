@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from mse_rl.architecture import ENTRY, Architecture, Block, Position, Stage
 from mse_rl.config import OptimizerConfig
 from mse_rl.families import ACTIVATIONS, KINDS
-from mse_rl.first_child import inputs_of
 from mse_rl.networks import build_child
 from mse_rl.networks.activation import Activation
 from mse_rl.search_space import SearchSpace, starting_architecture
@@ -31,7 +30,7 @@ def choosable(architecture):
 def mid_schedule(family):
     """Return (task, child, optimizer, position) of a child that begins to change an activation to silu."""
     task = problem_for(family)
-    first = starting_architecture(family, inputs_of(task), SearchSpace())
+    first = starting_architecture(family, task.inputs, SearchSpace())
     if family == "cnn":  # which begins without blocks
         first = TRANSFORMATIONS["deepen_conv"].edit(first, Position(0, ENTRY), SearchSpace())
     child = build_child(first, generator=seeded())
