@@ -54,6 +54,17 @@ class Diverged(MseRlError):
     """A child that no longer gives finite numbers, where one was to be kept."""
 
 
+def brief(text: object, width: int = 200) -> str:
+    """Write what a user gave, without its middle if it is longer than ``width``.
+
+    >>> brief("a" * 30 + "z" * 30, 11)
+    'aaaaa…zzzzz'
+    """
+    written = str(text)
+    half = width // 2
+    return written if len(written) <= width else f"{written[:half]}…{written[-half:]}"
+
+
 def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     """Say that a name is unknown, what is near to it, and what there is.
 
@@ -64,4 +75,4 @@ def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     words = {name.partition(":")[0]: name for name in names}
     near = [words[word] for word in get_close_matches(got.lower(), words, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"unknown {what} {got!r}: {hint}Known: {', '.join(names)}"
+    return f"unknown {what} {brief(got, 60)!r}: {hint}Known: {', '.join(names)}"

@@ -12,7 +12,7 @@ from mse_rl.data.labels import class_numbers
 from mse_rl.data.raw import RawData
 from mse_rl.data.sources import find_source
 from mse_rl.data.table import TableEncoder
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, brief
 from mse_rl.runs.directory import require_new_file
 from mse_rl.runs.grown import load
 
@@ -34,7 +34,7 @@ def predict(config: PredictConfig, console: Console) -> None:
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
         probabilities = grown.predict_proba(_given(raw, x))
     except InvalidTask as error:
-        raise InvalidTask(f"{config.task}: {error}") from error
+        raise InvalidTask(f"{brief(config.task)}: {error}") from error
     best = probabilities.argmax(axis=1)
     predicted = [str(name) for name in grown.classes_[best]]
     labels = [raw.classes[int(number)] if raw.classes else str(int(number)) for number in y]

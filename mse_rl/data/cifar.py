@@ -1,88 +1,133 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): pickles, read without letting them run code."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): the binary release, or the original pickles."""
 
+import hashlib
 import pickle
-from collections.abc import Sequence
+import warnings
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mse_rl.config import TaskConfig
-from mse_rl.data.download import data_dir, download, ensure_files
+from mse_rl.data.download import data_dir, download, ensure_files, torchvision_datasets
 from mse_rl.data.raw import Array, RawData
 from mse_rl.errors import InvalidTask
 
-
-def cifar10(argument: str, config: TaskConfig) -> RawData:
-    """Read 50,000 + 10,000 images (3, 32, 32) of ten classes."""
-    batches = [f"data_batch_{i}" for i in range(1, 6)]
-    return _load("CIFAR10", "cifar-10-batches-py", batches, "test_batch", "labels", config)
+_PIXELS = 3 * 32 * 32
 
 
-def cifar100(argument: str, config: TaskConfig) -> RawData:
-    """Read 50,000 + 10,000 images (3, 32, 32) of a hundred classes."""
-    return _load("CIFAR100", "cifar-100-python", ["train"], "test", "fine_labels", config)
+@dataclass(frozen=True)
+class Release:
+    """How a dataset was released.
+
+    Args:
+        dataset: torchvision's name for it.
+        classes: number of classes; labels are 0..classes-1.
+        folder: of the binary files.
+        files: the binary files, the test's last.
+        labels: bytes before the pixels of each image, of which the last is its class.
+        key: of the labels in a pickle.
+    """
+
+    dataset: str
+    classes: int
+    folder: str
+    files: tuple[str, ...]
+    labels: int
+    key: str
 
 
-def read_batch(path: Path, label_key: str) -> tuple[Array, Array]:
-    """Return images (n, 3, 32, 32) uint8 and labels (n,) of one batch file.
+CIFAR10 = Release(
+    "CIFAR10",
+    classes=10,
+    folder="cifar-10-batches-bin",
+    files=(*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"),
+    labels=1,
+    key="labels",
+)
+CIFAR100 = Release(
+    "CIFAR100",
+    classes=100,
+    folder="cifar-100-binary",
+    files=("train.bin", "test.bin"),
+    labels=2,
+    key="fine_labels",
+)
 
-    Only arrays, numbers, strings and containers are unpickled: neither the file's origin nor
-    torchvision's checksum need be trusted.
+
+def load(release: Release, argument: str, config: TaskConfig) -> RawData:
+    """Read 50,000 + 10,000 images (3, 32, 32) uint8 of the binary files if they are there, else the pickles.
 
     Raises:
-        InvalidTask: the file is no such batch, or asks for anything but arrays.
+        InvalidTask: files are missing and cannot be downloaded, or are not what was released.
     """
-    try:
-        with path.open("rb") as file:
-            batch = _ArraysOnly(file, encoding="latin1").load()
-        return batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch[label_key], dtype=np.int64)
-    except Exception as error:  # a broken pickle can raise anything
-        raise InvalidTask(
-            f"expected a batch of CIFAR images, got {type(error).__name__} ({error}): "
-            f"delete {path} and get it again"
-        ) from error
-
-
-def _load(
-    dataset: str, subfolder: str, batches: Sequence[str], test: str, label_key: str, config: TaskConfig
-) -> RawData:
     root = data_dir(config)
-    folder = root / subfolder
-    ensure_files(folder, [*batches, test], partial(download, dataset, root))
-    parts = [read_batch(folder / name, label_key) for name in batches]
-    x_train, y_train = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    x_test, y_test = read_batch(folder / test, label_key)
+    binary = [root / release.folder / name for name in release.files]
+    if all(path.is_file() for path in binary):
+        batches = [read_binary(path, release) for path in binary]
+    else:
+        batches = _read_pickles(root, release)
+    x_train, y_train = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
+    x_test, y_test = batches[-1]
     return RawData(x_train, y_train, x_test, y_test, "image", "crop-flip")
 
 
-def _dtype(name: str, align: bool = False, copy: bool = False) -> np.dtype[Any]:
-    # The release says 0 and 1 for the booleans, of which NumPy 2.4.0 to 2.4.4 warn.
-    return np.dtype(name, align=bool(align), copy=bool(copy))
+cifar10 = partial(load, CIFAR10)
+cifar100 = partial(load, CIFAR100)
 
 
-def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    # Protocol 2 writes bytes as text to be encoded; any other codec is not for arrays.
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"expected latin1, got codec {encoding!r}")
-    return text.encode("latin1")
+def read_binary(path: Path, release: Release) -> tuple[Array, Array]:
+    """Return images (n, 3, 32, 32) uint8 and labels (n,) int64 of a binary file.
+
+    Raises:
+        InvalidTask: it holds no whole number of images, or labels beyond the classes.
+    """
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    size = release.labels + _PIXELS
+    if len(content) == 0 or len(content) % size:
+        raise InvalidTask(
+            f"expected images of {size:,} bytes each, got {len(content):,} bytes: "
+            f"delete {path} and get it again"
+        )
+    rows = content.reshape(-1, size)
+    labels = rows[:, release.labels - 1].astype(np.int64)
+    if labels.max() >= release.classes:
+        raise InvalidTask(
+            f"expected labels below {release.classes}, got {labels.max()}: delete {path} and get it again"
+        )
+    return rows[:, release.labels :].reshape(-1, 3, 32, 32), labels
 
 
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _latin1,
-    # NumPy's own pickle functions have moved; asking an array for them works in every version.
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy.core.numeric", "_frombuffer"): np.empty(0).__reduce_ex__(5)[0],
-    ("numpy._core.numeric", "_frombuffer"): np.empty(0).__reduce_ex__(5)[0],
-}
+def read_pickle(path: Path, md5: str, release: Release) -> tuple[Array, Array]:
+    """Return images (n, 3, 32, 32) uint8 and labels (n,) int64 of a pickle with this ``md5``.
+
+    Raises:
+        InvalidTask: it is another file: a pickle can run any code.
+    """
+    content = path.read_bytes()
+    if (got := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
+        raise InvalidTask(
+            f"expected the original {path.name}, whose md5 is {md5}, got {got} at {path}, and a pickle of "
+            f"unknown origin is not read: get it again, or put the binary files into {release.folder} beside "
+            "its folder"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # the originals are Python 2's, which some versions of NumPy deprecate
+        batch = pickle.loads(content, encoding="latin1")
+    return batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch[release.key], dtype=np.int64)
 
 
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _KNOWN:
-            raise pickle.UnpicklingError(f"expected arrays only, got {module}.{name}")
-        return _KNOWN[module, name]
+def _read_pickles(root: Path, release: Release) -> list[tuple[Array, Array]]:
+    original = getattr(torchvision_datasets(), release.dataset)
+    folder = root / original.base_folder
+    files = [*original.train_list, *original.test_list]
+    ensure_files(
+        folder,
+        [name for name, _ in files],
+        partial(download, release.dataset, root),
+        instead=f"{', '.join(release.files)} into {(root / release.folder).absolute()}",
+    )
+    return [read_pickle(folder / name, md5, release) for name, md5 in files]

@@ -1,19 +1,19 @@
 """CSV files of the user's own: texts, or tables of numbers and categories, and a column of labels."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mse_rl.config import TaskConfig
 from mse_rl.data.columns import Columns, check_cells, sort_columns
 from mse_rl.data.csv_table import Table, read_table
+from mse_rl.data.files import is_folder, named_path
 from mse_rl.data.labels import Labels, listed
 from mse_rl.data.raw import Array, Kind, RawData
 from mse_rl.data.splits import hold_out_test
 from mse_rl.data.table import TableEncoder
 from mse_rl.data.text import TextEncoder
-from mse_rl.data.values import is_missing, number
+from mse_rl.data.values import is_missing, plain_number
 from mse_rl.errors import InvalidTask
 
 _LABEL_NAMES = ("label", "target", "class", "y")
@@ -25,13 +25,14 @@ def csv_file(argument: str, config: TaskConfig) -> RawData:
     The first line names the columns. Labels are in the column called label, target, class or y, whatever
     the case, else in the last one; classes are numbered in order: as numbers if they all are, else as
     strings. If a column holds text, the first of them (one called text before others) is the input, as
-    tokens; else numbers and categories are, as a vector, and columns that name the rows are left out.
+    tokens; else numbers and categories are, as a vector, and columns that name the rows, or hold codes or
+    dates, are left out.
 
     Raises:
         InvalidTask: a file is missing or broken, or a cell is not what its column asks for.
     """
-    path = Path(argument).expanduser()
-    folder = path.is_dir()
+    path = named_path(argument)
+    folder = is_folder(path)
     train = test = read_table(path / "train.csv" if folder else path)
     label, label_notes = _label_column(train.names)
     if folder:
@@ -53,16 +54,16 @@ def _inputs(
     """Return the strings that are read from both tables, what makes numbers of them, and notes."""
     names = tuple(name for name in train.names if name != label)
     columns = sort_columns(train, names)
-    if columns.text or columns.identifiers == names:
+    if columns.text or not columns.numeric + columns.categorical:
         column, notes = _text_column(columns, names)
         return train.columns([column])[:, 0], test.columns([column])[:, 0], TextEncoder(column), notes
-    check_cells(train, test, columns)
+    notes = check_cells(train, test, columns)
     used = columns.numeric + columns.categorical
     return (
         train.columns(used),
         test.columns(used),
         TableEncoder(columns.numeric, columns.categorical),
-        _left_out(columns),
+        _left_out(columns) + notes,
     )
 
 
@@ -86,7 +87,7 @@ def _label_column(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    column = min(columns.text or names, key=lambda name: name.lower() != "text")
+    column = min(columns.text or columns.codes or names, key=lambda name: name.lower() != "text")
     if not (ignored := [name for name in names if name != column]):
         return column, ()
     note = f"column {column} is read as text, {listed(ignored)} ignored: remove {column} to read the others"
@@ -94,15 +95,20 @@ def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[s
 
 
 def _left_out(columns: Columns) -> tuple[str, ...]:
-    if not (names := columns.identifiers):
-        return ()
-    return (f"left out, as there is another word in every row: column {listed(names)}",)
+    notes = (
+        (columns.identifiers, "left out, as there is another word in every row: column {}"),
+        (
+            columns.codes,
+            "left out, as codes, dates or numbers with units: column {}: write numbers to read it",
+        ),
+    )
+    return tuple(note.format(listed(names)) for names, note in notes if names)
 
 
 def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[str, ...]]:
     """Return the classes (n,) of each table's rows, and all names, those of the first table first."""
     cells = [[" ".join(cell.split()) for cell in table.columns([label])[:, 0]] for table in tables]
-    numeric = all(number(cell) is not None for column in cells for cell in column)
+    numeric = all(plain_number(cell) is not None for column in cells for cell in column)
     for table, column in zip(tables, cells, strict=True):
         for row, cell in enumerate(column):
             if not cell or (numeric and is_missing(cell)):

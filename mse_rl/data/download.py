@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
@@ -27,8 +26,16 @@ def download(dataset: str, root: Path) -> None:
     getattr(torchvision_datasets(), dataset)(root, download=True)
 
 
-def ensure_files(folder: Path, names: Sequence[str], fetch: Callable[[], object]) -> None:
+def ensure_files(
+    folder: Path, names: Sequence[str], fetch: Callable[[], object], *, instead: str = ""
+) -> None:
     """Call ``fetch`` if a file is missing; a folder that has all of them is only read.
+
+    Args:
+        folder: where the files are looked for.
+        names: of the files.
+        fetch: downloads them.
+        instead: what would do as well, and where it goes.
 
     Raises:
         InvalidTask: files are missing and cannot be downloaded.
@@ -38,12 +45,12 @@ def ensure_files(folder: Path, names: Sequence[str], fetch: Callable[[], object]
     reason = "the download did not bring them"
     try:
         fetch()
-    except (OSError, EOFError, RuntimeError, ValueError, HTTPException) as error:
+    except Exception as error:  # networks, servers and archives can raise anything
         reason = f"the download failed ({shorten(str(error), 160, placeholder=' …') or type(error).__name__})"
     if missing := _missing(folder, names):
         raise InvalidTask(
             f"expected {', '.join(missing)} in {folder.absolute()}, but {reason}: put the files there, "
-            "or point `data_dir` or MSE_RL_DATA at the folder that has them"
+            f"{instead and f'or {instead}, '}or point `data_dir` or MSE_RL_DATA at the folder that has them"
         )
 
 

@@ -1,17 +1,21 @@
 """A folder of image files, one subfolder per class: the layout of torchvision's ImageFolder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.config import TaskConfig
+from mse_rl.data.files import is_folder, named_path
+from mse_rl.data.images import SUFFIXES, is_float, read_image
+from mse_rl.data.labels import listed
 from mse_rl.data.raw import Array, RawData
 from mse_rl.data.splits import hold_out_test
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, brief
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_HIDDEN = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+"""Folders that archives, servers and systems leave behind; what begins with a dot is hidden, too."""
 
 Files = Sequence[Path]
 Labels = NDArray[np.int64]
@@ -20,37 +24,39 @@ Labels = NDArray[np.int64]
 def folder(path: str, config: TaskConfig) -> RawData:
     """Read PATH/train/<class>/* and PATH/test/<class>/*, or PATH/<class>/* and hold out a fifth for the test.
 
-    All images become RGB (n, 3, H, W) uint8 of the configured resolution, or else of the first one's size.
+    All images become RGB (n, 3, H, W) of the configured resolution, or else of the first one's size: uint8,
+    or float32 if a file holds more than 8 bits a pixel. What is hidden (``.ipynb_checkpoints``, ``__MACOSX``,
+    ``._x.png``) or called otherwise than images are is left out, and a note says so.
 
     Raises:
         InvalidTask: the folder is missing, its layout is another, or an image cannot be read.
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise InvalidTask(f"expected a folder of images, got no folder at {root}: check the path")
-    train, y_train, test, y_test = _splits(root)
+    root = named_path(path)
+    if not is_folder(root):
+        raise InvalidTask(f"expected a folder of images, got no folder at {brief(root)}: check the path")
+    splits = _splits(root)
+    classes = tuple(_subfolders(splits[0]))
+    lists = [_list(split, classes) for split in splits]
+    train, y_train, test, y_test = _hold_out(*lists[0]) if len(lists) == 1 else (*lists[0], *lists[1])
+    notes = _left_out(root, splits, [*train, *test])
     if config.resolution is not None:
         height = width = config.resolution
-        notes: tuple[str, ...] = ()
     else:
-        height, width, _ = _read_image(train[0]).shape
-        notes = (f"images are resized to {width}x{height}, as {train[0].name} is: set resolution to choose",)
-    x_train, x_test = _read(train, height, width), _read(test, height, width)
-    classes = tuple(_subfolders(root / "train") or _subfolders(root))
+        height, width, _ = read_image(train[0]).shape
+        notes += (f"images are resized to {width}x{height}, as {train[0].name} is: set resolution to choose",)
+    x_train, x_test = np.split(_read([*train, *test], height, width), [len(train)])
     return RawData(x_train, y_train, x_test, y_test, "image", notes=notes, classes=classes)
 
 
-def _splits(root: Path) -> tuple[Files, Labels, Files, Labels]:
+def _splits(root: Path) -> tuple[Path, ...]:
+    """Return the folders of train and test, or ``root`` alone, which then holds the class folders."""
     present = [split for split in ("train", "test") if _subfolders(root / split)]
     if len(present) == 1:
         raise InvalidTask(
             f"expected both train and test in {root}, got only {present[0]}: add the other, "
             "or put the class folders directly into the folder to have a test split drawn"
         )
-    if present:
-        classes = _subfolders(root / "train")
-        return *_list(root / "train", classes), *_list(root / "test", classes)
-    return _hold_out(*_list(root, _subfolders(root)))
+    return tuple(root / split for split in present) or (root,)
 
 
 def _hold_out(files: Files, labels: Labels) -> tuple[Files, Labels, Files, Labels]:
@@ -78,7 +84,7 @@ def _list(root: Path, classes: Sequence[str]) -> tuple[Files, Labels]:
     files: list[Path] = []
     labels: list[int] = []
     for name in found:
-        images = sorted(p for p in (root / name).rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        images = sorted(path for path in _found(root / name) if _is_image(path))
         if not images:
             raise InvalidTask(f"expected images in {root / name}, got none: add some or remove the folder")
         files += images
@@ -89,29 +95,48 @@ def _list(root: Path, classes: Sequence[str]) -> tuple[Files, Labels]:
 def _subfolders(root: Path) -> list[str]:
     if not root.is_dir():
         return []
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
+
+
+def _found(folder: Path) -> Iterator[Path]:
+    """Yield what is below a folder: files, and what is hidden as a whole."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and not _is_hidden(path):
+            yield from _found(path)
+        else:
+            yield path
+
+
+def _is_hidden(path: Path) -> bool:
+    """Tell whether a program has put something there for itself."""
+    return path.name.startswith(".") or path.name in _HIDDEN
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not _is_hidden(path) and path.is_file()
+
+
+def _left_out(root: Path, splits: Sequence[Path], read: Files) -> tuple[str, ...]:
+    """Say in one line what is below ``root`` beside the files that are read, if there is anything."""
+    classes = {split / name for split in splits for name in _subfolders(split)}
+    found = {path for folder in (root, *splits) for path in folder.iterdir()}
+    found |= {path for folder in classes for path in _found(folder)}
+    if not (others := sorted(found - classes - {*splits, *read})):
+        return ()
+    names = listed([path.relative_to(root) for path in others], most=3)
+    return (f"left out, as hidden or no images of a class: {names} ({len(others):,} in all)",)
 
 
 def _read(files: Files, height: int, width: int) -> Array:
+    """Return all images (n, 3, H, W) uint8, or float32 if some of them are deeper."""
     images = np.empty((len(files), 3, height, width), dtype=np.uint8)
-    for image, file in zip(images, files, strict=True):
-        image[:] = _read_image(file, (width, height)).transpose(2, 0, 1)
+    floats = []
+    for place, file in enumerate(files):
+        image = read_image(file, (width, height))
+        if image.dtype != np.uint8:
+            images = images.astype(np.float32, copy=False)
+            floats += [place] if is_float(file) else []
+        images[place] = image.transpose(2, 0, 1)
+    if floats and images[floats].min() >= 0 and images[floats].max() <= 1:
+        images[floats] *= 255  # floats that are shares of white, in the units of all others
     return images
-
-
-def _read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
-    """Return one image (H, W, 3) uint8, resized to ``size`` (W, H) if given.
-
-    Raises:
-        InvalidTask: it cannot be decoded.
-    """
-    from PIL import Image  # late: only a folder of images needs it
-
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of these on a broken file
-        raise InvalidTask(f"expected an image, got a file that cannot be decoded: replace {file}") from error
-    if size is not None:
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(image)

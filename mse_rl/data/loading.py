@@ -7,7 +7,7 @@ from mse_rl.config import TaskConfig
 from mse_rl.data.preparing import prepare
 from mse_rl.data.sources import find_source
 from mse_rl.data.task import Task
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, brief
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,4 +31,4 @@ def load_task(name: str, config: TaskConfig, *, log: Callable[[str], None] = _LO
         raw = source(argument, config)
         return Task(name, *prepare(raw, config, lambda line: log(f"{name}: {line}")))
     except InvalidTask as error:
-        raise InvalidTask(f"{name}: {error}") from error
+        raise InvalidTask(f"{brief(name)}: {error}") from error

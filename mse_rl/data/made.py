@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.config import TaskConfig
-from mse_rl.data.digits import digits
+from mse_rl.data.bundled import digits
 from mse_rl.data.raw import RawData
 
 SUMS_TRAIN, SUMS_TEST = 1_500, 1_000

@@ -1,22 +1,12 @@
 """MNIST and the datasets that share its files: IDX, big-endian (LeCun, Cortes, Burges)."""
 
-import struct
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from mse_rl.config import TaskConfig
-from mse_rl.data.download import data_dir, download, ensure_files
+from mse_rl.data.download import data_dir, download, ensure_files, torchvision_datasets
 from mse_rl.data.raw import Array, AugmentationName, RawData
 from mse_rl.errors import InvalidTask
-
-_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def load(dataset: str, augmentation: AugmentationName, argument: str, config: TaskConfig) -> RawData:
@@ -27,8 +17,11 @@ def load(dataset: str, augmentation: AugmentationName, argument: str, config: Ta
     """
     root = data_dir(config)
     folder = root / dataset / "raw"
-    ensure_files(folder, _FILES, partial(download, dataset, root))
-    x_train, y_train, x_test, y_test = (read_idx(folder / name) for name in _FILES)
+    names = [
+        f"{split}-{part}-ubyte" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")
+    ]
+    ensure_files(folder, names, partial(download, dataset, root))
+    x_train, y_train, x_test, y_test = (read_idx(folder / name) for name in names)
     return RawData(x_train[:, None], y_train, x_test[:, None], y_test, "image", augmentation)
 
 
@@ -38,18 +31,20 @@ fashion_mnist = partial(load, "FashionMNIST", "flip")
 
 
 def read_idx(path: Path) -> Array:
-    """Return the unsigned bytes of an IDX file: 0, 0, 8, rank; rank sizes of 4 bytes; the values.
+    """Return the images (n, H, W) uint8 or the labels (n,) int64 of an IDX file; its name says which.
+
+    torchvision's function is asked, not its dataset, which prefers what an old version has pickled.
 
     Raises:
         InvalidTask: the file is something else, or cut short.
     """
-    content = path.read_bytes()
-    rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    start = 4 + 4 * rank
-    shape = struct.unpack_from(f">{rank}I", content, 4) if rank and len(content) >= start else ()
-    if not shape or len(content) != start + int(np.prod(shape)):
+    reader = torchvision_datasets().mnist
+    read = reader.read_image_file if "images" in path.name else reader.read_label_file
+    try:
+        values: Array = read(path).numpy()
+    except Exception as error:  # a broken file can raise anything
         raise InvalidTask(
-            f"expected an IDX file of unsigned bytes, got {len(content):,} bytes of something else or "
+            f"expected an IDX file of unsigned bytes, got {path.stat().st_size:,} bytes of something else or "
             f"cut short: delete {path} and get it again"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+        ) from error
+    return values

@@ -2,14 +2,18 @@
 
 from pathlib import Path
 from textwrap import shorten
+from typing import BinaryIO
 
 import numpy as np
 
 from mse_rl.config import TaskConfig
+from mse_rl.data.files import named_path, require_file
 from mse_rl.data.inputs import interpret
+from mse_rl.data.npz_members import broken_array, check_members
 from mse_rl.data.raw import Array, RawData
 from mse_rl.errors import InvalidTask
 
+_ARRAY = b"\x93NUMPY"  # how an .npy file begins
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _WRITE = "write one with numpy.savez(path, x_train=…, y_train=…, x_test=…, y_test=…)"
 
@@ -22,9 +26,10 @@ def npz(argument: str, config: TaskConfig) -> RawData:
     padding and 1, 2, … are words. ``config.input`` says which, or else their shape and dtype.
 
     Raises:
-        InvalidTask: the file is missing, no such archive, lacks a key, or its inputs cannot be read so.
+        InvalidTask: the file is missing, no such archive, lacks a key, unpacks to more than ``npz_members``
+            allows, or its inputs cannot be read so.
     """
-    x_train, y_train, x_test, y_test = read_archive(Path(argument).expanduser(), _KEYS)
+    x_train, y_train, x_test, y_test = read_archive(named_path(argument), _KEYS)
     return interpret(x_train, y_train, x_test, y_test, config)
 
 
@@ -32,28 +37,29 @@ def read_archive(path: Path, keys: tuple[str, ...]) -> list[Array]:
     """Return the arrays of ``keys``.
 
     Raises:
-        InvalidTask: the file is missing, no such archive, or lacks a key.
+        InvalidTask: the file is missing, no such archive, lacks a key, or unpacks to too much.
     """
-    if not path.is_file():
-        raise InvalidTask(f"expected an .npz file, got no file at {path}: check the path")
+    require_file(path, "an .npz file")
     try:
         with path.open("rb") as file:
-            return _arrays(np.load(file, allow_pickle=False), path, keys)
+            return _arrays(file, path, keys)
     except InvalidTask:
         raise
     except Exception as error:  # a broken archive can raise anything
         raise InvalidTask(f"expected an .npz archive, got something else at {path}: {_WRITE}") from error
 
 
-def _arrays(archive: object, path: Path, keys: tuple[str, ...]) -> list[Array]:
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+def _arrays(file: BinaryIO, path: Path, keys: tuple[str, ...]) -> list[Array]:
+    if file.read(len(_ARRAY)) == _ARRAY:
         raise InvalidTask(f"expected an .npz archive, got a single array at {path}: {_WRITE}")
-    with archive:
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as archive:
         if missing := [key for key in keys if key not in archive.files]:
             raise InvalidTask(
                 f"expected the keys {', '.join(keys)} in {path}, got {_names(archive)}: "
                 f"add {', '.join(missing)}"
             )
+        check_members(archive.zip, keys, path)
         return [_array(archive, key) for key in keys]
 
 
@@ -65,7 +71,4 @@ def _array(archive: np.lib.npyio.NpzFile, key: str) -> Array:
     try:
         return np.asarray(archive[key])
     except Exception as error:  # a broken archive can raise anything
-        raise InvalidTask(
-            f"expected a numeric array in {key}, got pickled objects or broken data "
-            f"({shorten(str(error), 160, placeholder=' …')}): save it again"
-        ) from error
+        raise broken_array(key, error) from error

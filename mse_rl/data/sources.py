@@ -1,17 +1,16 @@
 """The registry of sources: a new one is a new file and one line here."""
 
+from mse_rl.data.bundled import breast_cancer, digits, wine
 from mse_rl.data.cifar import cifar10, cifar100
 from mse_rl.data.csv_source import csv_file
-from mse_rl.data.digits import digits
 from mse_rl.data.folder import folder
 from mse_rl.data.made import digit_sums, hastie
 from mse_rl.data.mnist import fashion_mnist, kmnist, mnist
 from mse_rl.data.npz import npz
 from mse_rl.data.raw import Source
-from mse_rl.data.sklearn_tables import breast_cancer, wine
 from mse_rl.data.svhn import svhn
 from mse_rl.data.usps import usps
-from mse_rl.errors import InvalidTask, unknown_name
+from mse_rl.errors import InvalidTask, brief, unknown_name
 
 SOURCES: dict[str, Source] = {
     "breast_cancer": breast_cancer,
@@ -44,5 +43,5 @@ def find_source(name: str) -> tuple[Source, str]:
     if word not in spelling:
         raise InvalidTask(unknown_name("task", word, SOURCES))
     if bool(argument) != (":" in spelling[word]):
-        raise InvalidTask(f"expected a task like {spelling[word]!r}, got {name!r}")
+        raise InvalidTask(f"expected a task like {spelling[word]!r}, got {brief(name)!r}")
     return SOURCES[spelling[word]], argument

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,8 @@ from PIL import Image
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import load_task
+from mse_rl.data.folder import folder
+from mse_rl.data.images import read_image
 from mse_rl.errors import InvalidTask
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -52,12 +57,13 @@ def test_sizes_modes_and_nested_folders_are_brought_together(tmp_path):
     Image.new("L", (31, 17), 200).save(tmp_path / "red" / "more" / "grey.JPG")
     Image.new("RGBA", (5, 5)).save(tmp_path / "red" / "alpha.png")
     (tmp_path / "red" / "notes.txt").write_text("not an image")
-    (tmp_path / ".hidden").mkdir()
     lines = []
     task = load_task(f"folder:{tmp_path}", TaskConfig(resolution=6), log=lines.append)
     assert task.input_shape == (3, 6, 6)
     assert len(task.train) + len(task.validation) + len(task.test) == 9
-    assert lines == []
+    assert lines == [
+        f"folder:{tmp_path}: left out, as hidden or no images of a class: red/notes.txt (1 in all)"
+    ]
 
 
 def test_a_class_named_train_is_a_class(tmp_path):
@@ -107,3 +113,113 @@ def test_a_broken_image_is_named(tmp_path):
     paint(tmp_path, {"red": 5, "green": 5})
     np.zeros(10).tofile(tmp_path / "green" / "2.png")
     assert f"replace {tmp_path / 'green' / '2.png'}" in refused(f"folder:{tmp_path}")
+
+
+def test_what_programs_leave_behind_is_left_out_and_named(tmp_path):
+    paint(tmp_path, {"red": 6, "green": 6})
+    bare = load_task(f"folder:{tmp_path}", TaskConfig())
+    for hidden in ("red/.ipynb_checkpoints/0-checkpoint.png", "__MACOSX/red/._0.png", ".git/logo.png"):
+        (tmp_path / hidden).parent.mkdir(parents=True)
+        Image.new("RGB", (10, 8)).save(tmp_path / hidden)
+    for file in ("red/._0.png", ".DS_Store", "green/Thumbs.db", "overview.png"):
+        (tmp_path / file).write_bytes(b"no image")
+    lines = []
+    task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert torch.equal(task.test.x, bare.test.x)
+    assert torch.equal(task.train.x, bare.train.x)
+    assert lines[0].endswith(": .DS_Store, .git, __MACOSX, … (7 in all)")
+
+
+def test_a_folder_beside_train_and_test_is_named(tmp_path):
+    paint(tmp_path / "train", {"red": 5, "green": 5})
+    paint(tmp_path / "test", {"red": 2, "green": 2})
+    paint(tmp_path / "valid", {"red": 2, "green": 2})
+    lines = []
+    assert len(load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append).test) == 4
+    assert lines[0].endswith(": valid (1 in all)")
+
+
+STRIPES = np.kron(np.arange(16).reshape(4, 4) * 17, np.ones((2, 2))).astype(np.uint8)  # (8, 8), 0 to 255
+
+
+def as_saved(path, image, **options):
+    image.save(path, **options)
+    return read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [(".png", "<u2"), (".pgm", "<u2"), (".tiff", "<u2"), (".tiff", ">u2"), (".tiff", "<i4")],
+)
+def test_images_of_more_bits_read_as_those_of_8(tmp_path, suffix, dtype):
+    grey = as_saved(tmp_path / "8.png", Image.fromarray(STRIPES))
+    values = (STRIPES * 257.0).astype(dtype)
+    deep = as_saved(tmp_path / f"16{suffix}", Image.fromarray(values))
+    assert deep.dtype == np.float32
+    assert np.allclose(deep, grey, atol=1e-4)
+
+
+def test_16_bits_are_not_rounded_to_8(tmp_path):
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    assert len(np.unique(as_saved(tmp_path / "a.png", Image.fromarray(values)))) == 64
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1 / 255, 1), (1.0, 1), (10.0, 10)])
+def test_floats_are_shares_of_white_if_all_of_them_can_be(tmp_path, scale, expected):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.fromarray(STRIPES).save(tmp_path / name / "grey.png")
+        for i in range(4):
+            Image.fromarray((STRIPES * scale).astype(np.float32)).save(tmp_path / name / f"{i}.TIFF")
+    raw = folder(str(tmp_path), TaskConfig())
+    images = np.concatenate([raw.x_train, raw.x_test])
+    largest = images.reshape(len(images), -1).max(axis=1)
+    assert sorted(largest.round(3).tolist()) == sorted([255.0] * 2 + [255.0 * expected] * 8)
+
+
+def test_a_float_that_is_none_is_refused_by_its_file(tmp_path):
+    paint(tmp_path, {"red": 5, "green": 5})
+    Image.fromarray(np.full((8, 10), np.nan, np.float32)).save(tmp_path / "red" / "bad.tif")
+    assert f"replace {tmp_path / 'red' / 'bad.tif'}" in refused(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
+def test_what_is_transparent_is_white_and_the_rest_as_it_was(tmp_path, mode):
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste((51, 51, 51, 255), (0, 0, 4, 8))
+    pixels = as_saved(tmp_path / "a.png", image.convert(mode))
+    assert (pixels[:, :4] == 51).all()
+    assert (pixels[:, 4:] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
+def test_a_colour_is_the_same_in_every_mode(tmp_path, mode):
+    white = Image.new("RGB", (8, 8), "white")
+    image = Image.new("LAB", (8, 8), (255, 128, 128)) if mode == "LAB" else white.convert(mode)
+    pixels = as_saved(tmp_path / "a.tiff", image)
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (8, 8, 3))
+    assert pixels.min() >= 253
+
+
+def test_a_photo_stands_upright_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    wide = Image.new("RGB", (10, 4))
+    wide.paste("white", (0, 0, 5, 4))
+    pixels = as_saved(tmp_path / "a.jpg", wide, exif=exif)
+    assert pixels.shape == (10, 4, 3)
+    assert pixels[:4].min() > 250 > 5 > pixels[-4:].max()
+
+
+def test_an_image_that_claims_too_many_pixels_is_named(tmp_path):
+    paint(tmp_path, {"red": 5, "green": 5})
+    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", b""), (b"IEND", b"")]
+    content = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    (tmp_path / "red" / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    message = refused(f"folder:{tmp_path}")
+    assert "at most 178,956,970 pixels" in message
+    assert str(tmp_path / "red" / "bomb.png") in message

@@ -9,7 +9,7 @@ import torch
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import SOURCES, load_task
-from mse_rl.data.digits import digits
+from mse_rl.data.bundled import digits
 from mse_rl.data.raw import RawData
 from mse_rl.errors import InvalidTask
 

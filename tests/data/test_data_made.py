@@ -5,7 +5,7 @@ import pytest
 
 from mse_rl.config import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.digits import digits
+from mse_rl.data.bundled import digits
 from mse_rl.data.made import digit_sums, hastie
 
 
