@@ -117,6 +117,18 @@ class Task:
         """Shape of one sample, without the batch."""
         return tuple(self.train.x.shape[1:])
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What it takes to read raw inputs again, ready for JSON; ``InputReader.of_record`` reads it."""
+        return {
+            "kind": self.kind,
+            "shape": self.input_shape,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "vocabulary": self.vocabulary,
+            "encoding": self.encoding,
+        }
+
     @cached_property
     def fingerprint(self) -> str:
         """Return a digest of all that a child may see while it grows: all but the test split."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 
 
 def columns(unit: str) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def columns(unit: str) -> tuple[str, ...]:
 
 def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row of text for each controller of a ``summary.json``, in the order of ``columns``."""
-    per_unit = MEASURES[summary["cost_measure"]].per_unit
+    per_unit = measure_of(summary["cost_measure"]).per_unit
     rows: list[tuple[str, ...]] = []
     for name, figures in summary["controllers"].items():
         mean = {key: float(np.mean(values)) for key, values in figures.items()}
@@ -44,7 +44,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(summary: dict[str, Any]) -> str:
     """Return the table in Markdown."""
-    headings = columns(MEASURES[summary["cost_measure"]].unit)
+    headings = columns(measure_of(summary["cost_measure"]).unit)
     return markdown_table(headings, comparison_rows(summary))
 
 

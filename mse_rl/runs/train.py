@@ -23,7 +23,7 @@ from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
@@ -214,7 +214,7 @@ def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str
 
 def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
-    unit = MEASURES[summary["cost_measure"]].unit
+    unit = measure_of(summary["cost_measure"]).unit
     for heading in _HEADINGS:
         side: Literal["left", "right"] = "left" if heading == _HEADINGS[0] else "right"
         table.add_column(heading.format(unit=unit), justify=side, no_wrap=True)
