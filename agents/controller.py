@@ -1,13 +1,14 @@
 """What every controller is, whether rule or learned policy."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.envs.observation import Observation
+from mse_rl.plugins import require_callable
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,25 @@ class Turn:
 
 
 class Controller(Protocol):
-    """Picks one legal action at each decision of an episode."""
+    """Picks one legal action at each decision of an episode, and keeps nothing for the next episode."""
 
     def decide(self, turn: Turn) -> int:
         """Return the action to take."""
+
+
+def own_controller(found: Any, name: str) -> Controller:
+    """Return a user's controller.
+
+    Args:
+        found: an object with ``decide``, or a class or function that makes one without arguments.
+        name: of it, for messages.
+
+    Raises:
+        InvalidConfig: if it is neither.
+    """
+    if isinstance(found, type) or not hasattr(found, "decide"):
+        require_callable(found, (), name, "controller")
+        found = found()
+    require_callable(getattr(found, "decide", None), ("turn",), f"{name}.decide", "controller")
+    controller: Controller = found
+    return controller

@@ -28,6 +28,7 @@ from mse_rl.agents.learned import Learned
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import make_rule
+from mse_rl.agents.spawning import require_spawnable
 from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.envs.caching import make_cache
@@ -86,12 +87,15 @@ class Job:
     test: bool = False
 
 
+BEGUN = "begun"
+"""The file by which workers show that they have come through what they import."""
 _env: ExpansionEnv | None = None
 """The environment of this worker process."""
 
 
 def _begin(config: ExpansionConfig, tasks: tuple[Task, ...], meter: Meter, shared: Path) -> None:
     global _env
+    (shared / BEGUN).touch()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     atexit.register(os._exit, 0)  # torch's own end touches 110 MB more, and takes a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -138,9 +142,13 @@ class WorkerPool:
     Args:
         env: whose configuration, tasks and meter theirs have.
         workers: number of processes.
+
+    Raises:
+        InvalidConfig: if workers cannot start here, or not get what they need; see ``require_spawnable``.
     """
 
     def __init__(self, env: ExpansionEnv, workers: int) -> None:
+        require_spawnable(env.config, env.meter)
         self.workers = workers
         memory = Path("/dev/shm")
         self._shared = TemporaryDirectory(
@@ -160,7 +168,14 @@ class WorkerPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._executor.shutdown(cancel_futures=True)
+        begun = Path(self._shared.name, BEGUN).exists()
         self._shared.cleanup()
+        if isinstance(error, BrokenProcessPool) and not begun:
+            raise WorkerLost(
+                "no worker has come through its start: they import the script that is run, which must do "
+                'nothing then but define things, and the rest under if __name__ == "__main__":; or they were '
+                "ended for want of memory: lower `workers`"
+            ) from error
         if isinstance(error, BrokenProcessPool):
             raise WorkerLost(
                 "a worker was ended from outside, most often for want of memory: "

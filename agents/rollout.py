@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from mse_rl.agents.controller import Controller, Turn
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import Observation
+from mse_rl.errors import InvalidController
+from mse_rl.plugins import in_short, label
 from mse_rl.transformations import Target
 
 
@@ -110,7 +113,7 @@ def run_episode(
     while not done:
         mask = env.action_masks()
         rng = np.random.default_rng(seeds[len(path) + len(actions)])
-        action = controller.decide(Turn(observation, mask, env, rng))
+        action = _decided(controller, Turn(observation, mask, env, rng))
         observations.append(observation)
         masks.append(mask)
         actions.append(action)
@@ -134,3 +137,18 @@ def run_episode(
         child_seconds=live.seconds,
         test_accuracy=accuracy,
     )
+
+
+def _decided(controller: Controller, turn: Turn) -> int:
+    """Return the controller's action.
+
+    Raises:
+        InvalidController: if it is none.
+    """
+    action = controller.decide(turn)
+    if not isinstance(action, Integral) or not 0 <= action < len(turn.mask):
+        raise InvalidController(
+            f"expected {label(controller)} to decide on an action, a whole number from 0 to "
+            f"{len(turn.mask) - 1}, got {in_short(action)}: return one where turn.mask is true"
+        )
+    return action

@@ -6,10 +6,11 @@ from math import log, sqrt
 
 import numpy as np
 
-from mse_rl.agents.controller import Controller, Turn
+from mse_rl.agents.controller import Controller, Turn, own_controller
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.families import FAMILIES
 from mse_rl.growth import GrowthProcess
+from mse_rl.plugins import is_path, load_object
 from mse_rl.transformations import TRANSFORMATIONS, Target
 
 Decision = tuple[str, Target]
@@ -224,11 +225,14 @@ def is_rule(name: str) -> bool:
 
 
 def make_rule(name: str) -> Controller:
-    """Return the rule of that name, with the arguments that follow its colons.
+    """Return the rule of that name, with the arguments that follow its colons, or the user's own controller
+    at that import path.
 
     Raises:
         InvalidController: if there is none, or it does not take them.
     """
+    if not is_rule(name) and is_path(name):
+        return own_controller(load_object(name, "controller"), name)
     if not is_rule(name):
         raise InvalidController(unknown_name("rule", name, RULES))
     word, *arguments = name.split(":")

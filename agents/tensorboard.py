@@ -36,7 +36,7 @@ class EpisodeWriter:
             "episode/length": len(episode.actions),
             "episode/cached_share": episode.cached_slices / len(episode.actions),
             **{
-                f"reward/{name}": value - episode.start["terms"][name]
+                f"reward/{name}": value - episode.start["terms"].get(name, 0.0)
                 for name, value in final["terms"].items()
             },
             **_chosen(episode),

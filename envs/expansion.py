@@ -21,7 +21,7 @@ from mse_rl.first_child import first_architecture
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import CacheEntry
 from mse_rl.latency import LatencyMeter
-from mse_rl.measures import MEASURES, Meter
+from mse_rl.measures import Meter, measure_of
 from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
 from mse_rl.search_space import SearchSpace, require_family
@@ -204,7 +204,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         truncated = process.timed_out and not terminated
         self._line = (
             f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
-            f"skill {info['skill']:.4f}  {MEASURES[info['cost_measure']].shown(info['cost']):>15}"
+            f"skill {info['skill']:.4f}  {measure_of(info['cost_measure']).shown(info['cost']):>15}"
             f"{'  diverged' if info['diverged'] else ''}{'  taken back' if process.state.rolled_back else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
@@ -220,7 +220,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     def budget(self, context: Context) -> BudgetConfig:
         """Return the budgets of an episode."""
         budget, first = self.config.budget, self.first_architecture(context)
-        return budget.completed(MEASURES[budget.cost].cost(first, self.meter), context.budget_multiple)
+        return budget.completed(measure_of(budget.cost).cost(first, self.meter), context.budget_multiple)
 
     def growth(self, context: Context) -> GrowthConfig:
         """Return schedule and rules of an episode."""
@@ -263,7 +263,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "cost_measure": budget.cost,
             "cost": process.cost,
             "cost_budget": process.cost_budget,
-            **{MEASURES[measure].budget: most for measure, most in budget.most.items()},
+            **{measure_of(measure).budget: most for measure, most in budget.most.items()},
         }
         if budget.latency_budget_ms is not None:
             seen = process.bounds.meter.measure(process.state.architecture)

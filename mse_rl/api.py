@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 
+from mse_rl.agents.controller import Controller, own_controller
 from mse_rl.agents.rollout import Episode
 from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
-from mse_rl.config import TrainConfig
+from mse_rl.config import TaskConfig, TrainConfig
 from mse_rl.data import Task, load_task
+from mse_rl.data.loading import own_task
 from mse_rl.errors import InvalidConfig, InvalidTask
+from mse_rl.plugins import label
 from mse_rl.runs.growing import grow
 from mse_rl.runs.grown import Grown, grown_of
 from mse_rl.runs.tasks import Tell, silent
@@ -60,8 +63,8 @@ def train(
 
 
 def apply(
-    task: Task | str,
-    controller: str = DEFAULT_CONTROLLER,
+    task: Task | str | Callable[[TaskConfig], Task],
+    controller: str | Controller | Callable[[], Controller] = DEFAULT_CONTROLLER,
     *,
     tell: Tell = silent,
     **settings: Any,
@@ -69,8 +72,9 @@ def apply(
     """Grow a network on a dataset, as ``mse-rl apply`` does.
 
     Args:
-        task: the dataset, or its name.
-        controller: a rule, or the folder of a run or policy.
+        task: the dataset, its name, or a function that makes it.
+        controller: a rule, the folder of a run or policy, the import path of a controller, an object with
+            ``decide``, or a class or function that makes one.
         tell: gets one line for each thing that happens.
         **settings: fields of ``ApplyConfig``: ``training_flops``, ``seed``, ``family``, ``budget``, ...
 
@@ -85,15 +89,25 @@ def apply(
     >>> grown.predict([[13.2, 1.8, 2.1, 11.2, 100, 2.7, 2.8, 0.26, 1.3, 4.4, 1.05, 3.4, 1050]]).tolist()
     ['class_0']
     """
-    if not isinstance(task, str | Task):
+    if not isinstance(task, str | Task) and not callable(task):
         raise InvalidTask(f"expected a task or its name, got {type(task).__name__}: see Task.from_arrays")
-    idle = {"out"} if isinstance(task, str) else {"out", "data"}
+    idle = {"out", "data"} if isinstance(task, Task) else {"out"}
     if given := sorted(idle & settings.keys()):
         raise InvalidConfig(
             f"{given[0]} does nothing here: leave it out, and use Grown.save or the task's own"
         )
-    name = task if isinstance(task, str) else task.name
-    config = ApplyConfig(task=name, controller=controller, **settings)
+    if isinstance(controller, str):
+        decider, own = controller, None
+    else:
+        decider, own = label(controller), own_controller(controller, label(controller))
+    name = task if isinstance(task, str) else task.name if isinstance(task, Task) else label(task)
+    config = ApplyConfig(task=name, controller=decider, **settings)
+
+    def load() -> Task:
+        if isinstance(task, Task):
+            return task
+        return load_task(task, config.data) if isinstance(task, str) else own_task(task, name, config.data)
+
     with _threads_kept():
-        growth = grow(config, lambda: load_task(name, config.data) if isinstance(task, str) else task, tell)
+        growth = grow(config, load, tell, controller=own)
     return grown_of(growth.process.child, growth.record)

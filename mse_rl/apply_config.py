@@ -6,6 +6,7 @@ from typing import Literal
 
 from mse_rl.budget import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.config import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
+from mse_rl.plugins import path_of
 from mse_rl.reward import RewardConfig
 from mse_rl.search_space import SearchSpace
 from mse_rl.validation import MOST_SEED, require, require_within
@@ -32,7 +33,7 @@ class PredictConfig:
     """Which of its samples."""
     out: Path | None = None
     """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
-    data: TaskConfig = field(default_factory=TaskConfig)
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
 
 
 def default_batch_size(samples: int) -> int:
@@ -51,17 +52,20 @@ class ApplyConfig(GrowthRules):
     """Growing one child by a rule or a learned policy."""
 
     task: str
-    """The dataset to grow a child on."""
+    """The dataset to grow a child on, or one of your own, my_package.module:thing (docs/extending.md)."""
     controller: str = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, or a policy
-    bundle."""
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, a policy
+    bundle, or a controller of your own, my_package.module:thing (docs/extending.md)."""
+    trust_policy: bool = False
+    """Import the reward, cost and transformations of others that a policy was trained with."""
     out: Path | None = None
     """Where the child is kept; runs/TIME if not given."""
     seed: int = 0
     """Seed of first weights, order of data and all else that is drawn."""
     cost: str | None = None
-    """What is priced: flops, params or latency; as the policy was trained if not given, or flops. Its budget,
-    if not given, is 16 times what the first child costs."""
+    """What is priced: flops, params or latency, or a cost of your own, my_package.module:thing
+    (docs/extending.md); as the policy was trained if not given, or flops. Its budget, if not given, is 16
+    times what the first child costs."""
     training_flops: float | None = None
     """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
     TFLOPs, but at most what a number of passes of the first child over the data cost: 100 for images, 200 for
@@ -94,6 +98,8 @@ class ApplyConfig(GrowthRules):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cost is not None:
+            object.__setattr__(self, "cost", path_of(self.cost, "cost"))
         require_within(self, 1e-6, 1e6, "epochs", "minutes")
         require_within(self, 0, MOST_SEED, "seed")
         require_within(self, 1, MOST_THREADS, "threads")

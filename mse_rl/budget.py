@@ -5,8 +5,9 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from mse_rl.errors import InvalidConfig, unknown_name
-from mse_rl.measures import MEASURES
+from mse_rl.errors import InvalidConfig
+from mse_rl.measures import MEASURES, OWN_BUDGET, measure_of
+from mse_rl.plugins import path_of
 from mse_rl.validation import MOST, require, require_positive, require_within
 
 FIRST_COST = "flops"
@@ -23,6 +24,8 @@ class Budgets:
     """Most parameters."""
     latency_budget_ms: float | None = None
     """Most milliseconds per forward pass of one batch."""
+    own_budget: float | None = None
+    """Most of a cost of your own, in its units; see cost."""
     latency_batch: int = 1
     """Samples in the batch whose latency is measured."""
     latency_device: str | None = None
@@ -30,13 +33,7 @@ class Budgets:
 
     def __post_init__(self) -> None:
         require_within(self, 1, MOST, "flops_budget", "params_budget", "latency_batch")
-        require_positive(self, "latency_budget_ms")
-
-    @cached_property
-    def most(self) -> dict[str, float]:
-        """Every budget that is given, by the name of its measure."""
-        budgets = {name: getattr(self, measure.budget) for name, measure in MEASURES.items()}
-        return {name: most for name, most in budgets.items() if most is not None}
+        require_positive(self, "latency_budget_ms", "own_budget")
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class BudgetConfig(Budgets):
     """What is priced, and the budgets: those that are given, and one that is drawn where it is not."""
 
     cost: str = FIRST_COST
-    """What the reward prices, and of what a budget is drawn if not given: flops, params or latency."""
+    """What the reward prices, and of what a budget is drawn if not given: flops, params or latency, or a cost
+    of your own, my_package.module:thing (docs/extending.md)."""
     budget_low: float = 2.0
     """Budgets are drawn log-uniformly for every episode, from this many times the first child's cost ..."""
     budget_high: float = 16.0
@@ -52,13 +50,25 @@ class BudgetConfig(Budgets):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cost not in MEASURES:
-            raise InvalidConfig(unknown_name("cost", self.cost, MEASURES))
+        object.__setattr__(self, "cost", path_of(self.cost, "cost"))
+        own = measure_of(self.cost).budget == OWN_BUDGET
+        require(
+            own or self.own_budget is None,
+            f"`own_budget` bounds a cost of your own, got cost {self.cost}: name yours, as `cost` "
+            "my_package.module:thing, or leave own-budget out",
+        )
         require(
             1 <= self.budget_low <= self.budget_high < inf,
             "budgets are drawn from 1 <= `budget_low` <= `budget_high`, "
             f"got {self.budget_low} and {self.budget_high}",
         )
+
+    @cached_property
+    def most(self) -> dict[str, float]:
+        """Every budget that is given, by the name of its measure."""
+        names = dict.fromkeys((*MEASURES, self.cost))
+        budgets = {name: getattr(self, measure_of(name).budget) for name in names}
+        return {name: most for name, most in budgets.items() if most is not None}
 
     @property
     def cost_budget(self) -> float:
@@ -69,7 +79,7 @@ class BudgetConfig(Budgets):
         """
         if self.cost not in self.most:
             raise InvalidConfig(
-                f"a budget is needed where the cost is {self.cost}: give {MEASURES[self.cost].budget}"
+                f"a budget is needed where the cost is {self.cost}: give {measure_of(self.cost).budget}"
             )
         return self.most[self.cost]
 
@@ -80,5 +90,5 @@ class BudgetConfig(Budgets):
         if self.cost in self.most:
             return self
         budget = type(first_cost)(multiple * first_cost)  # whole where the cost is counted
-        drawn: dict[str, Any] = {MEASURES[self.cost].budget: budget}
+        drawn: dict[str, Any] = {measure_of(self.cost).budget: budget}
         return replace(self, **drawn)

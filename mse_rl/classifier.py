@@ -1,5 +1,6 @@
 """A scikit-learn classifier that grows."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
 
+from mse_rl.agents.controller import Controller
 from mse_rl.api import apply
 from mse_rl.apply_config import DEFAULT_CONTROLLER, VALIDATION_FRACTION
 from mse_rl.config import TaskConfig
@@ -24,7 +26,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     It reads rows of numbers (n, F). A tenth of them is held out, by class, to decide on.
 
     Args:
-        controller: a rule, or the folder of a run or policy.
+        controller: as ``mse_rl.apply`` takes it: a rule, the folder of a run or policy, or one of your own.
         training_flops: of fitting; as many as suit the data if None.
         random_state: decides all that is drawn.
 
@@ -44,7 +46,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        controller: str = DEFAULT_CONTROLLER,
+        controller: str | Controller | Callable[[], Controller] = DEFAULT_CONTROLLER,
         *,
         training_flops: float | None = None,
         random_state: int | np.random.RandomState | None = None,

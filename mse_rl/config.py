@@ -9,6 +9,7 @@ from mse_rl.budget import BudgetConfig
 from mse_rl.cost import TRAINING_PASSES
 from mse_rl.errors import InvalidConfig
 from mse_rl.families import FAMILIES
+from mse_rl.plugins import path_of
 from mse_rl.reward import RewardConfig
 from mse_rl.schedule import Schedule
 from mse_rl.search_space import SearchSpace
@@ -192,7 +193,7 @@ class ExpansionConfig:
     """Everything that makes an Expansion environment: tasks, children, schedule, budget, reward."""
 
     task: tuple[str, ...] = ("digits", "digit_sums", "hastie")
-    """Datasets; an episode draws one."""
+    """Datasets; an episode draws one. One of your own is my_package.module:thing (docs/extending.md)."""
     data: TaskConfig = field(default_factory=TaskConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -209,6 +210,7 @@ class ExpansionConfig:
     """Most that this folder may take, in MiB; what was not used for longest goes first."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", tuple(path_of(task, "task") for task in self.task))
         require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
         require_within(self, 0, MOST, "cache_mb")
         require_within(self, 1, MOST, "cache_dir_mb")

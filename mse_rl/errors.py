@@ -7,7 +7,7 @@
     ├── InvalidTask             a dataset that is unknown, missing, broken or too small
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
     ├── InvalidRun              a run folder that exists already, or holds something else
-    ├── WorkerLost              a worker process that was ended from outside
+    ├── WorkerLost              a worker process that was ended from outside, or as it started
     └── Diverged                a child that no longer gives finite numbers
 
 Every message says what was expected, what came, and what to do. The command line prints it as one
@@ -47,7 +47,7 @@ class InvalidRun(MseRlError):
 
 
 class WorkerLost(MseRlError):
-    """A worker process that was ended from outside, most often for want of memory."""
+    """A worker process that was ended from outside, most often for want of memory, or as it started."""
 
 
 class Diverged(MseRlError):

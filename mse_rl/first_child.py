@@ -9,7 +9,7 @@ from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
 from mse_rl.families import first_family
 from mse_rl.legality import Bounds
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 from mse_rl.networks import Child, build_child
 from mse_rl.schedule import Schedule
 from mse_rl.search_space import SearchSpace, starting_architecture
@@ -72,7 +72,7 @@ def require_room(first: Architecture, bounds: Bounds, task: Task, *, may_shrink:
         else f"what the first {first.family} child on {task.name} takes"
     )
     for name in bounds.exceeded(first):
-        measure, most = MEASURES[name], bounds.budget.most[name]
+        measure, most = measure_of(name), bounds.budget.most[name]
         least = bounds.cost(bounds.smallest(first, name) if may_shrink else first, name)
         if least > most:
             raise InvalidConfig(

@@ -11,7 +11,7 @@ from mse_rl.config import GrowthConfig
 from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.growth_state import GrowthState
-from mse_rl.measures import MEASURES, Meter
+from mse_rl.measures import Meter, measure_of
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS, Target
 
@@ -45,7 +45,7 @@ class Bounds:
 
     def cost(self, architecture: Architecture, measure: str | None = None) -> float:
         """Return what a child costs: in that measure, or in the one that is priced."""
-        return MEASURES[measure or self.budget.cost].cost(architecture, self.meter)
+        return measure_of(measure or self.budget.cost).cost(architecture, self.meter)
 
     def exceeded(self, architecture: Architecture) -> tuple[str, ...]:
         """Return the measures in which a child costs more than its budget."""
@@ -65,7 +65,7 @@ class Bounds:
         """
 
         def guide(child: Architecture) -> float:
-            return MEASURES[measure].guide(child, self.meter)
+            return measure_of(measure).guide(child, self.meter)
 
         while True:
             edits = [
@@ -121,7 +121,7 @@ class Bounds:
 
         Memory has that of FLOPs.
         """
-        guides = [MEASURES[measure].guide for measure in self.exceeded(before) or (FIRST_COST,)]
+        guides = [measure_of(measure).guide for measure in self.exceeded(before) or (FIRST_COST,)]
         return all(guide(after, self.meter) < guide(before, self.meter) for guide in guides)
 
 

@@ -6,9 +6,13 @@ episode's return is what the finished child is worth less what the first one was
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, log2
+from functools import lru_cache
+from math import inf, isfinite, log2
+from numbers import Real
+from typing import Any
 
 from mse_rl.errors import InvalidConfig, unknown_name
+from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class RewardConfig:
     """How skill is weighed against cost."""
 
     reward: str = "potential"
-    """potential, mnas or tunas."""
+    """potential, mnas or tunas, or a reward of your own, my_package.module:thing (docs/extending.md)."""
     cost_weight: float = 0.002
     """λ of potential: skill that one doubling of the cost must bring."""
     training_weight: float = 0.01
@@ -49,8 +53,8 @@ class RewardConfig:
     """β of tunas."""
 
     def __post_init__(self) -> None:
-        if self.reward not in REWARDS:
-            raise InvalidConfig(unknown_name("reward", self.reward, REWARDS))
+        object.__setattr__(self, "reward", path_of(self.reward, "reward"))
+        reward_of(self.reward)  # so that it complains now
         if not (0 <= self.cost_weight < inf and 0 <= self.training_weight < inf):
             raise InvalidConfig(
                 "`cost_weight` and `training_weight` must be numbers that are not negative, "
@@ -91,14 +95,46 @@ def tunas(worth: Worth, config: RewardConfig) -> dict[str, float]:
     }
 
 
-REWARDS: dict[str, Callable[[Worth, RewardConfig], dict[str, float]]] = {
-    "potential": potential,
-    "mnas": mnas,
-    "tunas": tunas,
-}
-"""Each gives the terms of Φ; Φ is their sum."""
+Reward = Callable[[Worth, RewardConfig], dict[str, float]]
+"""Gives the terms of Φ; Φ is their sum."""
+REWARDS: dict[str, Reward] = {"potential": potential, "mnas": mnas, "tunas": tunas}
+
+
+@lru_cache
+def reward_of(name: str) -> Reward:
+    """Return the reward of a name or import path; a class is made an instance first, which is called.
+
+    Raises:
+        InvalidConfig: if there is none, or it cannot be called.
+    """
+    if name in REWARDS:
+        return REWARDS[name]
+    if not is_path(name):
+        raise InvalidConfig(f"{unknown_name('reward', name, REWARDS)}, or my_package.module:thing")
+    found = load_object(name, "reward")
+    if isinstance(found, type):
+        require_callable(found, (), name, "reward")
+        found = found()
+    require_callable(found, ("worth", "config"), name, "reward")
+    return lambda worth, config: _checked(found(worth, config), name)
 
 
 def terms(worth: Worth, config: RewardConfig) -> dict[str, float]:
-    """Return the terms of the configured potential; their sum Φ is what a child is worth: its utility."""
-    return REWARDS[config.reward](worth, config)
+    """Return the terms of the configured potential; their sum Φ is what a child is worth: its utility.
+
+    Raises:
+        InvalidConfig: if a reward of the user's own gives something else.
+    """
+    return reward_of(config.reward)(worth, config)
+
+
+def _checked(parts: Any, name: str) -> dict[str, float]:
+    """Return the terms of a user's reward as plain numbers."""
+    if not isinstance(parts, dict) or not all(
+        isinstance(key, str) and isinstance(term, Real) and isfinite(term) for key, term in parts.items()
+    ):
+        raise InvalidConfig(
+            f"expected reward {name} to return its terms as a dict of finite numbers by name, as "
+            f"{{'skill': 0.9}}, got {in_short(parts)}"
+        )
+    return {key: float(term) for key, term in parts.items()}

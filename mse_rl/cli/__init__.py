@@ -24,8 +24,8 @@ class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag."""
 
     controller: Positional[str] = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, or a policy
-    bundle."""
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, a policy
+    bundle, or a controller of your own, my_package.module:thing (docs/extending.md)."""
 
 
 Apply = Annotated[

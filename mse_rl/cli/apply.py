@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mse_rl.apply_config import ApplyConfig
 from mse_rl.cli.console import say
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 from mse_rl.runs.child_files import save_child
 from mse_rl.runs.directory import begin, new_directory
 from mse_rl.runs.growing import Growth, excess, grow
@@ -54,7 +54,7 @@ def _show(folder: Path, growth: Growth, console: Console) -> None:
             f"{100 * kept.validation.accuracy:.2f}% to {100 * process.state.validation.accuracy:.2f}%",
         )
     accuracy = 100 * (episode.test_accuracy or 0)
-    cost = MEASURES[final["cost_measure"]].shown(final["cost"])
+    cost = measure_of(final["cost_measure"]).shown(final["cost"])
     spent = final["training_flops"] / 1e12
     say(console, f"test accuracy {accuracy:.2f}%  {cost}  {spent:.3f} TFLOPs of training")
     if not process.fits:
@@ -63,7 +63,7 @@ def _show(folder: Path, growth: Growth, console: Console) -> None:
             f"warning: the child is beyond its budget{excess(process)}: give it more `slices` to shrink in",
         )
     elif final["cost"] > FULL * final["cost_budget"]:
-        measure = MEASURES[final["cost_measure"]]
+        measure = measure_of(final["cost_measure"])
         shown = measure.shown(final["cost_budget"])
         say(console, f"the budget of {shown} left no room to grow: `{measure.budget}` raises it")
     say(console, f"Kept in {folder}: child.safetensors, architecture.json, growth.json, report.png.")

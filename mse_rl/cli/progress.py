@@ -16,7 +16,7 @@ from rich.progress import (
 
 from mse_rl.agents.rollout import Episode
 from mse_rl.config import TrainConfig
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 
 WINDOW = 32
 """Episodes that the shown means are taken over."""
@@ -48,7 +48,7 @@ class TrainingBars:
         mean_return = sum(e.total_return for e in self._last) / number
         skill = sum(e.final["skill"] for e in self._last) / number
         cost = sum(e.final["cost"] for e in self._last) / number
-        shown = MEASURES[episode.final["cost_measure"]].shown(cost)
+        shown = measure_of(episode.final["cost_measure"]).shown(cost)
         means = f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {shown}"
         self._progress.update(self._learning, advance=1, means=means)
         if self._progress.finished:

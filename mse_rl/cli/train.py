@@ -10,7 +10,7 @@ from rich.table import Table
 from mse_rl.cli.console import say
 from mse_rl.cli.progress import training_bars
 from mse_rl.config import TrainConfig
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 from mse_rl.runs.table import comparison_rows
 from mse_rl.runs.train import train as run
 
@@ -50,7 +50,7 @@ def train(config: TrainConfig, console: Console) -> None:
 
 def _show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0))
-    unit = MEASURES[summary["cost_measure"]].unit
+    unit = measure_of(summary["cost_measure"]).unit
     for heading in HEADINGS:
         side: Literal["left", "right"] = "left" if heading == HEADINGS[0] else "right"
         table.add_column(heading.format(unit=unit), justify=side, no_wrap=True)

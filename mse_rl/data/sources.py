@@ -11,6 +11,7 @@ from mse_rl.data.raw import Source
 from mse_rl.data.svhn import svhn
 from mse_rl.data.usps import usps
 from mse_rl.errors import InvalidTask, brief, unknown_name
+from mse_rl.plugins import is_path
 
 SOURCES: dict[str, Source] = {
     "breast_cancer": breast_cancer,
@@ -39,9 +40,19 @@ def find_source(name: str) -> tuple[Source, str]:
         InvalidTask: there is no such source, its argument is missing, or it takes none.
     """
     word, _, argument = name.partition(":")
-    spelling = {key.partition(":")[0]: key for key in SOURCES}
+    spelling = _spelling()
     if word not in spelling:
-        raise InvalidTask(unknown_name("task", word, SOURCES))
+        raise InvalidTask(f"{unknown_name('task', word, SOURCES)}, or my_package.module:thing")
     if bool(argument) != (":" in spelling[word]):
         raise InvalidTask(f"expected a task like {spelling[word]!r}, got {brief(name)!r}")
     return SOURCES[spelling[word]], argument
+
+
+def is_own(name: str) -> bool:
+    """Say whether a task's name is the import path of a user's own; a source of that word goes first."""
+    return name.partition(":")[0] not in _spelling() and is_path(name)
+
+
+def _spelling() -> dict[str, str]:
+    """Return the keys by their first word."""
+    return {key.partition(":")[0]: key for key in SOURCES}

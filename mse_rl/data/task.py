@@ -123,6 +123,18 @@ class Task:
         """What a child for this task reads and tells."""
         return Inputs(self.input_shape, self.vocabulary, self.classes)
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What it takes to read raw inputs again, ready for JSON; ``InputReader.of_record`` reads it."""
+        return {
+            "kind": self.kind,
+            "shape": self.input_shape,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "vocabulary": self.vocabulary,
+            "encoding": self.encoding,
+        }
+
     @cached_property
     def fingerprint(self) -> str:
         """Return a digest of all that a child may see while it grows: all but the test split."""

@@ -20,7 +20,8 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import GrowthState
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
+from mse_rl.plugins import is_path
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture
@@ -79,14 +80,7 @@ class Growth:
         task, episode = self.task, self.episode
         return {
             "task": task.name,
-            "input": {
-                "kind": task.kind,
-                "shape": task.input_shape,
-                "mean": task.mean,
-                "deviation": task.deviation,
-                "vocabulary": task.vocabulary,
-                "encoding": task.encoding,
-            },
+            "input": task.record,
             "seed": episode.context.seed,
             "kept_slice": self.kept.slice_index,
             "test_accuracy": episode.test_accuracy,
@@ -95,18 +89,26 @@ class Growth:
         }
 
 
-def load_controller(name: str) -> tuple[Controller, Policy | None]:
-    """Return the rule of that name, or the policy in that folder, which comes second as well.
+def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Policy | None]:
+    """Return the rule of that name, the policy in that folder, which comes second as well, or the user's own
+    controller at that import path.
+
+    Args:
+        name: of one of them; they are looked for in this order.
+        trust: see ``load_policy``.
 
     Raises:
-        InvalidController: if it is neither.
+        InvalidController: if it is none of them.
     """
-    if is_rule(name):
-        return make_rule(name), None
-    if Path(name).is_dir():
-        policy = load_policy(name)
+    if not is_rule(name) and Path(name).is_dir():
+        policy = load_policy(name, trust=trust)
         return Learned(policy.network), policy
-    raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
+    if is_rule(name) or is_path(name):
+        return make_rule(name), None
+    raise InvalidController(
+        f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy, or "
+        "my_package.module:thing"
+    )
 
 
 def most_passes(task: Task) -> float:
@@ -117,19 +119,24 @@ def most_passes(task: Task) -> float:
     return min(most, max(LEAST_PASSES, len(task.train) / VECTORS_A_PASS))
 
 
-def grow(config: ApplyConfig, load: Callable[[], Task], tell: Tell) -> Growth:
+def grow(
+    config: ApplyConfig, load: Callable[[], Task], tell: Tell, *, controller: Controller | None = None
+) -> Growth:
     """Grow a child.
 
     Args:
         config: how.
         load: returns the dataset, once all else is known to be there.
         tell: gets one line for each thing that happens.
+        controller: decides; the one that the configuration names if not given.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges.
     """
     torch.set_num_threads(config.threads)
-    controller, policy = load_controller(config.controller)
+    policy = None
+    if controller is None:
+        controller, policy = load_controller(config.controller, trust=config.trust_policy)
     check_devices(config.device, config.budget.latency_device)
     inherited = load_inheritance(config.init) if config.init else None
     start = load_architecture(config.architecture) if config.architecture else None
@@ -264,7 +271,7 @@ def excess(process: GrowthProcess) -> str:
     """Say by how much a child is beyond budgets other than that of memory."""
     bounds, architecture = process.bounds, process.state.architecture
     return "".join(
-        f", {MEASURES[name].shown(bounds.cost(architecture, name))} of "
-        f"{MEASURES[name].shown(bounds.budget.most[name])}"
+        f", {measure_of(name).shown(bounds.cost(architecture, name))} of "
+        f"{measure_of(name).shown(bounds.budget.most[name])}"
         for name in bounds.exceeded(architecture)
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mse_rl.architecture import Architecture
 from mse_rl.data.reader import InputReader
@@ -41,7 +42,6 @@ class Grown:
         """The child's architecture."""
         return self.child.architecture
 
-    @torch.inference_mode()
     def predict_proba(self, x: Any) -> NDArray[np.float64]:
         """Return the probability of each class (n, K).
 
@@ -52,8 +52,13 @@ class Grown:
         Raises:
             InvalidTask: if they are none, or of another size.
         """
+        return self.probabilities(self.reader(x))
+
+    @torch.inference_mode()
+    def probabilities(self, inputs: Tensor) -> NDArray[np.float64]:
+        """Return the same for encoded inputs, as a task has them."""
         weight = next(self.child.parameters())
-        inputs = self.reader(x).to(weight.device)
+        inputs = inputs.to(weight.device)
         inputs = inputs.to(weight.dtype) if inputs.is_floating_point() else inputs
         logits = [self.child(batch) for batch in torch.split(inputs, BATCH)]
         probabilities: NDArray[np.float64] = torch.cat(logits).double().softmax(dim=1).cpu().numpy()

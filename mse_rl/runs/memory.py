@@ -13,7 +13,7 @@ from mse_rl.envs.caching import SHARED_PART
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.families import FAMILIES, KINDS
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 from mse_rl.search_space import SearchSpace
 
 WORKER_BYTES = 500 << 20
@@ -84,7 +84,7 @@ def largest_child_bytes(env: ExpansionEnv) -> int:
             index, 0, config.budget.budget_high, config.growth.passes_high, config.growth.width_high
         )
         first = env.first_architecture(context)
-        times = env.budget(context).cost_budget / MEASURES[config.budget.cost].cost(first, env.meter)
+        times = env.budget(context).cost_budget / measure_of(config.budget.cost).cost(first, env.meter)
         grown = ceil(times * training_bytes(first, config.growth.batch_size))
         bound = training_bytes(_at_bounds(first, config.space), config.growth.batch_size)
         largest = max(largest, min(grown, bound))

@@ -11,6 +11,7 @@ from mse_rl.agents.network import BlockNetwork
 from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidController, InvalidRun
+from mse_rl.plugins import is_path
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.directory import write_json
 from mse_rl.runs.safe_tensors import load_weights
@@ -69,11 +70,17 @@ class Policy:
     transformations: tuple[str, ...] | None
 
 
-def load_policy(path: str | Path) -> Policy:
+def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
     """Return the policy of a run folder or a policy bundle. Nothing is unpickled.
 
+    Args:
+        path: of the folder.
+        trust: import the code of others that it was trained with: a reward, cost or transformations that are
+            not the package's. Without it, no name in a file makes anything run.
+
     Raises:
-        InvalidController: if there is none, or it reads or decides other things than this version.
+        InvalidController: if there is none, it reads or decides other things than this version, or it asks
+            for trust that it has not got.
     """
     folder = Path(path)
     folder = folder if (folder / "policy.json").is_file() else folder / "policy"
@@ -87,9 +94,16 @@ def load_policy(path: str | Path) -> Policy:
         env = data["training"]["config"]["env"]
         family, slices = env["growth"]["family"], int(env["growth"]["slices"])
         family = None if family is None else str(family)
-        reward, cost = RewardConfig(**env["reward"]), str(env["budget"]["cost"])
-        names = env["growth"]["transformations"]
+        cost, names = str(env["budget"]["cost"]), env["growth"]["transformations"]
         transformations = None if names is None else tuple(map(str, names))
+        named = (str(env["reward"]["reward"]), cost, *(transformations or ()))
+        own = [name for name in named if is_path(name)]
+        if own and not trust:
+            raise InvalidController(
+                f"{path} was trained with code that does not come along, {' and '.join(own)}, which would be "
+                "imported: where you trust who trained it, say `trust_policy`, or trust=True in Python"
+            )
+        reward = RewardConfig(**env["reward"])
     except OSError as error:
         raise InvalidController(
             f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mse_rl.envs.expansion import place
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 
 COLOURS = {
     "deepen": "#d1495b",
@@ -43,7 +43,7 @@ def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
     skill_axes.plot(shares, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
     skill_axes.set_ylabel("validation skill")
     skill_axes.set_title(title, loc="left")
-    measure = MEASURES[timeline[0]["cost_measure"]]
+    measure = measure_of(timeline[0]["cost_measure"])
     costs = [entry["cost"] / measure.per_unit for entry in timeline]
     budget = timeline[0]["cost_budget"] / measure.per_unit
     cost_axes.step(shares, [*costs[1:], costs[-1]], where="post", color="#30323d")

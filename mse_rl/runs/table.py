@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mse_rl.measures import MEASURES
+from mse_rl.measures import measure_of
 
 
 def columns(summary: dict[str, Any]) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def columns(summary: dict[str, Any]) -> tuple[str, ...]:
         "utility",
         "validation skill",
         "test accuracy",
-        MEASURES[summary["cost_measure"]].unit,
+        measure_of(summary["cost_measure"]).unit,
         "training GFLOPs",
         f"{next(iter(summary['controllers']))} minus this [95%]",
     )
@@ -23,7 +23,7 @@ def columns(summary: dict[str, Any]) -> tuple[str, ...]:
 
 def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row of text for each controller of a ``summary.json``, in the order of ``columns``."""
-    per_unit = MEASURES[summary["cost_measure"]].per_unit
+    per_unit = measure_of(summary["cost_measure"]).per_unit
     rows: list[tuple[str, ...]] = []
     for name, figures in summary["controllers"].items():
         mean = {key: float(np.mean(values)) for key, values in figures.items()}

@@ -17,6 +17,7 @@ from mse_rl.agents.grouping import TRAINING
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
 from mse_rl.agents.rollout import Episode
+from mse_rl.agents.spawning import require_spawnable
 from mse_rl.agents.tensorboard import EpisodeWriter
 from mse_rl.config import TrainConfig
 from mse_rl.data import Task
@@ -88,6 +89,7 @@ def train(
         tasks = load_tasks(config.env.task, config.env.data, tell)
     config = replace(config, env=replace(config.env, task=tuple(task.name for task in tasks)))
     env = ExpansionEnv(config.env, tasks=tuple(tasks))
+    require_spawnable(config.env, env.meter)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     require_memory(config, largest_child_bytes(env), free_memory())
