@@ -27,7 +27,7 @@ def apply(
 
     Args:
         task: the dataset, or its name.
-        controller: a rule, or the folder of a run or policy.
+        controller: a rule, a policy that comes along (``small``), or the folder of a run or policy.
         tell: gets one line for each thing that happens.
         **settings: fields of ``ApplyConfig``: ``training_flops``, ``seed``, ``family``, ``budget``, ...
 

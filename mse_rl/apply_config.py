@@ -53,8 +53,8 @@ class ApplyConfig(GrowthRules):
     task: str
     """The dataset to grow a child on."""
     controller: str = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, or a policy
-    bundle."""
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a policy that comes along
+    (small), or the folder of a run or policy."""
     out: Path | None = None
     """Where the child is kept; runs/TIME if not given."""
     seed: int = 0

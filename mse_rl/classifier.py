@@ -24,7 +24,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     It reads rows of numbers (n, F). A tenth of them is held out, by class, to decide on.
 
     Args:
-        controller: a rule, or the folder of a run or policy.
+        controller: a rule, a policy that comes along (``small``), or the folder of a run or policy.
         training_flops: of fitting; as many as suit the data if None.
         random_state: decides all that is drawn.
 

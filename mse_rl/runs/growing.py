@@ -26,8 +26,10 @@ from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture
 from mse_rl.runs.console import duration
 from mse_rl.runs.device import check_devices
+from mse_rl.runs.experience import Experience
 from mse_rl.runs.inheritance import Inheritance, load_inheritance
-from mse_rl.runs.policy_bundle import Policy, load_policy
+from mse_rl.runs.policy_bundle import SHIPPED, Policy, load_policy
+from mse_rl.runs.vocabulary import asked_of, own_of
 from mse_rl.training.speed import training_speed
 from mse_rl.transformations import Renumbering
 
@@ -98,17 +100,18 @@ class Growth:
 
 
 def load_controller(name: str) -> tuple[Controller, Policy | None]:
-    """Return the rule of that name, or the policy in that folder, which comes second as well.
+    """Return the rule of that name, or the policy of that name or in that folder, which comes second as well.
 
     Raises:
-        InvalidController: if it is neither.
+        InvalidController: if it is none of them.
     """
     if is_rule(name):
         return make_rule(name), None
-    if Path(name).is_dir():
+    if name in SHIPPED or Path(name).is_dir():
         policy = load_policy(name)
         return Learned(policy.network), policy
-    raise InvalidController(f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy")
+    known = unknown_name("controller", name, {*RULES, *SHIPPED})
+    raise InvalidController(f"{known}, or the folder of a run or policy")
 
 
 def most_passes(task: Task) -> float:
@@ -136,8 +139,10 @@ def grow(config: ApplyConfig, load: Callable[[], Task], tell: Tell) -> Growth:
     inherited = load_inheritance(config.init) if config.init else None
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
-    config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
+    config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
     env = _environment(config, task, inherited, start, policy)
+    if policy and policy.experience:
+        _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, most_passes(task))
     config = _with_length(config, env, context, tell)
     env = _environment(config, task, inherited, start, policy)
@@ -178,7 +183,7 @@ def _grow(
 
 
 def _completed(
-    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None
+    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None, tell: Tell
 ) -> ApplyConfig:
     """Return the settings, with what task, first child and policy say where the user has said nothing."""
     if config.batch_size is None:
@@ -187,11 +192,19 @@ def _completed(
         config = replace(config, family=first.family)
     elif config.family is None and policy:
         config = replace(config, family=policy.family)
-    if policy and config.transformations is None:
-        config = replace(config, transformations=policy.transformations)
+    if policy:
+        name, asked = config.controller, config.transformations
+        names = own_of(policy, name, tell) if asked is None else asked_of(policy, name, asked, tell)
+        config = replace(config, transformations=names)
     if policy and config.cost is None:
         config = replace(config, cost=policy.cost)
     return config
+
+
+def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: Tell) -> None:
+    """Say if a policy meets a kind of input or a family that it was not trained on."""
+    if not seen.covers(met):
+        tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
 
 def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, tell: Tell) -> ApplyConfig:

@@ -27,6 +27,7 @@ from mse_rl.measures import MEASURES
 from mse_rl.runs.console import say
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
+from mse_rl.runs.experience import Experience
 from mse_rl.runs.memory import (
     free_memory,
     free_shared_memory,
@@ -72,7 +73,7 @@ def train(config: TrainConfig, console: Console) -> Path:
         learned = _learn(config, env, pool, logger, folder, console)
         episodes = _compare(config, env, pool, learned, console)
     summary = summarise(episodes)
-    _keep(folder, config, summary, learned, writer, episodes["learned"])
+    _keep(folder, env, config, summary, learned, writer, episodes["learned"])
     _show(summary, folder, console)
     return folder
 
@@ -163,6 +164,7 @@ def _compare(
 
 def _keep(
     folder: Path,
+    env: ExpansionEnv,
     config: TrainConfig,
     summary: dict[str, Any],
     policy: BlockPolicy,
@@ -176,7 +178,7 @@ def _keep(
         "episodes": config.updates * config.ppo.episodes_per_update,
         "paired": summary["paired"],
     }
-    save_policy(folder / "policy", policy.network, record, table)
+    save_policy(folder / "policy", policy.network, Experience.of(env), record, table)
     write_json(folder / "summary.json", summary)
     writer.add_text("comparison", table)
     best = max(learned, key=lambda episode: float(episode.final["utility"]))
