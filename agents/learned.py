@@ -6,11 +6,16 @@ from numpy.typing import NDArray
 
 from mse_rl.agents.controller import Turn
 from mse_rl.agents.network import BlockNetwork
+from mse_rl.envs.layout import Layout, columns
 from mse_rl.envs.observation import Observation
 
 
 class Learned:
     """Takes the most probable legal action of a policy network, or draws one.
+
+    Its own layout may be another one than the environment's: it is shown the features that it knows, with 0
+    for those that are gone, and never takes an operation that it does not know; where it knows none that is
+    legal, it waits.
 
     Args:
         network: the policy.
@@ -22,13 +27,32 @@ class Learned:
 
     def decide(self, turn: Turn) -> int:
         """Return the chosen action."""
-        logits = self._logits(turn.observation)
+        logits = self._logits(turn.observation, turn.env.layout)
         if self.draws:
             logits = logits + turn.rng.gumbel(size=logits.shape)  # argmax(logits + Gumbel) ~ softmax(logits)
         return int(np.where(turn.mask, logits, -np.inf).argmax())
 
+    def _logits(self, observation: Observation, shown: Layout) -> NDArray[np.float64]:
+        """Return the logits (actions,) of a table of the operations that ``shown`` has."""
+        own = self.network.layout
+        globals_ = columns(observation["globals"][None], shown.globals, own.globals, 0.0)
+        blocks = observation["blocks"].reshape(-1, len(shown.blocks))
+        rows, blocks = len(blocks), columns(blocks, shown.blocks, own.blocks, 0.0)
+        logits = self._forward(globals_, blocks.reshape(1, -1))
+        parts = (
+            (1, own.child_operations, shown.child_operations),
+            (rows, own.block_operations, shown.block_operations),
+            (rows * (rows - 1) // 2, own.pair_operations, shown.pair_operations),
+        )  # (targets, operations of the policy, those that are shown) each
+        ends = np.cumsum([targets * len(known) for targets, known, _ in parts])
+        return np.concatenate(
+            [
+                columns(values.reshape(targets, len(known)), known, wanted, -np.inf).ravel()
+                for values, (targets, known, wanted) in zip(np.split(logits, ends[:-1]), parts, strict=True)
+            ]
+        )
+
     @torch.no_grad()
-    def _logits(self, observation: Observation) -> NDArray[np.float64]:
-        batch = {key: torch.from_numpy(value).unsqueeze(0) for key, value in observation.items()}
-        logits: torch.Tensor = self.network(batch["globals"], batch["blocks"])
+    def _forward(self, globals_: NDArray[np.floating], blocks: NDArray[np.floating]) -> NDArray[np.float64]:
+        logits: torch.Tensor = self.network(torch.from_numpy(globals_), torch.from_numpy(blocks))
         return logits[0].double().numpy()

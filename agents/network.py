@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
-from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+from mse_rl.envs.layout import Layout
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -51,18 +50,20 @@ class BlockNetwork(nn.Module):
     the pair i < j. There is no critic: the others of an episode's group are its baseline.
 
     Args:
+        layout: names the inputs and the logits.
         hidden: units of each layer.
     """
 
-    def __init__(self, hidden: int = 64) -> None:
+    def __init__(self, layout: Layout, hidden: int = 64) -> None:
         super().__init__()
-        self.encode_block = _mlp(len(BLOCK_FEATURES), hidden, hidden)
-        self.encode_child = _mlp(len(GLOBAL_FEATURES) + 2 * hidden, hidden, hidden)
+        self.layout = layout
+        self.encode_block = _mlp(len(layout.blocks), hidden, hidden)
+        self.encode_child = _mlp(len(layout.globals) + 2 * hidden, hidden, hidden)
         self.join = _Join(1, hidden)
-        self.block_logits = nn.Linear(hidden, len(BLOCK_OPERATIONS))
+        self.block_logits = nn.Linear(hidden, len(layout.block_operations))
         self.join_pair = _Join(2, hidden)
-        self.pair_logits = nn.Linear(hidden, len(PAIR_OPERATIONS))
-        self.child_logits = nn.Linear(hidden, len(CHILD_OPERATIONS))
+        self.pair_logits = nn.Linear(hidden, len(layout.pair_operations))
+        self.child_logits = nn.Linear(hidden, len(layout.child_operations))
 
     @torch.no_grad()
     def birth_(self, generator: torch.Generator) -> None:
@@ -75,13 +76,13 @@ class BlockNetwork(nn.Module):
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
 
     def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
-        """Return logits (n, actions), in the order of the action table.
+        """Return logits (n, actions), in the order of a table of the layout's operations.
 
         Args:
             globals_: (n, global features).
             blocks: (n, rows · block features); rows whose ``present`` is zero are ignored.
         """
-        blocks = blocks.reshape(len(blocks), -1, len(BLOCK_FEATURES))
+        blocks = blocks.reshape(len(blocks), -1, len(self.layout.blocks))
         rows, used = blocks.shape[1], max(1, int(blocks[..., 0].sum(dim=1).max()))
         blocks = blocks[:, :used]  # most rows are empty most of the time, and what they give is masked
         present = blocks[..., :1]  # (n, used, 1)

@@ -33,6 +33,7 @@ from mse_rl.config import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.envs.caching import make_cache
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.envs.layout import Layout
 from mse_rl.errors import WorkerLost
 from mse_rl.measures import Meter
 from mse_rl.transformations import Target
@@ -43,21 +44,23 @@ class PolicyWeights:
     """A policy as bytes, so that it travels between processes.
 
     Args:
-        content: the network's state dict as safetensors.
+        layout: of the network.
+        content: its state dict as safetensors.
         draws: see ``Learned``.
     """
 
+    layout: Layout
     content: bytes
     draws: bool
 
     @classmethod
     def of(cls, network: BlockNetwork, *, draws: bool) -> "PolicyWeights":
         """Copy the weights of ``network``."""
-        return cls(save(network.state_dict()), draws)
+        return cls(network.layout, save(network.state_dict()), draws)
 
     def controller(self) -> Learned:
         """Build the controller."""
-        network = BlockNetwork()
+        network = BlockNetwork(self.layout)
         network.load_state_dict(load(self.content))
         return Learned(network, draws=self.draws)
 

@@ -23,15 +23,26 @@ from mse_rl.agents.pool import PolicyWeights
 from mse_rl.agents.rollout import Episode
 from mse_rl.config import PPOConfig
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.envs.layout import Layout
 
 Observations = dict[str, Tensor]
 
 
 class BlockPolicy(MaskableMultiInputActorCriticPolicy):
-    """The policy network, as Stable-Baselines3 asks for it. There is no critic."""
+    """The policy network, as Stable-Baselines3 asks for it. There is no critic.
+
+    Args:
+        *arguments: as Stable-Baselines3 gives them: spaces and learning rate.
+        layout: of the network.
+        **settings: as Stable-Baselines3 gives them.
+    """
+
+    def __init__(self, *arguments: Any, layout: Layout, **settings: Any) -> None:
+        self.layout = layout
+        super().__init__(*arguments, **settings)
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
-        self.network = BlockNetwork()
+        self.network = BlockNetwork(self.layout)
         self.network.birth_(torch.Generator().manual_seed(torch.initial_seed()))
         self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
 
@@ -153,6 +164,7 @@ class GroupedPPO(MaskablePPO):
             vf_coef=0.0,
             normalize_advantage=False,
             rollout_buffer_class=GroupRolloutBuffer,
+            policy_kwargs={"layout": env.layout},
             seed=seed,
             device="cpu",
         )

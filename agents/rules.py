@@ -11,7 +11,7 @@ from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.families import FAMILIES
 from mse_rl.growth import GrowthProcess
 from mse_rl.plugins import is_path, load_object
-from mse_rl.transformations import TRANSFORMATIONS, Target
+from mse_rl.transformations import Target, transformation
 
 Decision = tuple[str, Target]
 WAIT: Decision = ("wait", None)
@@ -46,7 +46,7 @@ class Random(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Draw a decision."""
-        keeping = [d for d in process.choices() if TRANSFORMATIONS[d[0]].preserving and d[0] != "stop"]
+        keeping = [d for d in process.choices() if transformation(d[0]).preserving and d[0] != "stop"]
         return keeping[rng.integers(len(keeping))]
 
 
@@ -122,7 +122,7 @@ class Pace(Rule):
 
         def distance(decision: Decision) -> float:
             name, target = decision
-            after = TRANSFORMATIONS[name].edit(process.state.architecture, target, process.space)
+            after = transformation(name).edit(process.state.architecture, target, process.space)
             return abs(log(process.bounds.cost(after)) - due)
 
         verb = "widen" if log(process.cost) < due else "narrow"
@@ -186,12 +186,12 @@ def least_loss(process: GrowthProcess) -> Decision:
 
     def saved(decision: Decision) -> float:
         name, target = decision
-        after = TRANSFORMATIONS[name].edit(state.architecture, target, process.space)
+        after = transformation(name).edit(state.architecture, target, process.space)
         return log(cost / bounds.cost(after, measure))
 
     def loss(decision: Decision) -> float:
         name, target = decision
-        return TRANSFORMATIONS[name].lost(process.child, target, process.space, state.statistics)
+        return transformation(name).lost(process.child, target, process.space, state.statistics)
 
     choices = [decision for decision in process.choices() if decision != WAIT]
     enough = [decision for decision in choices if 0 < saved(decision) >= share]

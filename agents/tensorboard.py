@@ -6,7 +6,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.rollout import Episode
 from mse_rl.envs.actions import ActionTable
-from mse_rl.transformations import TRANSFORMATIONS
 
 
 class EpisodeWriter:
@@ -39,7 +38,7 @@ class EpisodeWriter:
                 f"reward/{name}": value - episode.start["terms"].get(name, 0.0)
                 for name, value in final["terms"].items()
             },
-            **_chosen(episode),
+            **_chosen(episode, self._actions),
             **_legal(episode, self._actions),
         }
         values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
@@ -48,10 +47,10 @@ class EpisodeWriter:
         self._writer.file_writer.add_summary(Summary(value=values), self._episodes)
 
 
-def _chosen(episode: Episode) -> dict[str, float]:
+def _chosen(episode: Episode, actions: ActionTable) -> dict[str, float]:
     """Return the share of decisions that each transformation was chosen at."""
     names = [info["transformation"] for info in episode.infos]
-    return {f"chosen/{name}": names.count(name) / len(names) for name in TRANSFORMATIONS}
+    return {f"chosen/{name}": names.count(name) / len(names) for name in actions.operations}
 
 
 def _legal(episode: Episode, actions: ActionTable) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The actions: which number stands for which transformation at which target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 
@@ -8,20 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.architecture import Architecture, Link, Position
+from mse_rl.errors import InvalidConfig
 from mse_rl.growth import GrowthProcess
-from mse_rl.transformations import TRANSFORMATIONS, Target
-
-
-def _names(scope: str) -> tuple[str, ...]:
-    return tuple(name for name, transformation in TRANSFORMATIONS.items() if transformation.scope == scope)
-
-
-CHILD_OPERATIONS = _names("child")
-"""Transformations of the child as a whole; ``wait`` is action 0."""
-BLOCK_OPERATIONS = _names("block")
-"""Transformations that are aimed at an entry or a block."""
-PAIR_OPERATIONS = _names("pair")
-"""Transformations that are aimed at two of them."""
+from mse_rl.transformations import Target, operations, transformation
 
 
 @dataclass(frozen=True)
@@ -31,9 +20,41 @@ class ActionTable:
 
     Args:
         rows: most entries and blocks that a child may have.
+        operations: names of transformations, or import paths of such, in order; all that are registered if
+            not given. The first is ``wait``, which is action 0.
+
+    Raises:
+        InvalidConfig: if ``wait`` is not the first, one is there twice, or there is no such transformation.
     """
 
     rows: int
+    operations: tuple[str, ...] = field(default_factory=operations)
+
+    def __post_init__(self) -> None:
+        if self.operations[:1] != ("wait",) or len({*self.operations}) < len(self.operations):
+            raise InvalidConfig(
+                f"a table of actions takes operations that begin with wait, each once, got {self.operations}"
+            )
+        for name in self.operations:
+            transformation(name)
+
+    @cached_property
+    def child_operations(self) -> tuple[str, ...]:
+        """Transformations of the child as a whole."""
+        return self._of("child")
+
+    @cached_property
+    def block_operations(self) -> tuple[str, ...]:
+        """Transformations that are aimed at an entry or a block."""
+        return self._of("block")
+
+    @cached_property
+    def pair_operations(self) -> tuple[str, ...]:
+        """Transformations that are aimed at two of them."""
+        return self._of("pair")
+
+    def _of(self, scope: str) -> tuple[str, ...]:
+        return tuple(name for name in self.operations if transformation(name).scope == scope)
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -46,25 +67,25 @@ class ActionTable:
 
     @property
     def _first_pair(self) -> int:
-        return len(CHILD_OPERATIONS) + self.rows * len(BLOCK_OPERATIONS)
+        return len(self.child_operations) + self.rows * len(self.block_operations)
 
     def __len__(self) -> int:
         """Return the number of actions."""
-        return self._first_pair + len(self.pairs) * len(PAIR_OPERATIONS)
+        return self._first_pair + len(self.pairs) * len(self.pair_operations)
 
     def decode(self, action: int, architecture: Architecture) -> tuple[str, Target] | None:
         """Return the transformation and its target; None if the child has no such row."""
         positions = architecture.sites
-        if action < len(CHILD_OPERATIONS):
-            return CHILD_OPERATIONS[action], None
+        if action < len(self.child_operations):
+            return self.child_operations[action], None
         if action < self._first_pair:
-            row, operation = divmod(action - len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS))
-            return (BLOCK_OPERATIONS[operation], positions[row]) if row < len(positions) else None
-        number, operation = divmod(action - self._first_pair, len(PAIR_OPERATIONS))
+            row, operation = divmod(action - len(self.child_operations), len(self.block_operations))
+            return (self.block_operations[operation], positions[row]) if row < len(positions) else None
+        number, operation = divmod(action - self._first_pair, len(self.pair_operations))
         source, target = self.pairs[number]
         if target >= len(positions):
             return None
-        return PAIR_OPERATIONS[operation], Link(positions[source], positions[target])
+        return self.pair_operations[operation], Link(positions[source], positions[target])
 
     def encode(self, name: str, target: Target, architecture: Architecture) -> int:
         """Return the action of a transformation at a target; the inverse of ``decode``."""
@@ -72,28 +93,33 @@ class ActionTable:
 
     def _encode(self, name: str, target: Target, rows: dict[Position, int]) -> int:
         if target is None:
-            return CHILD_OPERATIONS.index(name)
+            return self.child_operations.index(name)
         if isinstance(target, Link):
             number = self._pair_numbers[rows[target.source], rows[target.target]]
-            return self._first_pair + number * len(PAIR_OPERATIONS) + PAIR_OPERATIONS.index(name)
-        return len(CHILD_OPERATIONS) + rows[target] * len(BLOCK_OPERATIONS) + BLOCK_OPERATIONS.index(name)
+            return self._first_pair + number * len(self.pair_operations) + self.pair_operations.index(name)
+        first = len(self.child_operations) + rows[target] * len(self.block_operations)
+        return first + self.block_operations.index(name)
 
     def mask(self, process: GrowthProcess) -> NDArray[np.bool_]:
-        """Return which actions are legal now, (n,). At least one always is."""
+        """Return which actions are legal now, (n,).
+
+        At least one is, where the table has all that the process may do.
+        """
         mask = np.zeros(len(self), dtype=np.bool_)
         rows = _rows(process.state.architecture)
         for name, target in process.choices():
-            mask[self._encode(name, target, rows)] = True
+            if name in self.operations:
+                mask[self._encode(name, target, rows)] = True
         return mask
 
     def legal_anywhere(self, masks: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
         """Return for each transformation at which of the decisions (n, actions) it was legal, (n,)."""
-        by_block = masks[:, len(CHILD_OPERATIONS) : self._first_pair]
+        by_block = masks[:, len(self.child_operations) : self._first_pair]
         by_pair = masks[:, self._first_pair :]
         parts = (
-            (CHILD_OPERATIONS, masks[:, None, : len(CHILD_OPERATIONS)]),
-            (BLOCK_OPERATIONS, by_block.reshape(len(masks), -1, len(BLOCK_OPERATIONS))),
-            (PAIR_OPERATIONS, by_pair.reshape(len(masks), -1, len(PAIR_OPERATIONS))),
+            (self.child_operations, masks[:, None, : len(self.child_operations)]),
+            (self.block_operations, by_block.reshape(len(masks), self.rows, len(self.block_operations))),
+            (self.pair_operations, by_pair.reshape(len(masks), len(self.pairs), len(self.pair_operations))),
         )  # (decisions, targets, operations) each
         return {
             name: np.asarray(legal[:, :, i].any(axis=1))

@@ -15,6 +15,7 @@ from mse_rl.cost import cost
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.caching import make_cache
+from mse_rl.envs.layout import Layout
 from mse_rl.envs.observation import Observation, observation_space, observe
 from mse_rl.families import FAMILIES, first_family
 from mse_rl.first_child import first_architecture
@@ -26,7 +27,7 @@ from mse_rl.networks import Child
 from mse_rl.reward import Worth, terms
 from mse_rl.search_space import SearchSpace, require_family
 from mse_rl.training import TrajectoryCache
-from mse_rl.transformations import Renumbering, Target
+from mse_rl.transformations import Renumbering, Target, operations
 
 ILLEGAL_PENALTY = 0.01
 """What an illegal action costs; it does nothing else."""
@@ -67,13 +68,16 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     |---|---|
     | 0 | wait |
     | 1 | stop: only ``wait`` is legal from then on; training goes on |
-    | 2 to 6 | the others of ``CHILD_OPERATIONS``: widen or narrow all of the child |
-    | 7, 8, ... | row by row, at the entry or block of that row, those of ``BLOCK_OPERATIONS`` |
-    | ... | pair by pair, for rows (0, 1), (0, 2), ..., those of ``PAIR_OPERATIONS`` |
+    | 2 to 6 | the others of ``child_operations``: widen or narrow all of the child |
+    | 7, 8, ... | row by row, at the entry or block of that row, those of ``block_operations`` |
+    | ... | pair by pair, for rows (0, 1), (0, 2), ..., those of ``pair_operations`` |
 
     On an entry: widen or narrow the stream of its stage. On a block: widen or narrow its units, grow its
     kernel, change its activation, remove it. On both: deepen (a new block of one kind after it). On a pair:
     link, unlink.
+
+    The operations are those of ``actions``, an ``ActionTable``: all that are registered, then those of the
+    configuration that are import paths. What the configuration does not name is never legal.
 
     ``action_masks()`` says which are legal: those that keep the child within the search space and
     every budget. A child that begins beyond its budgets has to shrink first; ``wait``
@@ -137,7 +141,10 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         budget = self.config.budget
         self.meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self.config.device)
         self.render_mode = render_mode
-        self.actions = ActionTable(self.config.space.max_sites)
+        self.actions = ActionTable(
+            self.config.space.max_sites, operations(self.config.growth.transformations)
+        )
+        self.layout = Layout.of(self.actions)
         self.action_space = spaces.Discrete(len(self.actions))
         self.observation_space = observation_space(self.actions.rows)
         self.cache = make_cache(self.config) if cache is None else cache

@@ -73,8 +73,8 @@ def apply(
 
     Args:
         task: the dataset, its name, or a function that makes it.
-        controller: a rule, the folder of a run or policy, the import path of a controller, an object with
-            ``decide``, or a class or function that makes one.
+        controller: a rule, a policy that comes along (``small``), the folder of a run or policy, the import
+            path of a controller, an object with ``decide``, or a class or function that makes one.
         tell: gets one line for each thing that happens.
         **settings: fields of ``ApplyConfig``: ``training_flops``, ``seed``, ``family``, ``budget``, ...
 

@@ -55,7 +55,7 @@ class BudgetConfig(Budgets):
         require(
             own or self.own_budget is None,
             f"`own_budget` bounds a cost of your own, got cost {self.cost}: name yours, as `cost` "
-            "my_package.module:thing, or leave own-budget out",
+            "my_package.module:thing, or leave `own_budget` out",
         )
         require(
             1 <= self.budget_low <= self.budget_high < inf,

@@ -26,7 +26,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     It reads rows of numbers (n, F). A tenth of them is held out, by class, to decide on.
 
     Args:
-        controller: as ``mse_rl.apply`` takes it: a rule, the folder of a run or policy, or one of your own.
+        controller: as ``mse_rl.apply`` takes it: a rule, a policy, or one of your own.
         training_flops: of fitting; as many as suit the data if None.
         random_state: decides all that is drawn.
 

@@ -92,7 +92,8 @@ class GrowthRules:
     """What may be done to a child, and what ends its growth."""
 
     transformations: tuple[str, ...] | None = None
-    """Names of the transformations that may be used, beside wait; all if not given."""
+    """Names of the transformations that may be used, beside wait; all if not given. One of your own is named
+    by where it is imported from, as my_package.module:thing."""
     new_units: Literal["he", "gradmax"] = "he"
     """How new units get their incoming weights: drawn (He), or those with the largest gradient (GradMax)."""
     skill_tolerance: float = 0.05
@@ -105,6 +106,9 @@ class GrowthRules:
     """Most bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
+        if self.transformations is not None:  # from Python they may be objects as well
+            names = (path_of(each, "transformation") for each in self.transformations)
+            object.__setattr__(self, "transformations", tuple(names))
         require_within(self, 1, MOST, "memory_budget")
         require_within(self, 0, 1, "skill_tolerance")
         require(

@@ -41,7 +41,7 @@ from mse_rl.training import (
     learning_rate,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import TRANSFORMATIONS, Receipt, Renumbering, Target
+from mse_rl.transformations import Receipt, Renumbering, Target, operations, transformation
 
 
 class GrowthProcess:
@@ -215,8 +215,9 @@ class GrowthProcess:
         Raises:
             InvalidTransformation: if there is none of that name.
         """
-        if name not in TRANSFORMATIONS:
-            raise InvalidTransformation(unknown_name("transformation", name, TRANSFORMATIONS))
+        known = operations(self.config.transformations)
+        if name not in known:
+            raise InvalidTransformation(unknown_name("transformation", name, known))
         return (name, target) in self._choices
 
     def choices(self) -> tuple[tuple[str, Target], ...]:
@@ -275,7 +276,7 @@ class GrowthProcess:
     def _grow(self, name: str, target: Target) -> None:
         """Do what ``advance`` promises, without the cache."""
         before, live = self.state, self.live
-        may_fall = TRANSFORMATIONS[name].preserving or not self.fits
+        may_fall = transformation(name).preserving or not self.fits
         fallback = None if may_fall else live.capture()
         receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
         count = self.schedule.slice_steps(live.child.architecture, before.slice_index, self.spent)
@@ -301,7 +302,7 @@ class GrowthProcess:
         """Return the state after a slice that stands."""
         before = self.state
         diverged = not (isfinite(result.loss) and isfinite(validation.loss))
-        origins = TRANSFORMATIONS[name].origins(before.architecture, target)
+        origins = transformation(name).origins(before.architecture, target)
         return GrowthState(
             slice_index=before.slice_index + 1,
             architecture=self.child.architecture,

@@ -9,11 +9,10 @@ from mse_rl.architecture import Architecture
 from mse_rl.budget import FIRST_COST, BudgetConfig
 from mse_rl.config import GrowthConfig
 from mse_rl.cost import cost, training_bytes
-from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.growth_state import GrowthState
 from mse_rl.measures import Meter, measure_of
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations import TRANSFORMATIONS, Target
+from mse_rl.transformations import Target, operations, transformation
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Bounds:
         meter: tells latencies.
         memory_budget: most bytes that training may take; None for no bound.
         batch_size: samples in a training step.
-        vocabulary: names of the transformations that may be used, beside ``wait``.
+        vocabulary: names of the transformations that may be used, beside ``wait``, in their order.
     """
 
     space: SearchSpace
@@ -34,7 +33,7 @@ class Bounds:
     meter: Meter
     memory_budget: int | None
     batch_size: int
-    vocabulary: frozenset[str]
+    vocabulary: tuple[str, ...]
 
     def fit(self, architecture: Architecture) -> bool:
         """Say whether a child is within the budgets."""
@@ -70,10 +69,10 @@ class Bounds:
         while True:
             edits = [
                 edit
-                for name, transformation in TRANSFORMATIONS.items()
-                if name in self.vocabulary and not transformation.preserving
-                for target in transformation.targets(architecture)
-                if guide(edit := transformation.edit(architecture, target, self.space)) < guide(architecture)
+                for shrinking in map(transformation, self.vocabulary)
+                if not shrinking.preserving
+                for target in shrinking.targets(architecture)
+                if guide(edit := shrinking.edit(architecture, target, self.space)) < guide(architecture)
             ]
             if not edits:
                 return architecture
@@ -107,7 +106,7 @@ class Bounds:
         """Return what a transformation other than ``wait`` gives at one of its targets; None if it must
         not.
         """
-        after = TRANSFORMATIONS[name].edit(before, target, self.space)
+        after = transformation(name).edit(before, target, self.space)
         if name == "stop":
             allowed = self.fit(before)
         elif after == before or not self.space.allows(after):
@@ -131,10 +130,9 @@ def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, me
     Raises:
         InvalidConfig: if a transformation that may be used is unknown.
     """
-    names = tuple(TRANSFORMATIONS) if config.transformations is None else config.transformations
-    if unknown := [name for name in names if name not in TRANSFORMATIONS]:
-        raise InvalidConfig(unknown_name("transformation", unknown[0], TRANSFORMATIONS))
-    return Bounds(space, budget, meter, config.memory_budget, config.batch_size, frozenset(names))
+    names, known = config.transformations, operations(config.transformations)
+    vocabulary = known if names is None else tuple(name for name in known if name in names)
+    return Bounds(space, budget, meter, config.memory_budget, config.batch_size, vocabulary)
 
 
 @lru_cache(maxsize=4096)
@@ -145,8 +143,8 @@ def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[tuple[st
     """
     return tuple(
         ((name, target), cost(after).flops)
-        for name in TRANSFORMATIONS
-        if name in bounds.vocabulary and name != "wait"
-        for target in TRANSFORMATIONS[name].targets(architecture)
+        for name in bounds.vocabulary
+        if name != "wait"
+        for target in transformation(name).targets(architecture)
         if (after := bounds.permitted(architecture, name, target)) is not None
     )

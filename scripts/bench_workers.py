@@ -79,7 +79,7 @@ def _env(arguments: Arguments) -> ExpansionEnv:
 
 
 def _pool(env: ExpansionEnv, arguments: Arguments, workers: int) -> dict[str, float]:
-    policy = BlockNetwork()
+    policy = BlockNetwork(env.layout)
     policy.birth_(torch.Generator().manual_seed(0))
     with WorkerPool(env, workers) as pool:
         collector = Collector(pool, rollouts=arguments.rollouts, decisions=SLICES, seed=0, stream=TRAINING)

@@ -1,6 +1,6 @@
 """What a policy decides with little and with much to spend, and with few and with many samples.
 
-    python scripts/decisions.py scripts/policies/small --out decisions
+    python scripts/decisions.py small --out decisions
 
 Plays the policy on the tasks that it was trained on, with several numbers of training FLOPs and of training
 samples. Prints how often it chose each kind of transformation and by how much the child grew; writes OUT.png.
@@ -27,8 +27,8 @@ from mse_rl.runs.policy_bundle import load_policy
 class Arguments:
     """What is played."""
 
-    policy: tyro.conf.Positional[Path]
-    """Folder of a run or policy."""
+    policy: tyro.conf.Positional[str]
+    """A policy that comes along, or the folder of a run or policy."""
     tasks: tuple[str, ...] = ("digits", "digit_sums", "hastie")
     """Datasets."""
     passes: tuple[float, ...] = (2, 8, 32, 128)

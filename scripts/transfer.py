@@ -1,6 +1,6 @@
 """Let a policy that was trained on one dataset grow children on another, against every rule.
 
-    python scripts/transfer.py scripts/policies/small --task fashion_mnist --max-train 10000
+    python scripts/transfer.py small --task fashion_mnist --max-train 10000
 
 Every controller gets the same seeds, orders of data, training FLOPs, decisions (as ``mse-rl apply`` spreads
 them) and FLOPs budget. Prints a table in Markdown, and writes ``summary.json`` as ``mse-rl train`` does.
@@ -28,8 +28,8 @@ from mse_rl.runs.table import markdown
 class Arguments:
     """The comparison."""
 
-    policy: Positional[Path]
-    """A run folder or a policy bundle."""
+    policy: Positional[str]
+    """A policy that comes along, or the folder of a run or policy."""
     task: str = "fashion_mnist"
     """The dataset to grow on."""
     rules: tuple[str, ...] = GROWING_RULES

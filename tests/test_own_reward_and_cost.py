@@ -118,7 +118,7 @@ def test_a_cost_of_ones_own_is_priced_and_bounds_what_is_legal(begin):
 def test_its_budget_can_be_given(begin):
     assert begin("depth", own_budget=3).cost_budget == 3
     with pytest.raises(
-        InvalidConfig, match=r"the depth budget must be at least 1, .* got 0\.5: raise --own-budget"
+        InvalidConfig, match=r"the depth budget must be at least 1, .* got 0\.5: raise `own_budget`"
     ):
         begin("depth", own_budget=0.5)
 
@@ -155,7 +155,7 @@ def test_a_cost_that_is_no_positive_number_is_refused(monkeypatch, tmp_path, giv
 
 
 def test_an_own_budget_without_a_cost_of_ones_own_is_refused():
-    with pytest.raises(InvalidConfig, match="own-budget bounds a cost of your own, got cost flops"):
+    with pytest.raises(InvalidConfig, match="`own_budget` bounds a cost of your own, got cost flops"):
         BudgetConfig(own_budget=3)
 
 

@@ -1,5 +1,6 @@
 """The commands: wiring only. What a command needs is imported when it runs, so that --help is quick."""
 
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag."""
 
     controller: Positional[str] = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a run folder, a policy
-    bundle, or a controller of your own, my_package.module:thing (docs/extending.md)."""
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a policy that comes along
+    (small), the folder of a run or policy, or a controller of your own, my_package.module:thing
+    (docs/extending.md)."""
 
 
 Apply = Annotated[
@@ -51,6 +53,8 @@ DESCRIPTION = "Neural networks that grow while they train, and a controller that
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a user's own modules may lie here; workers get the same path
     signal.signal(signal.SIGTERM, _end)  # without it, what workers share would be left in memory
     try:
         config: TrainConfig | ApplyConfig | PredictConfig = tyro.cli(

@@ -26,9 +26,11 @@ from mse_rl.reward import RewardConfig
 from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.child_files import load_architecture
 from mse_rl.runs.device import check_devices
+from mse_rl.runs.experience import Experience
 from mse_rl.runs.inheritance import Inheritance, load_inheritance
-from mse_rl.runs.policy_bundle import Policy, load_policy
+from mse_rl.runs.policy_bundle import SHIPPED, Policy, load_policy
 from mse_rl.runs.tasks import Tell
+from mse_rl.runs.vocabulary import asked_of, own_of
 from mse_rl.training.speed import duration, training_speed
 from mse_rl.transformations import Renumbering
 
@@ -90,8 +92,8 @@ class Growth:
 
 
 def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Policy | None]:
-    """Return the rule of that name, the policy in that folder, which comes second as well, or the user's own
-    controller at that import path.
+    """Return the rule of that name, the policy of that name or in that folder, which comes second as well, or
+    the user's own controller at that import path.
 
     Args:
         name: of one of them; they are looked for in this order.
@@ -100,13 +102,13 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     Raises:
         InvalidController: if it is none of them.
     """
-    if not is_rule(name) and Path(name).is_dir():
+    if not is_rule(name) and (name in SHIPPED or Path(name).is_dir()):
         policy = load_policy(name, trust=trust)
         return Learned(policy.network), policy
     if is_rule(name) or is_path(name):
         return make_rule(name), None
     raise InvalidController(
-        f"{unknown_name('controller', name, RULES)}, or the folder of a run or policy, or "
+        f"{unknown_name('controller', name, {*RULES, *SHIPPED})}, or the folder of a run or policy, or "
         "my_package.module:thing"
     )
 
@@ -141,8 +143,10 @@ def grow(
     inherited = load_inheritance(config.init) if config.init else None
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
-    config = _completed(config, task, inherited.child.architecture if inherited else start, policy)
+    config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
     env = _environment(config, task, inherited, start, policy)
+    if policy and policy.experience:
+        _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, most_passes(task))
     config = _with_length(config, env, context, tell)
     env = _environment(config, task, inherited, start, policy)
@@ -183,7 +187,7 @@ def _grow(
 
 
 def _completed(
-    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None
+    config: ApplyConfig, task: Task, first: Architecture | None, policy: Policy | None, tell: Tell
 ) -> ApplyConfig:
     """Return the settings, with what task, first child and policy say where the user has said nothing."""
     if config.batch_size is None:
@@ -192,11 +196,19 @@ def _completed(
         config = replace(config, family=first.family)
     elif config.family is None and policy:
         config = replace(config, family=policy.family)
-    if policy and config.transformations is None:
-        config = replace(config, transformations=policy.transformations)
+    if policy:
+        name, asked = config.controller, config.transformations
+        names = own_of(policy, name, tell) if asked is None else asked_of(policy, name, asked, tell)
+        config = replace(config, transformations=names)
     if policy and config.cost is None:
         config = replace(config, cost=policy.cost)
     return config
+
+
+def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: Tell) -> None:
+    """Say if a policy meets a kind of input or a family that it was not trained on."""
+    if not seen.covers(met):
+        tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
 
 def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, tell: Tell) -> ApplyConfig:

@@ -5,34 +5,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS
-from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+from mse_rl.envs.layout import Layout
 from mse_rl.errors import InvalidController, InvalidRun
+from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
 from mse_rl.reward import RewardConfig
 from mse_rl.runs.directory import write_json
+from mse_rl.runs.experience import Experience
 from mse_rl.runs.safe_tensors import load_weights
 
 FORMAT = 2
-LAYOUT = {
-    "globals": list(GLOBAL_FEATURES),
-    "blocks": list(BLOCK_FEATURES),
-    "child_operations": list(CHILD_OPERATIONS),
-    "block_operations": list(BLOCK_OPERATIONS),
-    "pair_operations": list(PAIR_OPERATIONS),
+"""Of policy.json. The layout in it says what the weights are for; what it names may change without another
+format, what a name means may not."""
+SHIPPED = {
+    file.parent.name: file.parent for file in sorted(Path(__file__).parents[1].glob("policies/*/policy.json"))
 }
-"""What a policy reads and what it decides, in order."""
+"""The policies that come along, by name."""
 
 
-def save_policy(folder: Path, network: BlockNetwork, record: dict[str, Any], table: str) -> None:
+def save_policy(
+    folder: Path, network: BlockNetwork, experience: Experience, record: dict[str, Any], table: str
+) -> None:
     """Write a policy into ``folder``.
 
     Args:
         folder: made if it is not there.
         network: the policy.
+        experience: what it was trained on.
         record: how it was trained, and what came of it.
         table: the comparison with the rules, in Markdown, for the card.
     """
@@ -40,7 +43,13 @@ def save_policy(folder: Path, network: BlockNetwork, record: dict[str, Any], tab
     save_file(
         {name: t.contiguous() for name, t in network.state_dict().items()}, folder / "policy.safetensors"
     )
-    write_json(folder / "policy.json", {"format": FORMAT, "layout": LAYOUT, "training": record})
+    content = {
+        "format": FORMAT,
+        "layout": to_plain(network.layout),
+        "trained_on": to_plain(experience),
+        "training": record,
+    }
+    write_json(folder / "policy.json", content)
     (folder / "README.md").write_text(
         "# A policy that grows neural networks\n\n"
         f"Trained by `mse-rl train` on {', '.join(record['config']['env']['task'])} for "
@@ -60,6 +69,7 @@ class Policy:
         reward: what its episodes were worth.
         cost: which cost they were priced by.
         transformations: that it could choose from; None for all.
+        experience: what it was trained on; None where its file does not say.
     """
 
     network: BlockNetwork
@@ -68,10 +78,14 @@ class Policy:
     reward: RewardConfig
     cost: str
     transformations: tuple[str, ...] | None
+    experience: Experience | None
 
 
 def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
-    """Return the policy of a run folder or a policy bundle. Nothing is unpickled.
+    """Return the policy of a run folder or a policy bundle, or one that comes along, by its name. Nothing is
+    unpickled.
+
+    It may read other features and decide other operations than this version: see ``Learned``.
 
     Args:
         path: of the folder.
@@ -79,18 +93,16 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
             not the package's. Without it, no name in a file makes anything run.
 
     Raises:
-        InvalidController: if there is none, it reads or decides other things than this version, or it asks
-            for trust that it has not got.
+        InvalidController: if there is none, it is of a later version, weights and layout do not fit, or it
+            asks for trust that it has not got.
     """
-    folder = Path(path)
+    folder = SHIPPED.get(str(path), Path(path))
     folder = folder if (folder / "policy.json").is_file() else folder / "policy"
+    file = folder / "policy.json"
     try:
-        data = json.loads((folder / "policy.json").read_text(errors="replace"))
-        layout = data["layout"]
-        if data["format"] != FORMAT or layout != LAYOUT:
-            raise InvalidController(
-                f"{path} does not fit this version: {_difference(layout)}; train a new policy"
-            )
+        data = json.loads(file.read_text(errors="replace"))
+        _check_format(path, data["format"])
+        layout: Layout = from_plain(Layout, data["layout"])
         env = data["training"]["config"]["env"]
         family, slices = env["growth"]["family"], int(env["growth"]["slices"])
         family = None if family is None else str(family)
@@ -104,24 +116,34 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
                 "imported: where you trust who trained it, say `trust_policy`, or trust=True in Python"
             )
         reward = RewardConfig(**env["reward"])
+        experience: Experience | None = from_plain(Experience | None, data.get("trained_on"))
     except OSError as error:
         raise InvalidController(
             f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidController(f"expected a policy in {folder / 'policy.json'}, got: {error!r}") from error
-    network = BlockNetwork()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidController(
+            f"expected a policy in {file}, got: {error!r}; copy it again, or train a new one"
+        ) from error
+    with torch.device("meta"):
+        network = BlockNetwork(layout)
     try:
         load_weights(network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
-    return Policy(network, family, slices, reward, cost, transformations)
+    return Policy(network, family, slices, reward, cost, transformations, experience)
 
 
-def _difference(layout: Any) -> str:
-    """Say where a policy's layout first differs from this version's."""
-    for key, expected in LAYOUT.items():
-        got = layout.get(key) if isinstance(layout, dict) else None
-        if got != expected:
-            return f"its {key} are {got}, expected {expected}"
-    return f"its format is not {FORMAT}"
+def _check_format(path: str | Path, got: object) -> None:
+    """Raise unless a policy is of this version's format."""
+    if not isinstance(got, int):
+        raise ValueError(f"expected format {FORMAT}, got {got!r}")
+    if got > FORMAT:
+        raise InvalidController(
+            f"{path} is of a later version: expected a policy of format {FORMAT}, got {got}; update mse-rl"
+        )
+    if got != FORMAT:
+        raise InvalidController(
+            f"{path} is of an earlier version: expected a policy of format {FORMAT}, got {got}; "
+            "train a new one"
+        )

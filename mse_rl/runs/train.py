@@ -25,6 +25,7 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.runs.device import check_devices
 from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
+from mse_rl.runs.experience import Experience
 from mse_rl.runs.memory import (
     free_memory,
     free_shared_memory,
@@ -104,8 +105,8 @@ def train(
         learned = _learn(config, env, pool, logger, folder, on_episode)
         episodes = _compare(config, env, pool, learned, on_context)
     summary = summarise(episodes)
-    _keep(folder, config, summary, learned, writer, episodes["learned"])
-    return TrainResult(load_policy(folder), summary, folder)
+    _keep(folder, env, config, summary, learned, writer, episodes["learned"])
+    return TrainResult(load_policy(folder, trust=True), summary, folder)
 
 
 def _try_first_children(env: ExpansionEnv) -> None:
@@ -196,6 +197,7 @@ def _compare(
 
 def _keep(
     folder: Path,
+    env: ExpansionEnv,
     config: TrainConfig,
     summary: dict[str, Any],
     policy: BlockPolicy,
@@ -209,7 +211,7 @@ def _keep(
         "episodes": config.updates * config.ppo.episodes_per_update,
         "paired": summary["paired"],
     }
-    save_policy(folder / "policy", policy.network, record, table)
+    save_policy(folder / "policy", policy.network, Experience.of(env), record, table)
     write_json(folder / "summary.json", summary)
     writer.add_text("comparison", table)
     best = max(learned, key=lambda episode: float(episode.final["utility"]))

@@ -19,13 +19,13 @@ from mse_rl.training.slice import SliceResult, train_slice_
 from mse_rl.training.snapshot import Snapshot, capture, restore
 from mse_rl.transformations import (
     DEVIATION_SAMPLES,
-    TRANSFORMATIONS,
     Answers,
     ChildStatistics,
     Probe,
     Receipt,
     Target,
     apply,
+    transformation,
 )
 
 PROBE_SAMPLES = 64
@@ -85,7 +85,7 @@ class LiveChild:
         """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
         child, optimizer = self._awake()
         child, receipt = apply(
-            TRANSFORMATIONS[name],
+            transformation(name),
             target,
             child,
             optimizer,

@@ -18,7 +18,9 @@ from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds, forks
 from mse_rl.agents.network import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights
 from mse_rl.agents.rollout import run_episode
+from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.envs.layout import Layout
 
 SEED = 5
 POLICY = object()
@@ -189,7 +191,7 @@ def test_an_error_of_a_worker_is_raised():
 
 @pytest.fixture(scope="module")
 def policy():
-    network = BlockNetwork()
+    network = BlockNetwork(Layout.of(ActionTable(1)))
     network.birth_(torch.Generator().manual_seed(0))
     return PolicyWeights.of(network, draws=True)
 

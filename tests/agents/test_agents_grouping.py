@@ -25,6 +25,7 @@ from mse_rl.agents.grouping import (
 from mse_rl.agents.ppo import BlockPolicy, GroupRolloutBuffer
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.envs.layout import Layout
 from mse_rl.envs.observation import observation_space
 
 SIZES = [(rollouts, decisions) for rollouts in range(2, 21) for decisions in range(1, 13)]
@@ -263,7 +264,9 @@ def test_a_paired_interval_covers_the_mean_and_shrinks_with_more_pairs():
 
 @pytest.fixture(scope="module")
 def policy():
-    return BlockPolicy(observation_space(ROWS), Discrete(len(ActionTable(ROWS))), ConstantSchedule(1e-3))
+    table = ActionTable(ROWS)
+    space, actions = observation_space(ROWS), Discrete(len(table))
+    return BlockPolicy(space, actions, ConstantSchedule(1e-3), layout=Layout.of(table))
 
 
 @st.composite

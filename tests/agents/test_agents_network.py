@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
-from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.layout import Layout
 
-OWN, PER_ROW, PER_PAIR = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS), len(PAIR_OPERATIONS)
+ALL = ActionTable(1)
+LAYOUT = Layout.of(ALL)
+OWN, PER_ROW, PER_PAIR = len(ALL.child_operations), len(ALL.block_operations), len(ALL.pair_operations)
 
 
 def seeded(seed):
@@ -19,7 +21,7 @@ def seeded(seed):
 @pytest.fixture(scope="module")
 def network():
     """Return a network whose logits matter: at birth they are nearly equal."""
-    network = BlockNetwork().double()
+    network = BlockNetwork(LAYOUT).double()
     network.birth_(seeded(0))
     with torch.no_grad():
         for parameter in network.parameters():
@@ -29,10 +31,10 @@ def network():
 
 def observation(blocks, rows, seed, children=3):
     """Return globals and blocks of children that have ``blocks`` of ``rows`` rows."""
-    globals_ = torch.randn(children, len(GLOBAL_FEATURES), generator=seeded(seed), dtype=torch.float64)
-    table = torch.zeros(children, rows, len(BLOCK_FEATURES), dtype=torch.float64)
+    globals_ = torch.randn(children, len(LAYOUT.globals), generator=seeded(seed), dtype=torch.float64)
+    table = torch.zeros(children, rows, len(LAYOUT.blocks), dtype=torch.float64)
     table[:, :blocks] = torch.randn(
-        children, blocks, len(BLOCK_FEATURES), generator=seeded(seed + 1), dtype=torch.float64
+        children, blocks, len(LAYOUT.blocks), generator=seeded(seed + 1), dtype=torch.float64
     )
     table[:, :blocks, 0] = 1
     return globals_, table
@@ -119,7 +121,7 @@ def test_a_child_in_a_batch_is_what_it_is_alone(network):
 
 def test_a_new_policy_is_near_uniform_and_follows_the_generator_alone():
     def born(seed):
-        network = BlockNetwork()
+        network = BlockNetwork(LAYOUT)
         network.birth_(seeded(seed))
         return network(*(tensor.float() for tensor in observation(6, 12, 0)))
 

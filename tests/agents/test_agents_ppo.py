@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import active_children
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stag
 from mse_rl.config import PPOConfig
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.envs.layout import Layout
 from mse_rl.errors import WorkerLost
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
@@ -33,6 +35,7 @@ from mse_rl.transformations import TRANSFORMATIONS
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))
 """What ``observation()`` shows."""
 TABLE = ActionTable(ROWS)
+SHOWN = SimpleNamespace(layout=Layout.of(TABLE))
 MASK = np.array([TABLE.decode(action, THREE) is not None for action in range(ACTIONS)])
 LEGAL = int(MASK.sum())
 BESTS = {
@@ -59,7 +62,7 @@ class Bandit:
     def submit(self, job):
         self.jobs.append(job)
         (seed,) = job.seeds
-        turn = Turn(observation(), MASK, None, np.random.default_rng(seed))
+        turn = Turn(observation(), MASK, SHOWN, np.random.default_rng(seed))
         action = self._controller(job.controller).decide(turn)
         reward = np.random.default_rng(job.context.seed).uniform(-100, 100) + (action == self.best)
         future = Future()
@@ -137,7 +140,7 @@ def groups_of(pool, policy, numbers, *, rollouts, decisions):
 
 def test_workers_do_not_change_what_is_played(tiny, task):
     env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, **even(3, 2))), tasks=(task,))
-    network = BlockNetwork()
+    network = BlockNetwork(env.layout)
     network.birth_(torch.Generator().manual_seed(0))
     policy = PolicyWeights.of(network, draws=True)
     numbers = {number: context_of(env, 0, TRAINING, number) for number in (4, 7)}

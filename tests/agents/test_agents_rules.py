@@ -1,5 +1,6 @@
 from dataclasses import replace
 from math import log2
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import GROWING_RULES, RULES, Balance, Pace, Threshold, is_rule, least_loss, make_rule
 from mse_rl.architecture import ENTRY, Position
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.envs.layout import Layout
 from mse_rl.errors import InvalidController
 from mse_rl.transformations import TRANSFORMATIONS
 
@@ -259,25 +261,34 @@ def test_an_unknown_rule_is_refused_with_a_near_one():
         make_rule("treshold")
 
 
-def fixed(logits):
-    """Return a network that gives these logits whatever it sees."""
-    return lambda globals_, blocks: torch.tensor([logits])
+class Fixed:
+    """Stands in for a network: it gives the same logits whatever it sees."""
+
+    layout = Layout(("time",), ("present",), ("wait", "stop", "widen", "narrow"), ("deepen",), ("link",))
+
+    def __init__(self, logits):
+        self.logits = torch.tensor([logits])
+
+    def __call__(self, globals_, blocks):
+        return self.logits
 
 
-OBSERVATION = {"globals": np.zeros(1, np.float32), "blocks": np.zeros((1, 1), np.float32)}
+OBSERVATION = {"globals": np.zeros(1, np.float32), "blocks": np.zeros(0, np.float32)}
+"""Of a child without rows, so that all there is are four operations on the child."""
+SHOWN = SimpleNamespace(layout=Fixed.layout)
 
 
 def test_a_learned_policy_takes_its_best_legal_action():
-    controller = Learned(fixed([0.0, 3.0, 1.0, 2.0]))
+    controller = Learned(Fixed([0.0, 3.0, 1.0, 2.0]))
     for mask, best in (([1, 1, 1, 1], 1), ([1, 0, 1, 1], 3), ([1, 0, 0, 0], 0)):
         rng = np.random.default_rng(0)
-        assert controller.decide(Turn(OBSERVATION, np.array(mask, bool), None, rng)) == best
+        assert controller.decide(Turn(OBSERVATION, np.array(mask, bool), SHOWN, rng)) == best
 
 
 def test_a_learned_policy_that_draws_follows_its_probabilities():
-    controller, rng = Learned(fixed([0.0, 5.0, 1.0, 2.0]), draws=True), np.random.default_rng(0)
+    controller, rng = Learned(Fixed([0.0, 5.0, 1.0, 2.0]), draws=True), np.random.default_rng(0)
     mask = np.array([1, 0, 1, 1], bool)
-    drawn = [controller.decide(Turn(OBSERVATION, mask, None, rng)) for _ in range(4000)]
+    drawn = [controller.decide(Turn(OBSERVATION, mask, SHOWN, rng)) for _ in range(4000)]
     expected = np.exp([0.0, -np.inf, 1.0, 2.0])
     found = np.bincount(drawn, minlength=4) / 4000
     assert np.abs(found - expected / expected.sum()).max() < 0.03

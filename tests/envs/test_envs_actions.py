@@ -12,13 +12,14 @@ from strategies import architectures
 from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.envs.actions import BLOCK_OPERATIONS, CHILD_OPERATIONS, PAIR_OPERATIONS, ActionTable
+from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
-OWN, PER_BLOCK, PER_PAIR = len(CHILD_OPERATIONS), len(BLOCK_OPERATIONS), len(PAIR_OPERATIONS)
+ALL = ActionTable(1)
+OWN, PER_BLOCK, PER_PAIR = len(ALL.child_operations), len(ALL.block_operations), len(ALL.pair_operations)
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2), Stage(3, (Block("linear", 2),))))
 A, B, C, D, E = (Position(s, b) for s, b in ((0, ENTRY), (0, 0), (0, 1), (1, ENTRY), (1, 0)))
 
@@ -51,29 +52,29 @@ def test_there_is_an_action_for_every_operation_on_the_child_each_row_and_each_p
 
 
 def test_operations_are_the_registry_by_scope():
-    assert CHILD_OPERATIONS[:2] == ("wait", "stop")
-    assert all("_child_" in name for name in CHILD_OPERATIONS[2:])
-    assert PAIR_OPERATIONS == ("link", "unlink")
-    assert {*CHILD_OPERATIONS, *BLOCK_OPERATIONS, *PAIR_OPERATIONS} == set(TRANSFORMATIONS)
+    assert ALL.child_operations[:2] == ("wait", "stop")
+    assert all("_child_" in name for name in ALL.child_operations[2:])
+    assert ALL.pair_operations == ("link", "unlink")
+    assert {*ALL.child_operations, *ALL.block_operations, *ALL.pair_operations} == set(TRANSFORMATIONS)
     assert len(TRANSFORMATIONS) == OWN + PER_BLOCK + PER_PAIR
 
 
 def test_sites_come_row_by_row_and_pairs_from_the_earlier_one_to_the_later_one():
     table = ActionTable(6)
     decoded = [table.decode(action, THREE) for action in range(len(table))]
-    sites = [(name, position) for position in (A, B, C, D, E) for name in BLOCK_OPERATIONS]
+    sites = [(name, position) for position in (A, B, C, D, E) for name in ALL.block_operations]
     pairs = [Link(A, B), Link(A, C), Link(A, D), Link(A, E), None]  # 0-1, 0-2, 0-3, 0-4, 0-5
     pairs += [Link(B, C), Link(B, D), Link(B, E), None, Link(C, D), Link(C, E), None, Link(D, E), None, None]
-    assert decoded[:OWN] == [(name, None) for name in CHILD_OPERATIONS]
+    assert decoded[:OWN] == [(name, None) for name in ALL.child_operations]
     assert decoded[OWN:][: len(sites)] == sites
     assert decoded[OWN + len(sites) :][:PER_BLOCK] == [None] * PER_BLOCK  # a row without a block
     assert decoded[OWN + len(sites) + PER_BLOCK :] == [
-        pair and (name, pair) for pair in pairs for name in PAIR_OPERATIONS
+        pair and (name, pair) for pair in pairs for name in ALL.pair_operations
     ]
 
 
 def test_wait_is_action_0():
-    assert CHILD_OPERATIONS[0] == "wait"
+    assert ALL.child_operations[0] == "wait"
     assert ActionTable(5).encode("wait", None, THREE) == 0
 
 
@@ -145,13 +146,13 @@ def test_the_documented_table_of_actions_is_so(tiny):
     rows = re.search(r"\| action \| transformation \| \|---\|---\| (.*?\|) [A-Z]", text).group(1)
     documented = re.findall(r"\| (\S[^|]*?) \| ([^|]*?) \|", rows)
     assert [(n, what.partition(":")[0]) for n, what in documented[:2]] == [("0", "wait"), ("1", "stop")]
-    (of_blocks,) = (number for number, what in documented if "BLOCK_OPERATIONS" in what)
+    (of_blocks,) = (number for number, what in documented if "block_operations" in what)
     assert int(re.match(r"\d+", of_blocks)[0]) == OWN
-    assert "PAIR_OPERATIONS" in documented[-1][1]
+    assert "pair_operations" in documented[-1][1]
     env = ExpansionEnv(tiny)
     env.reset(seed=0)
     table, architecture = env.actions, env.process.state.architecture
     assert env.action_space.n == len(table) == OWN + 8 * PER_BLOCK + 28 * PER_PAIR
     for row, target in enumerate([A, D]):
         decoded = [table.decode(OWN + PER_BLOCK * row + k, architecture) for k in range(PER_BLOCK)]
-        assert decoded == [(name, target) for name in BLOCK_OPERATIONS]
+        assert decoded == [(name, target) for name in ALL.block_operations]

@@ -8,12 +8,10 @@ import pytest
 from schedules import ONE_UPDATE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import mse_rl
 from mse_rl.cli import main
 
 GROWTH = ["--slices", "2", "--epochs", "0.2"]
 RUN = ["--task", "digits", "--slices", "2", "--training-steps", "4", *ONE_UPDATE]
-POLICY = Path(__file__).parents[2] / "scripts" / "policies" / "small"
 
 
 def growth(folder: Path) -> dict[str, object]:
@@ -73,9 +71,3 @@ def test_a_child_keeps_to_several_budgets_and_says_which_it_has_to_shrink_to(
           "--out", str(small), "--slices", "6", "--epochs", "0.5"])  # fmt: skip
     assert "of 1.000 k params: until it fits, it shrinks" in capsys.readouterr().out
     assert growth(small)["params"] <= 1_000  # type: ignore[operator]
-
-
-def test_the_policy_that_comes_along_can_be_loaded_and_was_paid_by_flops() -> None:
-    policy = mse_rl.load_policy(POLICY)
-    assert policy.cost == "flops"
-    assert policy.reward == mse_rl.RewardConfig()

@@ -178,12 +178,6 @@ def test_the_family_of_the_child_to_start_from_need_not_be_said(tmp_path: Path) 
     assert json.loads((out / "architecture.json").read_text())["family"] == "mlp"
 
 
-def test_the_bundled_policy_fits_this_version(tmp_path: Path) -> None:
-    bundle = Path(__file__).parents[2] / "scripts" / "policies" / "small"
-    main(["apply", str(bundle), "--task", "digits", "--out", str(tmp_path / "o"), "--epochs", "1"])
-    assert len(growth(tmp_path / "o")["timeline"]) == 11
-
-
 def test_a_policy_grows_children_of_the_family_that_it_was_trained_on(
     tasks: dict[str, str], tmp_path: Path
 ) -> None:

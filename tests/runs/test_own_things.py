@@ -75,7 +75,7 @@ def test_a_policy_is_trained_on_own_task_reward_and_cost_and_applied_where_it_is
 
 
 def test_a_policy_makes_no_module_run_unless_it_is_trusted(own: str) -> None:
-    policy = json.loads((Path(__file__).parents[2] / "scripts/policies/small/policy.json").read_text())
+    policy = json.loads((Path(__file__).parents[2] / "mse_rl/policies/small/policy.json").read_text())
     policy["training"]["config"]["env"]["reward"]["reward"] = f"{own}:no_matter_what"
     Path("policy").mkdir()
     Path("policy/policy.json").write_text(json.dumps(policy))

@@ -1,0 +1,92 @@
+"""The vocabulary of growth: all transformations, by name.
+
+A new transformation is a new file, and one line here; one of a user's own is named by its import path.
+"""
+
+from copy import copy
+from functools import lru_cache
+
+from mse_rl.errors import InvalidConfig, unknown_name
+from mse_rl.families import ACTIVATIONS, KINDS
+from mse_rl.plugins import is_path, load_object
+from mse_rl.transformations.activation import ChangeActivation
+from mse_rl.transformations.base import Transformation
+from mse_rl.transformations.deepen import Deepen
+from mse_rl.transformations.grow_kernel import GrowKernel
+from mse_rl.transformations.link import AddLink
+from mse_rl.transformations.narrow_inner import NarrowInner
+from mse_rl.transformations.narrow_stream import NarrowStream
+from mse_rl.transformations.remove_block import RemoveBlock
+from mse_rl.transformations.resize_child import NarrowChild, WidenChild
+from mse_rl.transformations.stop import Stop
+from mse_rl.transformations.unlink import Unlink
+from mse_rl.transformations.wait import Wait
+from mse_rl.transformations.widen_inner import WidenInner
+from mse_rl.transformations.widen_stream import WidenStream
+
+TRANSFORMATIONS: dict[str, Transformation] = {
+    transformation.name: transformation
+    for transformation in (
+        Wait(),
+        Stop(),
+        *map(WidenChild, (1.25, 1.5, 2)),
+        *map(Deepen, KINDS),
+        *map(WidenInner, (1.25, 1.5, 2, 4)),
+        *map(WidenStream, (1.25, 1.5, 2, 4)),
+        GrowKernel(),
+        *map(ChangeActivation, ACTIVATIONS),
+        AddLink(),
+        Unlink(),
+        *map(NarrowChild, (0.75, 0.5)),
+        *map(NarrowInner, (0.75, 0.5)),
+        *map(NarrowStream, (0.75, 0.5)),
+        RemoveBlock(),
+    )
+}
+
+
+def transformation(name: str) -> Transformation:
+    """Return the transformation of that name, or the one at that import path.
+
+    Raises:
+        InvalidConfig: if there is none.
+    """
+    if name in TRANSFORMATIONS:
+        return TRANSFORMATIONS[name]
+    if is_path(name):
+        return _imported(name)
+    unknown = unknown_name("transformation", name, TRANSFORMATIONS)
+    raise InvalidConfig(f"{unknown}, or one of your own, as my_package.module:thing")
+
+
+def operations(names: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the names that a table of actions has, in order: all that are registered, then those among
+    ``names`` that are not, which are import paths.
+
+    Raises:
+        InvalidConfig: if there is no transformation of such a name.
+    """
+    own = [name for name in dict.fromkeys(names or ()) if name not in TRANSFORMATIONS]
+    return (*TRANSFORMATIONS, *(transformation(name).name for name in own))
+
+
+@lru_cache
+def _imported(path: str) -> Transformation:
+    """Return the transformation at an import path; it goes by that path, whatever it calls itself."""
+    found = load_object(path, "transformation")
+    if isinstance(found, type) and issubclass(found, Transformation):
+        try:
+            found = found()
+        except TypeError as error:
+            raise InvalidConfig(
+                f"expected a transformation at {path}, got a class that cannot be called without arguments "
+                f"({error}): name an instance of it"
+            ) from error
+    if not isinstance(found, Transformation):
+        raise InvalidConfig(
+            f"expected a transformation at {path}, got a {type(found).__name__}: derive it from "
+            "mse_rl.transformations.Transformation"
+        )
+    found = copy(found)
+    found.name = path
+    return found

@@ -1,0 +1,16 @@
+"""Transformations of a user's own, for tests that name them by where they are imported from."""
+
+from mse_rl.transformations.widen_stream import WidenStream
+
+wider = WidenStream(3)
+"""It calls itself widen_stream_x3."""
+
+
+class Wider(WidenStream):
+    """Can be made without arguments."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+
+
+unlike = "a transformation"
