@@ -47,20 +47,6 @@ def test_a_run_learns_with_it_in_worker_processes_and_its_policy_keeps_it(tmp_pa
     assert saved["trained_on"] == {"inputs": ["vector"], "families": ["mlp"]}
     again = ["apply", str(run), "--task", "wine", "--out", str(out), "--slices", "3", "--epochs", "1"]
     main([*again, "--trust-policy"])
-        [
-            "apply",
-            str(run),
-            "--task",
-            "wine",
-            "--out",
-            str(out),
-            "--slices",
-            "3",
-            "--epochs",
-            "1",
-            "--trust-policy",
-        ]
-    )
     assert json.loads((out / "config.json").read_text())["transformations"] == ["widen_stream_x2", OWN]
 
 
