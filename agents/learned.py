@@ -10,6 +10,24 @@ from mse_rl.envs.layout import Layout, columns
 from mse_rl.envs.observation import Observation
 
 
+def known_features(
+    observation: Observation, shown: Layout, known: Layout
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the features that a policy knows, with 0 for those that are gone.
+
+    Args:
+        observation: what the environment shows.
+        shown: its layout.
+        known: that of the policy.
+
+    Returns:
+        The features of the child (1, global features), and of each row (rows, block features).
+    """
+    globals_ = columns(observation["globals"][None], shown.globals, known.globals, 0.0)
+    blocks = observation["blocks"].reshape(-1, len(shown.blocks))
+    return globals_, columns(blocks, shown.blocks, known.blocks, 0.0)
+
+
 class Learned:
     """Takes the most probable legal action of a policy network, or draws one.
 
@@ -35,9 +53,8 @@ class Learned:
     def _logits(self, observation: Observation, shown: Layout) -> NDArray[np.float64]:
         """Return the logits (actions,) of a table of the operations that ``shown`` has."""
         own = self.network.layout
-        globals_ = columns(observation["globals"][None], shown.globals, own.globals, 0.0)
-        blocks = observation["blocks"].reshape(-1, len(shown.blocks))
-        rows, blocks = len(blocks), columns(blocks, shown.blocks, own.blocks, 0.0)
+        globals_, blocks = known_features(observation, shown, own)
+        rows = len(blocks)
         logits = self._forward(globals_, blocks.reshape(1, -1))
         parts = (
             (1, own.child_operations, shown.child_operations),

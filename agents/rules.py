@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from math import log, sqrt
+from math import inf, log
 
 import numpy as np
 
@@ -117,8 +117,7 @@ class Pace(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Return the resizing that comes closest, or wait."""
-        first = process.first_cost
-        due = log(first) + log(self.final(process) / first) * min(1.0, process.share / self.schedule_share)
+        due = self.due(process)
 
         def distance(decision: Decision) -> float:
             name, target = decision
@@ -130,39 +129,39 @@ class Pace(Rule):
         prefix = f"{verb}_child" if whole else f"{verb}_stream"
         return min((WAIT, *(d for d in process.choices() if d[0].startswith(prefix))), key=distance)
 
-    def final(self, process: GrowthProcess) -> float:
-        """Return what the child costs in the end."""
-        return self.budget_share * process.cost_budget
+    def due(self, process: GrowthProcess) -> float:
+        """Return the logarithm of what the child should cost now."""
+        first, final = process.first_cost, self.budget_share * process.cost_budget
+        return log(first) + log(final / first) * min(1.0, process.share / self.schedule_share)
 
 
 class Balance(Pace):
-    """Let cost rise geometrically to where size and passes over the data are in balance.
+    """Grow to the size that is right for the training FLOPs, at once, early in the schedule.
 
-    Of the training FLOPs C, half of every doubling goes into size and half into passes, as in the
-    compute-optimal training of language models (Hoffmann et al., 2022, https://arxiv.org/abs/2203.15556):
-    cost = first · √(P / passes), where C lets the first child see the data P times. It never shrinks, and
-    keeps to the budget.
+    See ``mse_rl.compute_optimal``. The cost that is priced is taken to rise as FLOPs do. The rule never
+    shrinks, and keeps to the budget.
 
     Args:
-        passes: with so many the first child is of the right size; positive (docs/experiments.md).
-        schedule_share: of the schedule, by which the child has grown; above 0, at most 1.
+        factor: of the FLOPs that are right; positive.
+        schedule_share: of the schedule, after which the child grows; above 0, at most 1.
 
     Raises:
         InvalidController: if one is not.
     """
 
-    def __init__(self, passes: float = 6.0, schedule_share: float = 0.3) -> None:
-        if not passes > 0:
-            raise InvalidController(
-                f"balance takes a positive number of passes, got {passes:g}: write balance:PASSES"
-            )
+    def __init__(self, factor: float = 1.0, schedule_share: float = 0.1) -> None:
+        if not 0 < factor < inf:
+            raise InvalidController(f"balance takes a positive factor, got {factor:g}: write balance:FACTOR")
         super().__init__(1.0, schedule_share)
-        self.passes = passes
+        self.factor = factor
 
-    def final(self, process: GrowthProcess) -> float:
-        """Return what the child costs in the end."""
-        ratio = sqrt(max(1.0, process.first_passes / self.passes))
-        return min(process.first_cost * ratio, process.cost_budget)
+    def due(self, process: GrowthProcess) -> float:
+        """Return the logarithm of what the child should cost now."""
+        first = process.first_cost
+        if process.share < self.schedule_share:
+            return log(first)
+        ratio = self.factor * process.optimal_flops / process.first_flops
+        return log(min(first * max(1.0, ratio), process.cost_budget))
 
 
 class Compress(Rule):

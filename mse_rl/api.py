@@ -1,6 +1,6 @@
 """What the commands do, from Python."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,13 +9,15 @@ import torch
 from mse_rl.agents.controller import Controller, own_controller
 from mse_rl.agents.rollout import Episode
 from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
-from mse_rl.config import TaskConfig, TrainConfig
+from mse_rl.config import ExpansionConfig, TaskConfig, TrainConfig
 from mse_rl.data import Task, load_task
 from mse_rl.data.loading import own_task
 from mse_rl.errors import InvalidConfig, InvalidTask
 from mse_rl.plugins import label
+from mse_rl.runs.comparison import Comparison, compare_controllers
 from mse_rl.runs.growing import grow
 from mse_rl.runs.grown import Grown, grown_of
+from mse_rl.runs.policy_bundle import Policy
 from mse_rl.runs.tasks import Tell, silent
 from mse_rl.runs.train import TrainResult
 from mse_rl.runs.train import train as run_training
@@ -60,6 +62,50 @@ def train(
     """
     with _threads_kept():
         return run_training(config or TrainConfig(), tasks=tasks, tell=tell, on_episode=on_episode)
+
+
+def compare(
+    controllers: Mapping[str, str | Controller | Policy],
+    tasks: Sequence[Task | str],
+    *,
+    seeds: Sequence[int] = range(8),
+    config: ExpansionConfig | None = None,
+    workers: int = 2,
+    tell: Tell = silent,
+) -> Comparison:
+    """Let every controller grow a child on every task with every seed, all else being equal.
+
+    Args:
+        controllers: by the names that the comparison has for them: rules, policies, folders of policies, or
+            controllers of your own, which workers get a copy of for every child.
+        tasks: the datasets, or their names.
+        seeds: of first weights, order of data, and of what ``config`` leaves to be drawn: budget, training
+            FLOPs and first width.
+        config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used.
+        workers: processes that play episodes. A script therefore needs Python's main guard; see ``train``.
+        tell: gets one line for each thing that a user should know.
+
+    Returns:
+        All episodes, with tables and paired differences of utility, skill, test accuracy and costs.
+
+    Raises:
+        MseRlError: for anything that is wrong with controllers, tasks or settings.
+
+    ::
+
+        if __name__ == "__main__":
+            rules = {name: name for name in ("balance", "wait", "random")}
+            print(mse_rl.compare(rules, ["digits", "wine"], seeds=range(4)).table)
+    """
+    with _threads_kept():
+        return compare_controllers(
+            controllers,
+            tasks,
+            seeds=seeds,
+            config=config or ExpansionConfig(),
+            workers=workers,
+            tell=tell,
+        )
 
 
 def apply(

@@ -19,6 +19,7 @@ from math import isfinite
 
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
+from mse_rl.compute_optimal import optimal_flops
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost, training_flops
 from mse_rl.data import Task
@@ -29,7 +30,7 @@ from mse_rl.latency import LatencyMeter
 from mse_rl.legality import bounds_of
 from mse_rl.measures import Meter
 from mse_rl.networks import Child
-from mse_rl.search_space import SearchSpace
+from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import (
     LiveChild,
     Measurement,
@@ -186,6 +187,17 @@ class GrowthProcess:
     def first_passes(self) -> float:
         """How often the whole schedule lets the first child see the training split."""
         return self.schedule.passes(self.first_architecture, len(self.task.train))
+
+    @property
+    def optimal_flops(self) -> float:
+        """FLOPs of the child that is of the right size for the schedule; see ``mse_rl.compute_optimal``.
+
+        A schedule of steps counts as the training FLOPs that its first child spends in it.
+        """
+        first, samples = self.first_architecture, len(self.task.train)
+        default = starting_architecture(first.family, self.task.inputs, SearchSpace())
+        total = self.first_passes * training_flops(first, samples)
+        return optimal_flops(default, samples, total)
 
     @property
     def peak_learning_rate(self) -> float:

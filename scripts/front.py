@@ -104,7 +104,9 @@ def row(name: str, flops: float, arguments: Arguments, play: Callable[[Iterable[
     }
     short = {key: replace(run, training_flops=flops / (2 * len(WIDTHS))) for key, run in statics.items()}
     grown = {
-        (rule, seed): Run(name, flops, seed, controller=rule) for rule in arguments.rules for seed in seeds
+        (rule, seed): Run(name, flops, seed, controller=rule, width=None)
+        for rule in arguments.rules
+        for seed in seeds
     }
     results = play([*statics.values(), *short.values(), *grown.values()])
     found = {}

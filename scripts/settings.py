@@ -9,9 +9,12 @@ import torch
 from mse_rl.agents.rollout import run_episode
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
+from mse_rl.compute_optimal import first_width
 from mse_rl.config import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.cost import training_flops
 from mse_rl.data import Task, load_task
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.families import FAMILIES
 from mse_rl.runs.growing import load_controller
 
 DECISIONS = 10
@@ -56,7 +59,8 @@ class Run:
         seed: of first weights, order of data and all else that is drawn.
         controller: a rule, or the folder of a policy.
         budget_multiple: of the first child's FLOPs.
-        width: of the first child's first stream, over that of the setting.
+        width: of the first child's first stream, over that of the setting; as ``mse-rl apply`` chooses it
+            for the training FLOPs if None.
         rate: learning rate, over the default.
         start: an architecture to start from, with new weights.
     """
@@ -66,7 +70,7 @@ class Run:
     seed: int
     controller: str = "wait"
     budget_multiple: float = 16.0
-    width: float = 1.0
+    width: float | None = 1.0
     rate: float = 1.0
     start: Architecture | None = None
 
@@ -108,8 +112,20 @@ def grow(run: Run, data_dir: Path) -> Outcome:
     config = ExpansionConfig(task=(task.name,), growth=growth, budget=BudgetConfig(), cache_mb=0)
     env = ExpansionEnv(config, tasks=(task,))
     first = env.first_architecture(Context(0, run.seed, 1.0, 1.0))
-    width = round((setting.width or first.stages[0].width) * run.width)
-    space = replace(config.space, start_width=max(2, width))
+    if run.width is None:
+        width = first_width(
+            first.family,
+            task.inputs,
+            config.space,
+            samples=len(task.train),
+            total=run.training_flops,
+            fits=lambda child: (
+                2 * slices / growth.decision_share * training_flops(child, 64) < run.training_flops
+            ),
+        )
+    else:
+        width = max(2, round((setting.width or FAMILIES[first.family].width) * run.width))
+    space = replace(config.space, start_width=width)
     family = OptimizerConfig().of(first.family)
     optimizer = replace(family, learning_rate=family.peak_learning_rate * run.rate)
     env = ExpansionEnv(replace(config, space=space, optimizer=optimizer), tasks=(task,), start=run.start)

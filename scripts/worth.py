@@ -25,7 +25,7 @@ from settings import SETTINGS, Run, grow
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.runs.table import markdown_table
 
-SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+SHARES = (0.4, 0.8, 0.88, 0.94, 1.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def main(arguments: Arguments) -> None:
         play = partial(pool.map, partial(grow, data_dir=arguments.data_dir))
         for name in arguments.settings:
             flops = SETTINGS[name].training_flops[arguments.length]
-            grown = list(play([Run(name, flops, seed, arguments.rule) for seed in arguments.seeds]))
+            grown = list(
+                play([Run(name, flops, seed, arguments.rule, width=None) for seed in arguments.seeds])
+            )
             final = grown[0].architecture
             tried = play([Run(name, flops, 1000, rate=rate, start=final) for rate in arguments.rates])
             rate = max(zip(tried, arguments.rates, strict=True), key=lambda pair: pair[0].validation)[1]

@@ -9,17 +9,19 @@ import torch
 
 from mse_rl.agents.controller import Controller
 from mse_rl.agents.grouping import HELD_OUT, draw_seeds
-from mse_rl.agents.learned import Learned
 from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
 from mse_rl.apply_config import MOST_BATCH, ApplyConfig, default_batch_size
 from mse_rl.architecture import Architecture
+from mse_rl.compute_optimal import default_passes, default_training_flops, first_width
+from mse_rl.config import GrowthConfig
 from mse_rl.cost import training_flops
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
 from mse_rl.growth_state import GrowthState
+from mse_rl.legality import bounds_of
 from mse_rl.measures import measure_of
 from mse_rl.plugins import is_path
 from mse_rl.reward import RewardConfig
@@ -38,15 +40,6 @@ DEFAULT_BUDGET_MULTIPLE = 16.0
 """Budget of what is priced, over what the first child costs, where none is given: the most that policies are
 trained with, so that the price decides.
 """
-DEFAULT_TRAINING_FLOPS = 2e12
-"""Length of training where none is given, but at most as long as ..."""
-MOST_PASSES: dict[str, float] = {"image": 100.0, "vector": 30.0, "sequence": 200.0, "tokens": 10.0}
-"""... so many passes of the first child over the data, by the kind of input: more of them cost accuracy
-(docs/experiments.md). Over vectors there are fewer where there are less than 4,500 samples, ..."""
-VECTORS_A_PASS = 150
-"""... one pass for so many samples, ..."""
-LEAST_PASSES = 5.0
-"""... but so many at least."""
 LEAST_SLICE_STEPS = 2
 """Training steps of a slice of the first child, at least: there may be as few as six samples."""
 RULE_SLICES = 10
@@ -104,21 +97,13 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     """
     if not is_rule(name) and (name in SHIPPED or Path(name).is_dir()):
         policy = load_policy(name, trust=trust)
-        return Learned(policy.network), policy
+        return policy, policy
     if is_rule(name) or is_path(name):
         return make_rule(name), None
     raise InvalidController(
         f"{unknown_name('controller', name, {*RULES, *SHIPPED})}, or the folder of a run or policy, or "
         "my_package.module:thing"
     )
-
-
-def most_passes(task: Task) -> float:
-    """Return for how many passes of the first child over the data it pays to train."""
-    most = MOST_PASSES[task.kind]
-    if task.kind != "vector":
-        return most
-    return min(most, max(LEAST_PASSES, len(task.train) / VECTORS_A_PASS))
 
 
 def grow(
@@ -147,9 +132,14 @@ def grow(
     env = _environment(config, task, inherited, start, policy)
     if policy and policy.experience:
         _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
-    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, most_passes(task))
-    config = _with_length(config, env, context, tell)
+    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
+    config = _with_length(config, env, context)
     env = _environment(config, task, inherited, start, policy)
+    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
+    if inherited is None and start is None:
+        config = _with_first_width(config, env, context)
+        env = _environment(config, task, inherited, start, policy)
+    _show_length(env, context, tell)
     episode, kept = _grow(env, controller, context, config.seed, tell)
     return Growth(config, task, episode, kept, env.process)
 
@@ -211,31 +201,60 @@ def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: 
         tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
 
-def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context, tell: Tell) -> ApplyConfig:
-    """Return the settings with the length of training as a number of training FLOPs, or as epochs; say how
-    long it takes.
-    """
-    if config.epochs is not None:
+def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
+    """Return the settings with the length of training as a number of training FLOPs, or as epochs."""
+    if config.epochs is not None or config.training_flops is not None:
         return config
-    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
-    task, first = env.tasks[0], env.first_architecture(context)
-    speed = training_speed(task, first, env.config.optimizer, env.config.growth.batch_size)
+    task, first, growth = env.tasks[0], env.first_architecture(context), env.config.growth
     if config.minutes is not None:
-        total = float(f"{60 * config.minutes * speed:.2g}")  # so that it can be typed again
-    elif config.training_flops is not None:
-        total = config.training_flops
+        speed = training_speed(task, first, env.config.optimizer, growth.batch_size)
+        total = 60 * config.minutes * speed
     else:
-        passes = most_passes(task) * training_flops(first, len(task.train))
-        growth = env.config.growth
-        steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
-        least = steps * training_flops(first, growth.batch_size)
-        total = float(f"{max(least, min(DEFAULT_TRAINING_FLOPS, passes)):.2g}")
+        least = _least_training_flops(growth, first)
+        total = max(least, default_training_flops(first, len(task.train)))
+    rounded = float(f"{total:.2g}")  # so that it can be typed again
+    return replace(config, training_flops=rounded, minutes=None)
+
+
+def _least_training_flops(growth: GrowthConfig, first: Architecture) -> float:
+    """Return the training FLOPs that pay for the shortest slices that make sense."""
+    steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
+    return steps * training_flops(first, growth.batch_size)
+
+
+def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
+    """Say how long a number of training FLOPs takes."""
+    total = env.config.growth.training_flops
+    if total is None:
+        return
+    task, first = env.tasks[0], env.first_architecture(context)
     passes = total / training_flops(first, len(task.train))
+    speed = training_speed(task, first, env.config.optimizer, env.config.growth.batch_size)
     tell(
         f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
         f"about {duration(total / speed)} on this machine",
     )
-    return replace(config, training_flops=total, minutes=None)
+
+
+def _with_first_width(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
+    """Return the settings with the first width that suits the training FLOPs, if none is given."""
+    total, task, growth = config.training_flops, env.tasks[0], env.config.growth
+    if total is None or config.space.start_width is not None:
+        return config
+    bounds = bounds_of(growth, config.space, env.budget(context), env.meter)
+
+    def fits(first: Architecture) -> bool:
+        return bounds.fit(first) and _least_training_flops(growth, first) <= total
+
+    width = first_width(
+        env.first_architecture(context).family,
+        task.inputs,
+        config.space,
+        samples=len(task.train),
+        total=total,
+        fits=fits,
+    )
+    return config if width is None else replace(config, space=replace(config.space, start_width=width))
 
 
 def _environment(

@@ -33,7 +33,7 @@ from mse_rl.runs.memory import (
     require_memory,
     require_shared_memory,
 )
-from mse_rl.runs.policy_bundle import Policy, load_policy, save_policy
+from mse_rl.runs.policy_bundle import Policy, card_of, load_policy, save_policy
 from mse_rl.runs.report import growth_figure
 from mse_rl.runs.table import markdown
 from mse_rl.runs.tasks import Tell, load_tasks, silent
@@ -211,7 +211,8 @@ def _keep(
         "episodes": config.updates * config.ppo.episodes_per_update,
         "paired": summary["paired"],
     }
-    save_policy(folder / "policy", policy.network, Experience.of(env), record, table)
+    kept = Policy(policy.network, Experience.of(env), record, card_of(record, table))
+    save_policy(folder / "policy", kept)
     write_json(folder / "summary.json", summary)
     writer.add_text("comparison", table)
     best = max(learned, key=lambda episode: float(episode.final["utility"]))

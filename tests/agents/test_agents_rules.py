@@ -153,7 +153,7 @@ def test_compress_takes_first_what_loses_least_for_its_flops(tiny):
 def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
     growth = replace(tiny.growth, family=family, **even(8, 1))
     env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
-    episode = play(env, make_rule({"pace": "pace:0.5:0.4", "balance": "balance:1e-6"}.get(name, name)))
+    episode = play(env, make_rule({"pace": "pace:0.5:0.4", "balance": "balance:1e6"}.get(name, name)))
     assert not any(info["illegal"] for info in episode.infos)
     assert all(mask[action] for mask, action in zip(episode.masks, episode.actions, strict=True))
     grows = {"threshold", "widen", "pace", "balance"}
@@ -201,24 +201,26 @@ def test_pace_resizes_streams_where_the_vocabulary_lacks_the_whole_child(tiny, t
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(
-    ("passes", "ratio"), [(1.0, 6.0), (9.0, 2.0), (36.0, 1.0), (100.0, 1.0), (0.01, 16.0)]
-)
-def test_balance_grows_by_the_root_of_the_passes_within_the_budget(tiny, family, passes, ratio):
-    """36 passes of the first child, of which ``passes`` would do."""
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 2.0, 4.0, 100.0])
+def test_balance_grows_early_to_the_size_that_is_right_within_the_budget(tiny, family, ratio):
     growth = replace(tiny.growth, family=family, **even(30, 1))
     space = replace(tiny.space, start_width=16, quantum=1, head_width=1, max_width=4096)
     env = ExpansionEnv(replace(tiny, growth=growth, space=space), tasks=(problem_for(family),))
-    env.reset(options={"context": replace(CONTEXT, budget_multiple=16.0)})
-    rule = Balance(passes * env.process.first_passes / 36)
-    episode = play(env, rule, replace(CONTEXT, budget_multiple=16.0))
-    grown = episode.final["cost"] / episode.start["cost"]
-    assert abs(log2(grown / ratio)) < 0.5
+    context = replace(CONTEXT, budget_multiple=16.0)
+    env.reset(options={"context": context})
+    right = env.process.optimal_flops / env.process.first_flops
+    episode = play(env, Balance(ratio / right, schedule_share=0.2), context)
     assert not any(info["illegal"] for info in episode.infos)
+    costs = [info["cost"] / episode.start["cost"] for info in [episode.start, *episode.infos]]
+    assert abs(log2(costs[-1] / min(max(ratio, 1.0), 16.0))) < 0.5
+    grown = [info["share"] for info in episode.infos if info["transformation"] != "wait"]
+    assert all(0.2 <= share <= 0.4 for share in grown)
 
 
-@pytest.mark.parametrize("arguments", [(0.0,), (-1.0,), (float("nan"),), (6.0, 0.0), (6.0, 2.0)])
-def test_balance_of_no_passes_or_a_share_that_is_none_is_refused(arguments):
+@pytest.mark.parametrize(
+    "arguments", [(0.0,), (-1.0,), (float("nan"),), (float("inf"),), (1.0, 0.0), (1.0, 2.0)]
+)
+def test_balance_of_a_factor_or_a_share_that_is_none_is_refused(arguments):
     with pytest.raises(InvalidController, match=r"balance|share"):
         Balance(*arguments)
 
