@@ -1,0 +1,152 @@
+"""Training, comparing and using policies from Python."""
+
+import json
+
+import numpy as np
+import pytest
+
+import mse_rl
+from mse_rl import Context, DecisionPoint, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig
+
+TINY = ExpansionConfig(task=("wine",), growth=GrowthConfig(slices=3, training_steps=9, batch_size=16))
+
+
+class Stubborn:
+    """Takes the last legal action, always."""
+
+    def decide(self, point):
+        return int(np.flatnonzero(point.mask)[-1])
+
+
+def wine(name="my wine"):
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    return mse_rl.Task.from_arrays(rng.normal(size=(120, 4)) + y[:, None], y, name=name)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    """Return a training run on a task of the user's own, what was told, and its episodes."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    config = TrainConfig(
+        env=TINY, ppo=PPOConfig(groups=2, rollouts=4), episodes=8, workers=1, held_out=2, run_dir=folder
+    )
+    told, episodes = [], []
+    done = mse_rl.train(config, tasks=[wine()], tell=told.append, on_episode=episodes.append)
+    return done, told, episodes
+
+
+def test_training_returns_policy_comparison_and_folder(result):
+    done, told, episodes = result
+    assert len(episodes) == 8
+    assert {episode.final["task"] for episode in episodes} == {"my wine"}
+    assert str(done.folder) in told[0]
+    assert json.loads((done.folder / "summary.json").read_text()) == done.summary
+    assert done.table in done.policy.card
+    assert json.loads((done.folder / "config.json").read_text())["env"]["task"] == ["my wine"]
+
+
+def test_training_gives_torch_its_threads_back(result):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        mse_rl.compare({"wait": "wait"}, [wine()], seeds=[0], config=TINY, workers=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_policy_that_is_saved_again_is_the_same(result, tmp_path):
+    policy = result[0].policy
+    policy.save(tmp_path / "copy")
+    for name in ("policy.safetensors", "policy.json", "README.md"):
+        assert (tmp_path / "copy" / name).read_bytes() == (result[0].folder / "policy" / name).read_bytes()
+    again = mse_rl.Policy.load(tmp_path / "copy")
+    assert (again.slices, again.cost, again.family) == (policy.slices, policy.cost, policy.family)
+    with pytest.raises(mse_rl.MseRlError, match="expected a new folder"):
+        policy.save(tmp_path / "copy")
+
+
+def point_of(env):
+    observation, _ = env.reset(options={"context": Context(0, 1, 4.0, 2.0)})
+    return DecisionPoint(observation, env.action_masks(), env, np.random.default_rng(0))
+
+
+def test_a_policy_decides_what_is_legal(result):
+    env = ExpansionEnv(TINY, tasks=(wine(),))
+    point = point_of(env)
+    action = result[0].policy.decide(point)
+    assert point.mask[action]
+    assert action == mse_rl.Policy.load(result[0].folder).decide(point)
+
+
+@pytest.mark.parametrize("name", ["small", None])
+def test_attributions_add_up_to_what_the_features_change(result, name):
+    """Completeness: the sum is f(x) - f(0), to the error of 64 points."""
+    import torch
+
+    from mse_rl.agents.learned import known_features
+
+    policy = mse_rl.Policy.load(name) if name else result[0].policy
+    env = ExpansionEnv(TINY, tasks=(wine(),))
+    point = point_of(env)
+    found = policy.attributions(point)
+    network, layout = policy.network, policy.network.layout
+    assert list(found) == [*layout.globals, *(f"blocks.{feature}" for feature in layout.blocks[1:])]
+    globals_, blocks = known_features(point.observation, env.layout, layout)
+    action, legal = policy.decide(point), torch.from_numpy(point.mask)
+
+    def margin(share):
+        rows = np.concatenate([blocks[:, :1], share * blocks[:, 1:]], axis=1).reshape(1, -1)
+        with torch.no_grad():
+            logits = network(torch.from_numpy(share * globals_), torch.from_numpy(rows))[0]
+        return float(logits[action] - logits[legal].mean())
+
+    change = margin(np.float32(1)) - margin(np.float32(0))
+    assert sum(found.values()) == pytest.approx(change, abs=0.02 * max(1.0, abs(change)))
+
+
+def test_controllers_of_all_kinds_are_compared_on_the_same_episodes(result):
+    controllers = {
+        "mine": Stubborn(),
+        "policy": result[0].policy,
+        "folder": str(result[0].folder),
+        "wait": "wait",
+    }
+    tasks = [wine(), wine("other"), "wine"]
+    comparison = mse_rl.compare(controllers, tasks, seeds=[3, 5], config=TINY, workers=1)
+    assert list(comparison.episodes) == list(controllers)
+    contexts = [[e.context for e in played] for played in comparison.episodes.values()]
+    assert contexts == [contexts[0]] * 4
+    assert [(c.task, c.seed) for c in contexts[0]] == [(t, s) for t in range(3) for s in (3, 5)]
+    assert [e.actions for e in comparison.episodes["policy"]] == [
+        e.actions for e in comparison.episodes["folder"]
+    ]
+    assert comparison.difference("policy", "folder") == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    mine, wait = (
+        [e.test_accuracy for e in comparison.episodes[name]] for name in ("mine", "wait")
+    )
+    difference = comparison.difference("mine", "wait", "test_accuracy")
+    assert difference["mean"] == pytest.approx(np.mean(mine) - np.mean(wait))
+    assert "mine minus this" in comparison.table
+    with pytest.raises(mse_rl.MseRlError, match="got 'nobody'"):
+        comparison.difference("mine", "nobody")
+    with pytest.raises(mse_rl.MseRlError, match="unknown figure 'speed'"):
+        comparison.difference("mine", "wait", "speed")
+
+
+@pytest.mark.parametrize(
+    ("controllers", "tasks", "seeds", "said"),
+    [
+        ({}, ["wine"], [0], "at least one controller"),
+        ({"a": "wait"}, [], [0], "at least one controller, one task"),
+        ({"a": "wait"}, ["wine"], [], "one seed"),
+        ({"a": "wiat"}, ["wine"], [0], "did you mean 'wait'"),
+        ({"a": "wait"}, ["whine"], [0], "did you mean 'wine'"),
+    ],
+)
+def test_a_comparison_of_nothing_is_refused(controllers, tasks, seeds, said):
+    with pytest.raises(mse_rl.MseRlError, match=said):
+        mse_rl.compare(controllers, tasks, seeds=seeds, config=TINY, workers=1)
