@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mse_rl
-from mse_rl import Context, DecisionPoint, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig
+from mse_rl import Context, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig, Turn
 
 TINY = ExpansionConfig(task=("wine",), growth=GrowthConfig(slices=3, training_steps=9, batch_size=16))
 
@@ -71,7 +71,7 @@ def test_a_policy_that_is_saved_again_is_the_same(result, tmp_path):
 
 def point_of(env):
     observation, _ = env.reset(options={"context": Context(0, 1, 4.0, 2.0)})
-    return DecisionPoint(observation, env.action_masks(), env, np.random.default_rng(0))
+    return Turn(observation, env.action_masks(), env, np.random.default_rng(0))
 
 
 def test_a_policy_decides_what_is_legal(result):
@@ -125,9 +125,7 @@ def test_controllers_of_all_kinds_are_compared_on_the_same_episodes(result):
         e.actions for e in comparison.episodes["folder"]
     ]
     assert comparison.difference("policy", "folder") == {"mean": 0.0, "low": 0.0, "high": 0.0}
-    mine, wait = (
-        [e.test_accuracy for e in comparison.episodes[name]] for name in ("mine", "wait")
-    )
+    mine, wait = ([e.test_accuracy for e in comparison.episodes[name]] for name in ("mine", "wait"))
     difference = comparison.difference("mine", "wait", "test_accuracy")
     assert difference["mean"] == pytest.approx(np.mean(mine) - np.mean(wait))
     assert "mine minus this" in comparison.table
