@@ -4,21 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from mse_rl.architecture import Architecture
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child, empty_child
-from mse_rl.runs.directory import write_json
+from mse_rl.runs.directory import write_bytes, write_json, write_tensors
 from mse_rl.runs.safe_tensors import load_weights
 
 
 def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
     """Write a child and the record of its growth into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in child.state_dict().items()}
-    save_file(tensors, folder / "child.safetensors")
-    (folder / "architecture.json").write_text(child.architecture.to_json() + "\n")
+    tensors = {name: tensor.cpu() for name, tensor in child.state_dict().items()}
+    write_tensors(folder / "child.safetensors", tensors)
+    write_bytes(folder / "architecture.json", f"{child.architecture.to_json()}\n".encode())
     write_json(folder / "growth.json", growth)
 
 

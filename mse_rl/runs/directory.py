@@ -10,6 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save
+from torch import Tensor
+
 from mse_rl.errors import InvalidRun
 
 RECORDED_PACKAGES = ("mse-rl", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
@@ -80,8 +83,21 @@ def _version(package: str) -> str | None:
 def write_json(path: Path, data: Any) -> None:
     """Write dataclasses, paths and plain data as JSON, whole or not at all."""
     plain = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
+    write_bytes(path, (json.dumps(plain, indent=1, default=_plain) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file beside its place, and move it there once it is on disk: whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(plain, indent=1, default=_plain) + "\n")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from mse_rl.agents.attributions import attributions
 from mse_rl.agents.controller import Turn
@@ -18,7 +17,7 @@ from mse_rl.errors import InvalidController, InvalidRun
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
 from mse_rl.reward import RewardConfig
-from mse_rl.runs.directory import new_directory, write_json
+from mse_rl.runs.directory import new_directory, write_bytes, write_json, write_tensors
 from mse_rl.runs.experience import Experience
 from mse_rl.runs.safe_tensors import load_weights
 
@@ -121,13 +120,13 @@ def card_of(record: dict[str, Any], table: str) -> str:
 
     Args:
         record: how it was trained.
-        table: the comparison with the rules, in Markdown.
+        table: the comparison with the rules, in Markdown; empty where there was none yet.
     """
     return (
         "# A policy that grows neural networks\n\n"
         f"Trained by `mse-rl train` on {', '.join(record['config']['env']['task'])} for "
         f"{record['episodes']} episodes. Use it with `mse-rl apply FOLDER --task TASK`.\n\n"
-        f"On held-out seeds, against the rules at the same budgets:\n\n{table}\n"
+        + (f"On held-out seeds, against the rules at the same budgets:\n\n{table}\n" if table else "")
     )
 
 
@@ -135,13 +134,11 @@ def save_policy(folder: Path, policy: Policy) -> None:
     """Write a policy into ``folder``, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     network = policy.network
-    save_file(
-        {name: t.contiguous() for name, t in network.state_dict().items()}, folder / "policy.safetensors"
-    )
+    write_tensors(folder / "policy.safetensors", network.state_dict())
     trained_on = {} if policy.experience is None else {"trained_on": to_plain(policy.experience)}
     content = {"format": FORMAT, "layout": to_plain(network.layout), **trained_on}
     write_json(folder / "policy.json", content | {"training": policy.training})
-    (folder / "README.md").write_text(policy.card)
+    write_bytes(folder / "README.md", policy.card.encode())
 
 
 def load_policy(path: str | Path, *, trust: bool = False) -> Policy:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, configure
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -103,6 +104,7 @@ def train(
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
     with WorkerPool(env, config.workers) as pool:
         learned = _learn(config, env, pool, logger, folder, on_episode)
+        _save(folder, env, config, learned, _episodes(config))  # nothing is lost with the comparison
         episodes = _compare(config, env, pool, learned, on_context)
     summary = summarise(episodes)
     _keep(folder, env, config, summary, learned, writer, episodes["learned"])
@@ -142,7 +144,7 @@ def _learn(
     folder: Path,
     on_episode: Callable[[Episode], None],
 ) -> BlockPolicy:
-    total = config.updates * config.ppo.episodes_per_update
+    total = _episodes(config)
     scalars = EpisodeWriter(_writer_of(logger), env.actions)
     with (folder / "episodes.jsonl").open("w", buffering=1) as lines:
 
@@ -160,10 +162,37 @@ def _learn(
         )
         ppo = GroupedPPO(env, collector, config.ppo, seed=config.seed, on_episode=keep)
         ppo.set_logger(logger)
-        ppo.learn(total * config.env.growth.slices, log_interval=1)
+        slices = config.env.growth.slices
+        keeper = _PolicyKeeper(lambda policy, steps: _save(folder, env, config, policy, steps // slices))
+        ppo.learn(total * slices, callback=keeper, log_interval=1)
         logger.dump(ppo.num_timesteps)
     assert isinstance(ppo.policy, BlockPolicy)
     return ppo.policy
+
+
+def _episodes(config: TrainConfig) -> int:
+    """Return the number of episodes to learn from, in whole updates."""
+    return config.updates * config.ppo.episodes_per_update
+
+
+class _PolicyKeeper(BaseCallback):
+    """Keeps the policy after each update, so that an interrupted run leaves one that can be applied.
+
+    Args:
+        keep: gets the policy, and the number of decisions that it has learned from.
+    """
+
+    def __init__(self, keep: Callable[[BlockPolicy, int], None]) -> None:
+        super().__init__()
+        self._keep = keep
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps:
+            assert isinstance(self.model.policy, BlockPolicy)
+            self._keep(self.model.policy, self.num_timesteps)
+
+    def _on_step(self) -> bool:
+        return True
 
 
 def _line(episode: Episode) -> dict[str, Any]:
@@ -206,13 +235,7 @@ def _keep(
 ) -> None:
     """Write summary, policy, and TensorBoard's closing entries."""
     table = markdown(summary)
-    record = {
-        "config": asdict(config),
-        "episodes": config.updates * config.ppo.episodes_per_update,
-        "paired": summary["paired"],
-    }
-    kept = Policy(policy.network, Experience.of(env), record, card_of(record, table))
-    save_policy(folder / "policy", kept)
+    _save(folder, env, config, policy, _episodes(config), table, paired=summary["paired"])
     write_json(folder / "summary.json", summary)
     writer.add_text("comparison", table)
     best = max(learned, key=lambda episode: float(episode.final["utility"]))
@@ -220,6 +243,20 @@ def _keep(
     writer.add_figure("growth/best_episode", growth_figure(title, [best.start, *best.infos]))
     _write_hparams(writer, config, summary)
     writer.flush()
+
+
+def _save(
+    folder: Path,
+    env: ExpansionEnv,
+    config: TrainConfig,
+    policy: BlockPolicy,
+    episodes: int,
+    table: str = "",
+    **found: Any,
+) -> None:
+    """Write the policy as it is after so many episodes, with what was found of it."""
+    record = {"config": asdict(config), "episodes": episodes, **found}
+    save_policy(folder / "policy", Policy(policy.network, Experience.of(env), record, card_of(record, table)))
 
 
 def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str, Any]) -> None:

@@ -46,6 +46,27 @@ def test_training_returns_policy_comparison_and_folder(result):
     assert json.loads((done.folder / "config.json").read_text())["env"]["task"] == ["my wine"]
 
 
+def test_an_interrupted_run_leaves_the_policy_of_its_last_update(tmp_path):
+    config = TrainConfig(
+        env=TINY, ppo=PPOConfig(groups=2, rollouts=4), episodes=24, workers=1, run_dir=tmp_path / "run"
+    )
+    seen = []
+
+    def interrupt(episode):
+        seen.append(episode)
+        if len(seen) == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mse_rl.train(config, tasks=[wine()], on_episode=interrupt)
+    policy = mse_rl.Policy.load(tmp_path / "run")
+    assert policy.training["episodes"] == 16
+    assert "16 episodes" in policy.card
+    grown = mse_rl.apply(wine(), str(tmp_path / "run"), epochs=1.0)
+    assert grown.classes_.tolist() == [0, 1, 2]
+    assert not [*(tmp_path / "run").rglob("*.part")]
+
+
 def test_training_gives_torch_its_threads_back(result):
     import torch
 
