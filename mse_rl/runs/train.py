@@ -187,9 +187,9 @@ class _PolicyKeeper(BaseCallback):
         self._keep = keep
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps:
+        if self.model.num_timesteps:
             assert isinstance(self.model.policy, BlockPolicy)
-            self._keep(self.model.policy, self.num_timesteps)
+            self._keep(self.model.policy, self.model.num_timesteps)
 
     def _on_step(self) -> bool:
         return True
