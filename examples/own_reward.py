@@ -1,29 +1,27 @@
-"""A reward of your own: a policy is trained, for a very short while, that is paid for it.
+"""A reward of your own: a policy is trained for it, for a very short while.
 
 On the command line: ``mse-rl train --reward examples.own_reward:thrifty``.
 """
 
-from rich.console import Console
-
-from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, RewardConfig, TrainConfig
+import mse_rl
 from mse_rl.reward import Worth
-from mse_rl.runs.train import train
 
 
-def thrifty(worth: Worth, config: RewardConfig) -> dict[str, float]:
+def thrifty(worth: Worth, config: mse_rl.RewardConfig) -> dict[str, float]:
     """Return the terms of what a child is worth: skill, less a price that rises with the budget's use."""
     return {"skill": worth.skill, "cost": -config.cost_weight * (worth.cost / worth.cost_budget) ** 2}
 
 
 def main() -> None:
     """Train on eight episodes of two decisions: enough to see that it runs."""
-    env = ExpansionConfig(
+    env = mse_rl.ExpansionConfig(
         task=("wine",),
-        growth=GrowthConfig(slices=2, training_steps=4),
-        reward=RewardConfig(reward=thrifty, cost_weight=0.1),
+        growth=mse_rl.GrowthConfig(slices=2, training_steps=4),
+        reward=mse_rl.RewardConfig(reward=thrifty, cost_weight=0.1),
     )
-    ppo = PPOConfig(groups=2, rollouts=4)
-    train(TrainConfig(env=env, ppo=ppo, episodes=8, workers=1, held_out=2), Console())
+    ppo = mse_rl.PPOConfig(groups=2, rollouts=4)
+    result = mse_rl.train(mse_rl.TrainConfig(env=env, ppo=ppo, episodes=8, workers=1, held_out=2))
+    print(result.table)
 
 
 if __name__ == "__main__":  # workers import this file, and must not train

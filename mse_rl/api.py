@@ -54,11 +54,12 @@ def train(
     Raises:
         MseRlError: for anything that is wrong with tasks or settings.
 
-    Processes play the episodes. A script that calls this therefore needs Python's main guard::
+    Examples:
+        Processes play the episodes. A script that calls this therefore needs Python's main guard:
 
-        if __name__ == "__main__":
-            result = mse_rl.train(mse_rl.TrainConfig(episodes=480))
-            print(result.table)
+            if __name__ == "__main__":
+                result = mse_rl.train(mse_rl.TrainConfig(episodes=480))
+                print(result.table)
     """
     with _threads_kept():
         return run_training(config or TrainConfig(), tasks=tasks, tell=tell, on_episode=on_episode)
@@ -91,11 +92,12 @@ def compare(
     Raises:
         MseRlError: for anything that is wrong with controllers, tasks or settings.
 
-    ::
+    Examples:
+        In a script:
 
-        if __name__ == "__main__":
-            rules = {name: name for name in ("balance", "wait", "random")}
-            print(mse_rl.compare(rules, ["digits", "wine"], seeds=range(4)).table)
+            if __name__ == "__main__":
+                rules = {name: name for name in ("balance", "wait", "random")}
+                print(mse_rl.compare(rules, ["digits", "wine"], seeds=range(4)).table)
     """
     with _threads_kept():
         return compare_controllers(
@@ -130,10 +132,11 @@ def apply(
     Raises:
         MseRlError: for anything that is wrong with task or settings, or if the child diverges.
 
-    >>> import mse_rl
-    >>> grown = mse_rl.apply("wine")
-    >>> grown.predict([[13.2, 1.8, 2.1, 11.2, 100, 2.7, 2.8, 0.26, 1.3, 4.4, 1.05, 3.4, 1050]]).tolist()
-    ['class_0']
+    Examples:
+        >>> import mse_rl
+        >>> grown = mse_rl.apply("wine")
+        >>> grown.predict([[13.2, 1.8, 2.1, 11.2, 100, 2.7, 2.8, 0.26, 1.3, 4.4, 1.05, 3.4, 1050]]).tolist()
+        ['class_0']
     """
     if not isinstance(task, str | Task) and not callable(task):
         raise InvalidTask(f"expected a task or its name, got {type(task).__name__}: see Task.from_arrays")

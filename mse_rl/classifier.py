@@ -37,11 +37,12 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         architecture_: of the network.
         learning_curve_: validation skill, 0 at chance and 1 at best, at the start and after every slice.
 
-    >>> from sklearn.datasets import load_wine
-    >>> from mse_rl import GrowingClassifier
-    >>> rows, classes = load_wine(return_X_y=True)
-    >>> GrowingClassifier(random_state=0).fit(rows, classes).score(rows, classes) > 0.95
-    True
+    Examples:
+        >>> from sklearn.datasets import load_wine
+        >>> from mse_rl import GrowingClassifier
+        >>> rows, classes = load_wine(return_X_y=True)
+        >>> GrowingClassifier(random_state=0).fit(rows, classes).score(rows, classes) > 0.95
+        True
     """
 
     def __init__(
