@@ -107,7 +107,12 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
 
 
 def grow(
-    config: ApplyConfig, load: Callable[[], Task], tell: Tell, *, controller: Controller | None = None
+    config: ApplyConfig,
+    load: Callable[[], Task],
+    tell: Tell,
+    *,
+    controller: Controller | None = None,
+    inherited: Inheritance | None = None,
 ) -> Growth:
     """Grow a child.
 
@@ -116,6 +121,7 @@ def grow(
         load: returns the dataset, once all else is known to be there.
         tell: gets one line for each thing that happens.
         controller: decides; the one that the configuration names if not given.
+        inherited: the child to start from; the one that the configuration names, if any, if not given.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges.
@@ -125,7 +131,8 @@ def grow(
     if controller is None:
         controller, policy = load_controller(config.controller, trust=config.trust_policy)
     check_devices(config.device, config.budget.latency_device)
-    inherited = load_inheritance(config.init) if config.init else None
+    if config.init:
+        inherited = load_inheritance(config.init)
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)

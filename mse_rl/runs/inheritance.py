@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +45,21 @@ class Inheritance:
         return Renumbering(inputs, classes)
 
 
+def inheritance_of(child: Child, record: dict[str, Any]) -> Inheritance:
+    """Return a copy of a child, in float32, as the start of another growth.
+
+    Args:
+        child: left as it is.
+        record: of its growth, growth.json.
+
+    Raises:
+        KeyError, TypeError, AttributeError: if that is no such record.
+    """
+    encoding = record["input"]["encoding"]
+    copied = deepcopy(child).float()
+    return Inheritance(copied, str(record["task"]), input_names(encoding), class_names(encoding))
+
+
 def load_inheritance(folder: Path) -> Inheritance:
     """Return the child that ``mse-rl apply`` left in ``folder``. Nothing is unpickled.
 
@@ -53,15 +69,13 @@ def load_inheritance(folder: Path) -> Inheritance:
     """
     child, path = load_child(folder), folder / "growth.json"
     try:
-        record = json.loads(path.read_text(errors="replace"))
-        encoding, task = record["input"]["encoding"], record["task"]
-        inputs, classes = input_names(encoding), class_names(encoding)
+        inherited = inheritance_of(child, json.loads(path.read_text(errors="replace")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
     architecture = child.architecture
-    _require_names(path, "inputs", inputs, architecture.vocabulary or architecture.input_size)
-    _require_names(path, "classes", classes, architecture.classes)
-    return Inheritance(child, str(task), inputs, classes)
+    _require_names(path, "inputs", inherited.inputs, architecture.vocabulary or architecture.input_size)
+    _require_names(path, "classes", inherited.classes, architecture.classes)
+    return inherited
 
 
 def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
