@@ -3,11 +3,8 @@
 On the command line: ``mse-rl train --reward examples.own_reward:thrifty``.
 """
 
-from rich.console import Console
-
-from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, RewardConfig, TrainConfig
+from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, RewardConfig, TrainConfig, train
 from mse_rl.reward import Worth
-from mse_rl.runs.train import train
 
 
 def thrifty(worth: Worth, config: RewardConfig) -> dict[str, float]:
@@ -23,7 +20,8 @@ def main() -> None:
         reward=RewardConfig(reward=thrifty, cost_weight=0.1),
     )
     ppo = PPOConfig(groups=2, rollouts=4)
-    train(TrainConfig(env=env, ppo=ppo, episodes=8, workers=1, held_out=2), Console())
+    result = train(TrainConfig(env=env, ppo=ppo, episodes=8, workers=1, held_out=2))
+    print(result.table)
 
 
 if __name__ == "__main__":  # workers import this file, and must not train
