@@ -54,6 +54,30 @@ class IdEncoding:
         return {"reads": "ids", "largest": self.largest, "length": self.length}
 
 
+@dataclass(frozen=True)
+class KnownIds:
+    """Ids as a task that was made by hand has them: 0 is PADDING and 1 UNKNOWN already.
+
+    Args:
+        vocabulary: number of token ids; those from here on become UNKNOWN.
+        length: as in ``IdEncoding``.
+    """
+
+    vocabulary: int
+    length: int
+
+    def __call__(self, rows: Array) -> Array:
+        """Return token ids (n, T) int64."""
+        rows = rows[:, : self.length]
+        out = np.full((len(rows), self.length), PADDING, dtype=np.int64)
+        out[:, : rows.shape[1]] = np.where(rows < self.vocabulary, rows, UNKNOWN)
+        return out
+
+    def record(self) -> dict[str, Any]:
+        """Return ``reads``, ``vocabulary`` and ``length``."""
+        return {"reads": "token ids", "vocabulary": self.vocabulary, "length": self.length}
+
+
 def read_ids(x_train: Array, x_test: Array) -> tuple[Array, Array]:
     """Return both as ids (n, T) int64; larger ones in ``x_test``, unknown anyway, are 100,000.
 
