@@ -36,7 +36,7 @@ from mse_rl.training import (
     learning_rate,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import Renumbering, Target, operations, transformation
+from mse_rl.transformations import Decision, Renumbering, Target, operations, transformation
 
 
 class GrowthProcess:
@@ -111,9 +111,10 @@ class GrowthProcess:
         self.cost_budget = budget.cost_budget
         self._timed_out = False
         self.trajectory = Trajectory(self._origin(), cache)
-        self._choices: tuple[tuple[str, Target], ...] = ()
+        self._choices: tuple[Decision, ...] = ()
         self._state: GrowthState
-        known, entry = self.trajectory.leap(path)
+        decisions = [Decision(*decision) for decision in path]
+        known, entry = self.trajectory.leap(decisions)
         if entry is None:
             self._begin(architecture)
         else:
@@ -122,8 +123,8 @@ class GrowthProcess:
                 raise InvalidTransformation(
                     "the path leads to a child beyond the budgets: take a shorter one"
                 )
-        for name, target in path[known:]:
-            self.advance(name, target)
+        for decision in decisions[known:]:
+            self.advance(*decision)
 
     @property
     def state(self) -> GrowthState:
@@ -234,7 +235,7 @@ class GrowthProcess:
             raise InvalidTransformation(unknown_name("transformation", name, known))
         return (name, target) in self._choices
 
-    def choices(self) -> tuple[tuple[str, Target], ...]:
+    def choices(self) -> tuple[Decision, ...]:
         """Return every legal (transformation, target)."""
         return self._choices
 
@@ -253,7 +254,7 @@ class GrowthProcess:
                 f"{name} at {target} is not legal at slice {self.state.slice_index} of "
                 f"{self.config.slices} within the budgets: see choices()"
             )
-        self.trajectory.go((name, target))
+        self.trajectory.go(Decision(name, target))
         entry = self.trajectory.recall()
         if entry is None:
             self._grow(name, target)

@@ -12,7 +12,7 @@ from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.training import Measurement, SliceResult, Snapshot
-from mse_rl.transformations import ChildStatistics, Receipt, Target, transformation
+from mse_rl.transformations import ChildStatistics, Decision, Receipt, transformation
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class GrowthState:
     ages: dict[Position, int] = field(default_factory=dict)
     statistics: ChildStatistics = field(default_factory=ChildStatistics)
     receipt: Receipt | None = None
-    rejected: frozenset[tuple[str, Target]] = frozenset()
+    rejected: frozenset[Decision] = frozenset()
     previous: "GrowthState | None" = None
 
     @property
@@ -91,7 +91,8 @@ def grown(
         spent: what the slice has taken.
     """
     diverged = not (isfinite(result.loss) and isfinite(validation.loss))
-    origins = transformation(receipt.transformation).origins(before.architecture, receipt.target)
+    applied = transformation(receipt.transformation)
+    origins = applied.origins(before.architecture, receipt.target)
     return GrowthState(
         slice_index=before.slice_index + 1,
         architecture=architecture,
@@ -99,7 +100,7 @@ def grown(
         training_loss=result.loss,
         training_steps=before.training_steps + spent.steps,
         training_flops=before.training_flops + spent.flops,
-        stopped=before.stopped or receipt.transformation == "stop",
+        stopped=before.stopped or applied.ends_growth,
         diverged=diverged,
         ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
         statistics=result.statistics,
@@ -117,7 +118,7 @@ def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthSt
         training_flops=before.training_flops + spent.flops,
         ages={position: 1 + age for position, age in before.ages.items()},
         receipt=replace(receipt, rolled_back=True),
-        rejected=before.rejected | {(receipt.transformation, receipt.target)},
+        rejected=before.rejected | {Decision(receipt.transformation, receipt.target)},
         previous=replace(before, previous=None),
     )
 

@@ -70,6 +70,18 @@ class InputReader:
         encoder = self._encoder()
         return encoder.vocabulary if encoder else 0
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the token ids or features that the child reads, in order; None if they have none."""
+        encoder, features = self._encoder(), self._features()
+        names = encoder.names if encoder else None
+        return features.named(names) if features and names else names
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, in order; None if they have none."""
+        return tuple(self.encoding["classes"]) if self.encoding.get("classes") else None
+
     def __call__(self, x: Any) -> Tensor:
         """Return inputs (n, *shape) of raw ones.
 

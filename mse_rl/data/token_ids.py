@@ -8,6 +8,7 @@ import numpy as np
 from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.data.checks import check_numbers
 from mse_rl.data.raw import Array
+from mse_rl.data.tokens import SPECIAL_NAMES
 from mse_rl.errors import InvalidTask
 
 MOST_IDS = 100_000
@@ -40,6 +41,11 @@ class IdEncoding:
         """Number of token ids: PADDING, UNKNOWN, and one for each of 1..largest."""
         return self.largest + 2
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of the user, behind padding and unknown."""
+        return (*SPECIAL_NAMES, *map(str, range(1, self.largest + 1)))
+
     def __call__(self, rows: Array) -> Array:
         """Return token ids (n, T) int64; a sample without a word is one UNKNOWN."""
         rows = rows[:, : self.length]
@@ -65,6 +71,11 @@ class KnownIds:
 
     vocabulary: int
     length: int
+
+    @property
+    def names(self) -> None:
+        """None: they mean what their number says."""
+        return None
 
     def __call__(self, rows: Array) -> Array:
         """Return token ids (n, T) int64."""

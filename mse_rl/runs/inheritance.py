@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mse_rl.data import Task
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child
 from mse_rl.runs.child_files import load_child
@@ -37,9 +37,10 @@ class Inheritance:
         Inputs without names mean what their place says. Classes without names are the same on the same
         dataset, and others on another one.
         """
-        inputs = _numbers(self.inputs, input_names(task.encoding))
-        classes = _numbers(self.classes, class_names(task.encoding))
-        named = self.classes is not None and class_names(task.encoding) is not None
+        reader = InputReader.of_record(task.record)
+        inputs = _numbers(self.inputs, reader.names)
+        classes = _numbers(self.classes, reader.classes)
+        named = self.classes is not None and reader.classes is not None
         if not named and task.name != self.task:
             classes = (-1,) * task.classes
         return Renumbering(inputs, classes)
@@ -53,11 +54,10 @@ def inheritance_of(child: Child, record: dict[str, Any]) -> Inheritance:
         record: of its growth, growth.json.
 
     Raises:
-        KeyError, TypeError, AttributeError: if that is no such record.
+        KeyError, TypeError, ValueError, AttributeError: if that is no such record.
     """
-    encoding = record["input"]["encoding"]
-    copied = deepcopy(child).float()
-    return Inheritance(copied, str(record["task"]), input_names(encoding), class_names(encoding))
+    reader = InputReader.of_record(record["input"])
+    return Inheritance(deepcopy(child).float(), str(record["task"]), reader.names, reader.classes)
 
 
 def load_inheritance(folder: Path) -> Inheritance:
@@ -76,28 +76,6 @@ def load_inheritance(folder: Path) -> Inheritance:
     _require_names(path, "inputs", inherited.inputs, architecture.vocabulary or architecture.input_size)
     _require_names(path, "classes", inherited.classes, architecture.classes)
     return inherited
-
-
-def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of tokens or features, in order; None if they have none."""
-    reads = encoding.get("reads")
-    if reads == "text":
-        return ("padding ", "unknown ", *encoding["words"])  # no word ends in a space
-    if reads == "ids":
-        return ("padding ", "unknown ", *map(str, range(1, encoding["largest"] + 1)))
-    if reads == "table":
-        categories = encoding["categorical"].items()
-        hot = (f"{column}={value}" for column, known in categories for value in known)
-        features = (*encoding["numeric"], *hot)
-        binned = zip(features, encoding.get("bins", [()] * len(features)), strict=True)
-        bins = (f"{name} {low} to {high}" for name, edges in binned for low, high in pairwise(edges))
-        return (*features, *bins)
-    return None
-
-
-def class_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of the classes, in order; None if they have none."""
-    return tuple(encoding["classes"]) if encoding.get("classes") else None
 
 
 def _numbers(before: Sequence[str] | None, after: Sequence[str] | None) -> tuple[int, ...] | None:
