@@ -13,7 +13,7 @@ from mse_rl.agents.grouping import Fork, draw_seeds, forks
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.rollout import Episode
 from mse_rl.envs.expansion import Context
-from mse_rl.transformations import Target
+from mse_rl.transformations import Decision
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ class Collector:
                 else:  # it was over before they could part
                     yield from self._settle(done, fork.rollout, episode.again())
 
-    def _job(
-        self, policy: PolicyWeights, group: Group, fork: Fork, path: tuple[tuple[str, Target], ...]
-    ) -> Job:
+    def _job(self, policy: PolicyWeights, group: Group, fork: Fork, path: tuple[Decision, ...]) -> Job:
         later = {other.decision for other in self._forks if other.parent == fork.rollout}
         return Job(
             policy,

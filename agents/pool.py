@@ -36,7 +36,7 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.layout import Layout
 from mse_rl.errors import WorkerLost
 from mse_rl.measures import Meter
-from mse_rl.transformations import Target
+from mse_rl.transformations import Decision
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Job:
     controller: Spec
     context: Context
     seeds: tuple[int, ...]
-    path: tuple[tuple[str, Target], ...] = ()
+    path: tuple[Decision, ...] = ()
     shared: tuple[int, ...] = ()
     test: bool = False
 

@@ -14,7 +14,7 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import Observation
 from mse_rl.errors import InvalidController
 from mse_rl.plugins import in_short, label
-from mse_rl.transformations import Target
+from mse_rl.transformations import Decision
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Episode:
         return self.infos[-1]
 
     @property
-    def path(self) -> tuple[tuple[str, Target], ...]:
+    def path(self) -> tuple[Decision, ...]:
         """What was done at each decision."""
-        return tuple((info["transformation"], info["target"]) for info in self.infos)
+        return tuple(Decision(info["transformation"], info["target"]) for info in self.infos)
 
     def then(self, decisions: int, rest: "Episode") -> "Episode":
         """Return the episode that is this one for some decisions, and then ``rest``."""
@@ -86,7 +86,7 @@ def run_episode(
     context: Context,
     *,
     seeds: Sequence[int],
-    path: tuple[tuple[str, Target], ...] = (),
+    path: tuple[Decision, ...] = (),
     test: bool = False,
     on_start: Callable[[], None] = lambda: None,
     on_step: Callable[[], None] = lambda: None,

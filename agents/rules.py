@@ -7,14 +7,12 @@ from math import inf, log
 import numpy as np
 
 from mse_rl.agents.controller import Controller, Turn, own_controller
+from mse_rl.architecture import Architecture
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.families import FAMILIES
 from mse_rl.growth import GrowthProcess
 from mse_rl.plugins import is_path, load_object
-from mse_rl.transformations import Target, transformation
-
-Decision = tuple[str, Target]
-WAIT: Decision = ("wait", None)
+from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
 
 
 class Rule(Controller):
@@ -46,7 +44,7 @@ class Random(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Draw a decision."""
-        keeping = [d for d in process.choices() if transformation(d[0]).preserving and d[0] != "stop"]
+        keeping = [decision for decision in process.choices() if _goes_on(transformation(decision.name))]
         return keeping[rng.integers(len(keeping))]
 
 
@@ -67,7 +65,7 @@ class Threshold(Rule):
         for stage in sorted(range(len(stages)), key=lambda s: len(stages[s].blocks)):
             kinds = [block.kind for block in stages[stage].blocks] or FAMILIES[family].kinds[:1]
             name = f"deepen_{kinds[-len(set(kinds))]}"
-            ends = [d for d in process.choices() if d[0] == name and _stage_of(d[1]) == stage]
+            ends = [d for d in process.choices() if d.name == name and _stage_of(d.target) == stage]
             if ends:
                 return ends[-1]
         return WAIT
@@ -83,7 +81,7 @@ class Widen(Rule):
         number = process.state.slice_index
         for offset in range(len(self.CYCLE)):
             name = self.CYCLE[(number + offset) % len(self.CYCLE)]
-            legal = [decision for decision in process.choices() if decision[0] == name]
+            legal = [decision for decision in process.choices() if decision.name == name]
             if legal:
                 return legal[number // len(self.CYCLE) % len(legal)]
         return WAIT
@@ -120,14 +118,13 @@ class Pace(Rule):
         due = self.due(process)
 
         def distance(decision: Decision) -> float:
-            name, target = decision
-            after = transformation(name).edit(process.state.architecture, target, process.space)
+            after = _edited(process, decision)
             return abs(log(process.bounds.cost(after)) - due)
 
         verb = "widen" if log(process.cost) < due else "narrow"
         whole = any(name.startswith(f"{verb}_child") for name in process.bounds.vocabulary)
         prefix = f"{verb}_child" if whole else f"{verb}_stream"
-        return min((WAIT, *(d for d in process.choices() if d[0].startswith(prefix))), key=distance)
+        return min((WAIT, *(d for d in process.choices() if d.name.startswith(prefix))), key=distance)
 
     def due(self, process: GrowthProcess) -> float:
         """Return the logarithm of what the child should cost now."""
@@ -184,9 +181,7 @@ def least_loss(process: GrowthProcess) -> Decision:
     share = log(cost / bounds.budget.most[measure]) / time_left
 
     def saved(decision: Decision) -> float:
-        name, target = decision
-        after = transformation(name).edit(state.architecture, target, process.space)
-        return log(cost / bounds.cost(after, measure))
+        return log(cost / bounds.cost(_edited(process, decision), measure))
 
     def loss(decision: Decision) -> float:
         name, target = decision
@@ -197,6 +192,17 @@ def least_loss(process: GrowthProcess) -> Decision:
     if enough:
         return min(enough, key=lambda decision: (loss(decision) / saved(decision), -saved(decision)))
     return max(choices, key=saved, default=WAIT)
+
+
+def _edited(process: GrowthProcess, decision: Decision) -> Architecture:
+    """Return what a decision makes of the child."""
+    edit = transformation(decision.name).edit
+    return edit(process.state.architecture, decision.target, process.space)
+
+
+def _goes_on(change: Transformation) -> bool:
+    """Say whether the function is kept, and growth may go on."""
+    return change.preserving and not change.ends_growth
 
 
 def _stage_of(target: Target) -> int | None:

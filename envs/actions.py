@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mse_rl.architecture import Architecture, Link, Position
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth import GrowthProcess
-from mse_rl.transformations import Target, operations, transformation
+from mse_rl.transformations import Decision, Target, operations, transformation
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,21 @@ class ActionTable:
         """Return the number of actions."""
         return self._first_pair + len(self.pairs) * len(self.pair_operations)
 
-    def decode(self, action: int, architecture: Architecture) -> tuple[str, Target] | None:
+    def decode(self, action: int, architecture: Architecture) -> Decision | None:
         """Return the transformation and its target; None if the child has no such row."""
         positions = architecture.sites
         if action < len(self.child_operations):
-            return self.child_operations[action], None
+            return Decision(self.child_operations[action])
         if action < self._first_pair:
             row, operation = divmod(action - len(self.child_operations), len(self.block_operations))
-            return (self.block_operations[operation], positions[row]) if row < len(positions) else None
+            if row >= len(positions):
+                return None
+            return Decision(self.block_operations[operation], positions[row])
         number, operation = divmod(action - self._first_pair, len(self.pair_operations))
         source, target = self.pairs[number]
         if target >= len(positions):
             return None
-        return self.pair_operations[operation], Link(positions[source], positions[target])
+        return Decision(self.pair_operations[operation], Link(positions[source], positions[target]))
 
     def encode(self, name: str, target: Target, architecture: Architecture) -> int:
         """Return the action of a transformation at a target; the inverse of ``decode``."""

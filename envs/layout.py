@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
+from mse_rl.transformations import WAIT
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Layout:
         for part, names in asdict(self).items():
             if not names or len({*names}) < len(names):
                 raise ValueError(f"expected a name or more, each once, as {part}, got {list(names)}")
-        if (self.blocks[0], self.child_operations[0]) != ("present", "wait"):
+        if (self.blocks[0], self.child_operations[0]) != ("present", WAIT.name):
             raise ValueError(
                 "expected present as the first of blocks and wait as the first of child_operations, "
                 f"got {self.blocks[0]} and {self.child_operations[0]}"

@@ -6,7 +6,8 @@ On the command line: ``mse-rl apply examples.own_controller:Careful --task wine`
 import numpy as np
 
 import mse_rl
-from mse_rl.agents.rules import WAIT, Decision, Rule
+from mse_rl.agents.rules import Rule
+from mse_rl.transformations import WAIT, Decision
 
 
 class Careful(Rule):
@@ -17,7 +18,7 @@ class Careful(Rule):
         state = process.state
         if state.training_loss is not None and state.validation.loss > 1.5 * state.training_loss:
             return WAIT
-        widenings = [choice for choice in process.choices() if choice[0].startswith("widen_child")]
+        widenings = [choice for choice in process.choices() if choice.name.startswith("widen_child")]
         return widenings[0] if widenings else WAIT
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from mse_rl.plugins import label
 from mse_rl.runs.comparison import Comparison, compare_controllers
 from mse_rl.runs.growing import grow
 from mse_rl.runs.grown import Grown, grown_of
+from mse_rl.runs.inheritance import inheritance_of
 from mse_rl.runs.policy_bundle import Policy
 from mse_rl.runs.tasks import Tell, silent
 from mse_rl.runs.train import TrainResult
@@ -114,6 +116,7 @@ def apply(
     task: Task | str | Callable[[TaskConfig], Task],
     controller: str | Controller | Callable[[], Controller] = DEFAULT_CONTROLLER,
     *,
+    init: Grown | str | Path | None = None,
     tell: Tell = silent,
     **settings: Any,
 ) -> Grown:
@@ -123,6 +126,7 @@ def apply(
         task: the dataset, its name, or a function that makes it.
         controller: a rule, a policy that comes along (``small``), the folder of a run or policy, the import
             path of a controller, an object with ``decide``, or a class or function that makes one.
+        init: a network grown before, or its folder, to start from; it is left as it is.
         tell: gets one line for each thing that happens.
         **settings: fields of ``ApplyConfig``: ``training_flops``, ``seed``, ``family``, ``budget``, ...
 
@@ -150,7 +154,13 @@ def apply(
     else:
         decider, own = label(controller), own_controller(controller, label(controller))
     name = task if isinstance(task, str) else task.name if isinstance(task, Task) else label(task)
-    config = ApplyConfig(task=name, controller=decider, **settings)
+    inherited = inheritance_of(init.child, init.growth) if isinstance(init, Grown) else None
+    if inherited and settings.get("architecture"):
+        raise InvalidConfig(
+            "`architecture` starts with new weights, `init` with those of a network, got both: leave one out"
+        )
+    folder = None if init is None or isinstance(init, Grown) else Path(init)
+    config = ApplyConfig(task=name, controller=decider, init=folder, **settings)
 
     def load() -> Task:
         if isinstance(task, Task):
@@ -158,5 +168,5 @@ def apply(
         return load_task(task, config.data) if isinstance(task, str) else own_task(task, name, config.data)
 
     with _threads_kept():
-        growth = grow(config, load, tell, controller=own)
+        growth = grow(config, load, tell, controller=own, inherited=inherited)
     return grown_of(growth.process.child, growth.record)

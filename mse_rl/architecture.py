@@ -8,12 +8,13 @@ Links add what the stream held behind an entry or a block to what it holds ahead
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
 from typing import Any, NamedTuple
 
 from mse_rl.errors import InvalidArchitecture
+from mse_rl.plain import from_plain, to_plain
 
 FORMAT = 3
 """Version of the JSON layout."""
@@ -260,7 +261,7 @@ class Architecture:
 
     def to_json(self) -> str:
         """Return the architecture as JSON text."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+        return json.dumps({"format": FORMAT, **to_plain(self)}, indent=1)
 
     @staticmethod
     def from_json(text: str) -> "Architecture":
@@ -273,22 +274,8 @@ class Architecture:
             data = json.loads(text)
             if data.pop("format") != FORMAT:
                 raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
-            stages = tuple(
-                Stage(
-                    _integer(stage["width"]),
-                    tuple(_block(block) for block in _list(stage["blocks"])),
-                    _integer(stage["stride"]),
-                )
-                for stage in data["stages"]
-            )
-            return Architecture(
-                family=_text(data["family"]),
-                input_shape=tuple(_integer(size) for size in data["input_shape"]),
-                classes=_integer(data["classes"]),
-                stages=stages,
-                vocabulary=_integer(data["vocabulary"]),
-                links=tuple(Link(*(_position(end) for end in link)) for link in _list(data["links"])),
-            )
+            architecture: Architecture = from_plain(Architecture, data)
+            return architecture
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidArchitecture(f"expected an architecture in JSON, got: {error!r}") from error
 
@@ -303,38 +290,3 @@ def pulled(position: Position, removed: Position) -> Position:
     """Return where a block stands after the one at ``removed`` has gone."""
     moves = position.stage == removed.stage and position.block > removed.block
     return position._replace(block=position.block - moves)
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"expected a whole number, got {value!r}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a name, got {value!r}")
-    return value
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {value!r}")
-    return value
-
-
-def _position(value: Any) -> Position:
-    stage, block = value
-    return Position(_integer(stage), _integer(block))
-
-
-def _block(data: dict[str, Any]) -> Block:
-    fading = data["fading"]
-    return Block(
-        kind=_text(data["kind"]),
-        inner=_integer(data["inner"]),
-        kernel=_integer(data["kernel"]),
-        activation=_text(data["activation"]),
-        head_width=_integer(data["head_width"]),
-        fading=None if fading is None else _text(fading),
-    )

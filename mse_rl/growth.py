@@ -1,22 +1,16 @@
 """The loop of the method: initialise, train a slice, evaluate, transform, until the schedule ends.
 
-    process = GrowthProcess(
-        load_task("digits", TaskConfig()), GrowthConfig(training_flops=1e10), optimizer=OptimizerConfig(),
-        space=SearchSpace(), seed=0, budget=BudgetConfig(flops_budget=1_000_000),
-    )
+    process = GrowthProcess(load_task("digits", TaskConfig()))
     while not process.finished:
-        name, target = process.choices()[0]
-        process.advance(name, target)
-    process.child, process.state.validation.skill
+        process.advance(*random.choice(process.choices()))
 
 Nothing here knows of Gymnasium or of controllers.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from math import isfinite
 
+from mse_rl.apply_config import default_batch_size
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
 from mse_rl.compute_optimal import optimal_flops
@@ -25,16 +19,16 @@ from mse_rl.cost import cost, training_flops
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.first_child import first_architecture, first_child, require_room, require_steps
-from mse_rl.growth_state import CacheEntry, GrowthState, Spent, rolled_back
+from mse_rl.growth_defaults import DEFAULT_BUDGET_MULTIPLE, with_length
+from mse_rl.growth_state import CacheEntry, GrowthState, Spent, grown, rolled_back
 from mse_rl.latency import LatencyMeter
 from mse_rl.legality import bounds_of
-from mse_rl.measures import Meter
+from mse_rl.measures import Meter, measure_of
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import (
     LiveChild,
     Measurement,
-    SliceResult,
     Trajectory,
     TrajectoryCache,
     digest,
@@ -42,7 +36,7 @@ from mse_rl.training import (
     learning_rate,
 )
 from mse_rl.training.randomness import BIRTH, generator
-from mse_rl.transformations import Receipt, Renumbering, Target, operations, transformation
+from mse_rl.transformations import Decision, Renumbering, Target, operations, transformation
 
 
 class GrowthProcess:
@@ -50,11 +44,13 @@ class GrowthProcess:
 
     Args:
         task: the dataset, on the device where the child is to live.
-        config: the schedule, which has a length, and the rules of growth.
-        optimizer: how the child is trained.
-        space: the bounds of growth.
+        config: the schedule and the rules of growth; ten slices of the batches that ``mse-rl apply`` takes
+            if not given. Its length is what ``mse-rl apply`` chooses if not given.
+        optimizer: how the child is trained; what measured best for its family if not given.
+        space: the bounds of growth; those of ``SearchSpace()`` if not given.
         seed: of first weights, order of data, augmentation and new weights.
-        budget: the most that the child may cost; what is priced has one.
+        budget: the most that the child may cost; 16 times what the first child costs, in the measure that is
+            priced, if not given.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
         start: an architecture to start from, with new weights; that of the family's first child if neither
@@ -66,8 +62,8 @@ class GrowthProcess:
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
-            what is priced has no budget, a batch is larger than the training split, the schedule has no
-            length or does not pay for a training step in each slice, or ``init`` is of another family.
+            a batch is larger than the training split, the schedule does not pay for a training step in each
+            slice, or ``init`` is of another family.
         InvalidArchitecture: if the family cannot read the task.
         InvalidTransformation: if a decision of the path is not legal.
     """
@@ -75,12 +71,12 @@ class GrowthProcess:
     def __init__(
         self,
         task: Task,
-        config: GrowthConfig,
+        config: GrowthConfig | None = None,
         *,
-        optimizer: OptimizerConfig,
-        space: SearchSpace,
-        seed: int,
-        budget: BudgetConfig,
+        optimizer: OptimizerConfig | None = None,
+        space: SearchSpace | None = None,
+        seed: int = 0,
+        budget: BudgetConfig | None = None,
         init: Child | None = None,
         start: Architecture | None = None,
         renumbering: Renumbering | None = None,
@@ -88,30 +84,37 @@ class GrowthProcess:
         path: Sequence[tuple[str, Target]] = (),
         meter: Meter | None = None,
     ) -> None:
-        if len(task.train) < config.batch_size:
+        samples = len(task.train)
+        config = config or GrowthConfig(batch_size=default_batch_size(samples))
+        space, budget = space or SearchSpace(), budget or BudgetConfig()
+        if samples < config.batch_size:
             raise InvalidConfig(
-                f"a batch of {config.batch_size} needs as many training samples, got {len(task.train)} "
+                f"a batch of {config.batch_size} needs as many training samples, got {samples} "
                 f"of {task.name}: lower `batch_size`"
             )
-        self.task, self.config, self.space, self.seed = task, config, space, seed
-        self._init, self._renumbering = init, renumbering
-        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
-        self.bounds = bounds_of(config, space, budget, meter)
         self._started_seconds = time.monotonic()
         architecture = first_architecture(task, config, space, init, start)
-        self._optimizer_config = optimizer.of(architecture.family)
+        config = with_length(config, architecture, samples)
+        meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
+        first_cost = measure_of(budget.cost).cost(architecture, meter)
+        budget = budget.completed(first_cost, DEFAULT_BUDGET_MULTIPLE)
+        self.task, self.config, self.space, self.seed = task, config, space, seed
+        self._init, self._renumbering = init, renumbering
+        self.bounds = bounds_of(config, space, budget, meter)
+        self._optimizer_config = (optimizer or OptimizerConfig()).of(architecture.family)
         self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
         require_room(architecture, self.bounds, task, may_shrink=init is not None)
         self.schedule = config.schedule
         require_steps(architecture, self.schedule)
         self.first_architecture = architecture
-        self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
+        self.first_flops, self.first_cost = cost(architecture).flops, first_cost
         self.cost_budget = budget.cost_budget
         self._timed_out = False
         self.trajectory = Trajectory(self._origin(), cache)
-        self._choices: tuple[tuple[str, Target], ...] = ()
+        self._choices: tuple[Decision, ...] = ()
         self._state: GrowthState
-        known, entry = self.trajectory.leap(path)
+        decisions = [Decision(*decision) for decision in path]
+        known, entry = self.trajectory.leap(decisions)
         if entry is None:
             self._begin(architecture)
         else:
@@ -120,8 +123,8 @@ class GrowthProcess:
                 raise InvalidTransformation(
                     "the path leads to a child beyond the budgets: take a shorter one"
                 )
-        for name, target in path[known:]:
-            self.advance(name, target)
+        for decision in decisions[known:]:
+            self.advance(*decision)
 
     @property
     def state(self) -> GrowthState:
@@ -232,7 +235,7 @@ class GrowthProcess:
             raise InvalidTransformation(unknown_name("transformation", name, known))
         return (name, target) in self._choices
 
-    def choices(self) -> tuple[tuple[str, Target], ...]:
+    def choices(self) -> tuple[Decision, ...]:
         """Return every legal (transformation, target)."""
         return self._choices
 
@@ -251,7 +254,7 @@ class GrowthProcess:
                 f"{name} at {target} is not legal at slice {self.state.slice_index} of "
                 f"{self.config.slices} within the budgets: see choices()"
             )
-        self.trajectory.go((name, target))
+        self.trajectory.go(Decision(name, target))
         entry = self.trajectory.recall()
         if entry is None:
             self._grow(name, target)
@@ -299,36 +302,8 @@ class GrowthProcess:
             live.hold(fallback)
             self._enter(rolled_back(before, receipt, spent))
         else:
-            self._enter(self._grown(name, target, receipt, result, validation, spent))
+            self._enter(grown(before, live.child.architecture, receipt, result, validation, spent))
         self._remember()
-
-    def _grown(
-        self,
-        name: str,
-        target: Target,
-        receipt: Receipt,
-        result: SliceResult,
-        validation: Measurement,
-        spent: Spent,
-    ) -> GrowthState:
-        """Return the state after a slice that stands."""
-        before = self.state
-        diverged = not (isfinite(result.loss) and isfinite(validation.loss))
-        origins = transformation(name).origins(before.architecture, target)
-        return GrowthState(
-            slice_index=before.slice_index + 1,
-            architecture=self.child.architecture,
-            validation=Measurement.of_nothing(self.task.classes) if diverged else validation,
-            training_loss=result.loss,
-            training_steps=before.training_steps + spent.steps,
-            training_flops=before.training_flops + spent.flops,
-            stopped=before.stopped or name == "stop",
-            diverged=diverged,
-            ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
-            statistics=result.statistics,
-            receipt=receipt,
-            previous=replace(before, previous=None),
-        )
 
     def _origin(self) -> str:
         """Return a key of everything that determines the first child, and how it trains.

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import NamedTuple
 
 from torch import Tensor
@@ -10,8 +11,8 @@ from mse_rl.architecture import Architecture, Position
 from mse_rl.cost import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.plain import from_plain, to_plain
-from mse_rl.training import Measurement, Snapshot
-from mse_rl.transformations import ChildStatistics, Receipt, Target
+from mse_rl.training import Measurement, SliceResult, Snapshot
+from mse_rl.transformations import ChildStatistics, Decision, Receipt, transformation
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class GrowthState:
     ages: dict[Position, int] = field(default_factory=dict)
     statistics: ChildStatistics = field(default_factory=ChildStatistics)
     receipt: Receipt | None = None
-    rejected: frozenset[tuple[str, Target]] = frozenset()
+    rejected: frozenset[Decision] = frozenset()
     previous: "GrowthState | None" = None
 
     @property
@@ -71,6 +72,43 @@ class Spent(NamedTuple):
     flops: int
 
 
+def grown(
+    before: GrowthState,
+    architecture: Architecture,
+    receipt: Receipt,
+    result: SliceResult,
+    validation: Measurement,
+    spent: Spent,
+) -> GrowthState:
+    """Return the state after a slice that stands.
+
+    Args:
+        before: the state that the transformation was decided in.
+        architecture: of the child after it.
+        receipt: of the transformation.
+        result: of the training.
+        validation: quality after the training; not used if the child has diverged.
+        spent: what the slice has taken.
+    """
+    diverged = not (isfinite(result.loss) and isfinite(validation.loss))
+    applied = transformation(receipt.transformation)
+    origins = applied.origins(before.architecture, receipt.target)
+    return GrowthState(
+        slice_index=before.slice_index + 1,
+        architecture=architecture,
+        validation=Measurement.of_nothing(architecture.classes) if diverged else validation,
+        training_loss=result.loss,
+        training_steps=before.training_steps + spent.steps,
+        training_flops=before.training_flops + spent.flops,
+        stopped=before.stopped or applied.ends_growth,
+        diverged=diverged,
+        ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
+        statistics=result.statistics,
+        receipt=receipt,
+        previous=replace(before, previous=None),
+    )
+
+
 def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthState:
     """Return the state after a slice that was taken back: only time and FLOPs are gone."""
     return replace(
@@ -80,7 +118,7 @@ def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthSt
         training_flops=before.training_flops + spent.flops,
         ages={position: 1 + age for position, age in before.ages.items()},
         receipt=replace(receipt, rolled_back=True),
-        rejected=before.rejected | {(receipt.transformation, receipt.target)},
+        rejected=before.rejected | {Decision(receipt.transformation, receipt.target)},
         previous=replace(before, previous=None),
     )
 

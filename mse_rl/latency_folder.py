@@ -5,13 +5,13 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from mse_rl.architecture import Architecture
 from mse_rl.errors import InvalidRun
 from mse_rl.measures import Latency
+from mse_rl.plain import from_plain, to_plain
 
 
 class LatencyFolder:
@@ -45,7 +45,7 @@ class LatencyFolder:
     def _write(self, file: Path, latency: Latency) -> None:
         with NamedTemporaryFile("w", dir=self._path, delete=False) as draft:
             try:
-                json.dump(asdict(latency), draft)
+                json.dump(to_plain(latency), draft)
                 draft.close()
                 with suppress(FileExistsError):  # another was first
                     os.link(draft.name, file)
@@ -54,4 +54,5 @@ class LatencyFolder:
 
 
 def _read(file: Path) -> Latency:
-    return Latency(**json.loads(file.read_text()))
+    latency: Latency = from_plain(Latency, json.loads(file.read_text()))
+    return latency

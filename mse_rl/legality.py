@@ -12,7 +12,7 @@ from mse_rl.cost import cost, training_bytes
 from mse_rl.growth_state import GrowthState
 from mse_rl.measures import Meter, measure_of
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations import Target, operations, transformation
+from mse_rl.transformations import WAIT, Decision, Target, operations, transformation
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Bounds:
             else:
                 architecture = min(edits, key=lambda edit: self.cost(edit, measure))
 
-    def choices(self, state: GrowthState, most_flops: float = inf) -> Iterator[tuple[str, Target]]:
+    def choices(self, state: GrowthState, most_flops: float = inf) -> Iterator[Decision]:
         """Yield every legal (transformation, target).
 
         ``wait`` comes first. A child beyond its budgets has to shrink: until it fits, only what takes
@@ -99,15 +99,16 @@ class Bounds:
             if decision not in state.rejected and flops <= affordable
         ]
         if not changes or self.fit(state.architecture):
-            yield "wait", None
+            yield WAIT
         yield from changes
 
     def permitted(self, before: Architecture, name: str, target: Target) -> Architecture | None:
         """Return what a transformation other than ``wait`` gives at one of its targets; None if it must
         not.
         """
-        after = transformation(name).edit(before, target, self.space)
-        if name == "stop":
+        change = transformation(name)
+        after = change.edit(before, target, self.space)
+        if change.ends_growth:
             allowed = self.fit(before)
         elif after == before or not self.space.allows(after):
             allowed = False
@@ -136,15 +137,15 @@ def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, me
 
 
 @lru_cache(maxsize=4096)
-def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[tuple[str, Target], int], ...]:
+def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision, int], ...]:
     """Return what may be done to an architecture, with the FLOPs after it.
 
     Episodes of a group meet the same architectures again and again.
     """
     return tuple(
-        ((name, target), cost(after).flops)
+        (Decision(name, target), cost(after).flops)
         for name in bounds.vocabulary
-        if name != "wait"
+        if not transformation(name).changes_nothing
         for target in transformation(name).targets(architecture)
         if (after := bounds.permitted(architecture, name, target)) is not None
     )

@@ -31,7 +31,7 @@ from mse_rl.networks import Child, build_child
 from mse_rl.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Measurement, capture, make_optimizer
 from mse_rl.training.muon import Muon
-from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Probe, apply
+from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Inert, Probe, apply
 
 CHILDREN = {
     "cnn, digits (8x8)": ("cnn", Inputs((1, 8, 8), 0, 10)),
@@ -55,7 +55,7 @@ def main() -> None:
         ratios = {}
         for transformation in TRANSFORMATIONS.values():
             targets = list(transformation.targets(child.architecture))
-            if targets and not transformation.name.startswith(("wait", "stop")):
+            if targets and not isinstance(transformation, Inert):
                 decision = _decision(child, inputs, transformation.name, space)
                 ratios[transformation.name] = _median(decision) / step
         gradmax = _decision(child, inputs, "widen_inner_x2", space, new_units="gradmax")

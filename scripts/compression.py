@@ -18,7 +18,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.agents.rules import WAIT, least_loss
+from mse_rl.agents.rules import least_loss
 from mse_rl.architecture import Architecture
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
@@ -26,6 +26,7 @@ from mse_rl.data import load_task
 from mse_rl.growth import GrowthProcess
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
+from mse_rl.transformations import WAIT
 
 SLICES, BATCH_SIZE = 10, 64
 CHILDREN = (

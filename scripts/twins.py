@@ -91,7 +91,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, float]:
     for name in TRANSFORMATIONS:
         process = twin()
         targets = [target for choice, target in process.choices() if choice == name]
-        if targets and name != "stop":
+        if targets and not TRANSFORMATIONS[name].ends_growth:
             process.advance(name, targets[-1])
             state = process.advance("wait")
             assert state.training_loss is not None

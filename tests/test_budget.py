@@ -9,14 +9,14 @@ from grown import STEM, grown
 from problems import FAMILIES, problem_for
 from timing import DepthMeter
 
-from mse_rl.agents.rules import WAIT, least_loss
+from mse_rl.agents.rules import least_loss
 from mse_rl.budget import BudgetConfig
 from mse_rl.cost import TRAINING_PASSES, cost
 from mse_rl.errors import InvalidConfig
 from mse_rl.measures import MEASURES
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache
-from mse_rl.transformations import TRANSFORMATIONS
+from mse_rl.transformations import TRANSFORMATIONS, WAIT
 
 STOP = ("stop", None)
 

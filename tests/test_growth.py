@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from problems import FAMILIES, FIRST_KINDS, problem, problem_for
 from schedules import even
 
+from mse_rl.apply_config import ApplyConfig
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost, training_bytes
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
 from mse_rl.growth import GrowthProcess
+from mse_rl.runs.growing import grow as grown_by_apply
+from mse_rl.runs.tasks import silent
 from mse_rl.search_space import SearchSpace
 from mse_rl.training import TrajectoryCache, live_child
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS
@@ -326,6 +329,27 @@ def test_a_search_space_without_the_first_child_is_refused(grow, space):
     """Digits begin with two stages of widths 8 and 16."""
     with pytest.raises(MseRlError):
         grow(space=space)
+
+
+def test_a_task_is_enough_and_the_rest_is_as_apply_chooses_it():
+    task = problem("vector")
+    process = GrowthProcess(task)
+    applied = grown_by_apply(ApplyConfig(task=task.name, controller="wait"), lambda: task, silent)
+    assert process.config.training_flops == applied.config.training_flops
+    assert process.config.batch_size == applied.config.batch_size == 16
+    assert (process.config.slices, process.seed) == (10, applied.config.seed)
+    assert process.bounds.budget.most == {"flops": 16 * process.first_flops}
+    assert applied.process.cost_budget == 16 * applied.process.first_flops
+    while not process.finished:
+        process.advance("wait")
+    assert process.state.validation.skill > 0.9
+
+
+def test_what_is_given_is_kept_where_the_rest_is_chosen():
+    budget = BudgetConfig(params_budget=50_000)
+    process = GrowthProcess(problem("vector"), GrowthConfig(batch_size=8, training_steps=30), budget=budget)
+    assert process.schedule.total == 30
+    assert process.bounds.budget.most == {"flops": 16 * process.first_flops, "params": 50_000}
 
 
 def test_ages_count_the_slices_since_birth_and_follow_their_blocks(grow):

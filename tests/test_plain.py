@@ -18,7 +18,7 @@ from mse_rl.errors import InvalidArchitecture
 from mse_rl.growth_state import GrowthState
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.training import Measurement
-from mse_rl.transformations import ChildStatistics
+from mse_rl.transformations import WAIT, ChildStatistics, Decision
 
 
 class Point(NamedTuple):
@@ -93,7 +93,11 @@ def test_states_before_and_after_what_was_taken_back_come_back(grow, family):
 def test_states_with_several_things_rejected_come_back():
     state = grown("cnn").state
     rejected = frozenset(
-        {("wait", None), ("remove_block", Position(0, 1)), ("unlink", Link(Position(0, 0), Position(0, 2)))}
+        {
+            WAIT,
+            Decision("remove_block", Position(0, 1)),
+            Decision("unlink", Link(Position(0, 0), Position(0, 2))),
+        }
     )
     check(replace(state, rejected=rejected))
 

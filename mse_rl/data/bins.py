@@ -5,6 +5,7 @@ https://arxiv.org/abs/2203.05556.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,15 @@ class Bins:
                 low, high = torch.tensor(edges, dtype=x.dtype).unfold(0, 2, 1).T  # (bins,) each
                 parts.append((column[:, None].clamp(low, high) - low) / (high - low))
         return torch.cat(parts, dim=1) if len(parts) > 1 else x
+
+    def named(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the values, and of the bins by where they begin and end."""
+        bins = (
+            f"{name} {low} to {high}"
+            for name, edges in zip(names, self.edges, strict=True)
+            for low, high in pairwise(edges)
+        )
+        return (*names, *bins)
 
     def record(self) -> dict[str, Any]:
         """Return ``bins``, the edges by column."""

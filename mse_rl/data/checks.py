@@ -7,12 +7,13 @@ from mse_rl.data.padding import padding
 from mse_rl.data.raw import Array, Kind, RawData
 from mse_rl.errors import InvalidTask
 
-_AXES: dict[Kind, tuple[str, ...]] = {
+AXES: dict[str, tuple[str, ...]] = {
     "image": ("n", "channels", "height", "width"),
     "vector": ("n", "features"),
     "sequence": ("n", "steps", "features"),
     "tokens": ("n", "tokens"),
 }
+"""Of an array of inputs, by their kind."""
 _PLURALS: dict[Kind, str] = {"vector": "vectors", "sequence": "sequences", "tokens": "tokens"}
 
 
@@ -60,7 +61,7 @@ def check_numbers(key: str, x: Array, kind: Kind) -> None:
     Raises:
         InvalidTask: the rank is another, there are none, or they are no numbers.
     """
-    axes = _AXES[kind]
+    axes = AXES[kind]
     if x.ndim != len(axes):
         raise InvalidTask(f"expected {key} of shape ({', '.join(axes)}), got {x.shape}: reshape it")
     if x.size == 0:

@@ -21,6 +21,10 @@ class Encoding(Protocol):
     def vocabulary(self) -> int:
         """Number of token ids, with PADDING and UNKNOWN among them; 0 where the inputs are not tokens."""
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the token ids, or of the features, in order; None if they have none."""
+
     def __call__(self, rows: Array) -> Array:
         """Return the numbers (n, …) of any raw inputs (n, …); what is unknown raises nothing."""
 
@@ -37,6 +41,9 @@ class Encoder(Protocol):
 
 class Features(Protocol):
     """Makes features of numbers, by what training samples have taught; they are then normalised."""
+
+    def named(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the features of inputs that have such names."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features (n, …) of inputs (n, …), in float64 or float32 as they are."""

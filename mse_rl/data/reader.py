@@ -17,7 +17,7 @@ from mse_rl.data.raw import Array, Encoding, Features, Kind
 from mse_rl.data.series import SeriesScaling
 from mse_rl.data.table import TableEncoding
 from mse_rl.data.text import TextEncoding
-from mse_rl.data.token_ids import IdEncoding, ids_of
+from mse_rl.data.token_ids import IdEncoding, KnownIds, ids_of
 from mse_rl.errors import InvalidTask
 
 Record = Mapping[str, Any]
@@ -70,6 +70,18 @@ class InputReader:
         encoder = self._encoder()
         return encoder.vocabulary if encoder else 0
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the token ids or features that the child reads, in order; None if they have none."""
+        encoder, features = self._encoder(), self._features()
+        names = encoder.names if encoder else None
+        return features.named(names) if features and names else names
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, in order; None if they have none."""
+        return tuple(self.encoding["classes"]) if self.encoding.get("classes") else None
+
     def __call__(self, x: Any) -> Tensor:
         """Return inputs (n, *shape) of raw ones.
 
@@ -121,6 +133,7 @@ class InputReader:
 _ENCODINGS: dict[str, Callable[[Record], Encoding]] = {
     "text": lambda record: TextEncoding(record["column"], tuple(record["words"]), int(record["length"])),
     "ids": lambda record: IdEncoding(int(record["largest"]), int(record["length"])),
+    "token ids": lambda record: KnownIds(int(record["vocabulary"]), int(record["length"])),
     "table": lambda record: TableEncoding(
         tuple((name, float(mean)) for name, mean in record["numeric"].items()),
         tuple((name, tuple(known)) for name, known in record["categorical"].items()),
@@ -207,6 +220,7 @@ _GIVEN: dict[str, Callable[[InputReader, Any], Array]] = {
     "sequence": _sequences,
     "text": _texts,
     "ids": _ids,
+    "token ids": _ids,
     "table": _rows,
 }
 """What becomes an array of what is given."""

@@ -34,6 +34,10 @@ class SeriesScaling:
         values = ((x - middle) / spread).asinh()
         return torch.cat([values, _shapes(x)], dim=2) if self.shapes else values
 
+    def named(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the values, and of the shapes if there are any."""
+        return (*names, *(f"shape of {name}" for name in names)) if self.shapes else names
+
     def record(self) -> dict[str, Any]:
         """Return ``series``: ``middle``, ``spread`` and ``shapes``."""
         return {"series": {"middle": list(self.middle), "spread": list(self.spread), "shapes": self.shapes}}

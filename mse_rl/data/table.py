@@ -53,6 +53,12 @@ class TableEncoding:
         """0: vectors have no token ids."""
         return 0
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Numeric columns, then for each category its column and itself."""
+        hot = (f"{column}={value}" for column, known in self.categories for value in known)
+        return (*(name for name, _ in self.means), *hot)
+
     def __call__(self, rows: Array) -> Array:
         """Return vectors (n, F) float64."""
         numbers, rest = _numbers(rows[:, : len(self.means)]), rows[:, len(self.means) :]

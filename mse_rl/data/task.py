@@ -16,13 +16,15 @@ from mse_rl.data.arrays import Samples, raw_of_arrays, stacked
 from mse_rl.data.augmentation import Augmentation
 from mse_rl.data.preparing import prepare
 from mse_rl.data.split import Split, packed
+from mse_rl.data.task_checks import check_task
+from mse_rl.data.token_ids import KnownIds
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A classification problem with its splits.
+    """A classification problem with its splits: see ``from_arrays`` for the usual way to make one.
 
     Validation chooses; the test split is touched once, in the final report.
 
@@ -34,17 +36,21 @@ class Task:
         train, validation, test: the three splits.
         augmentation: what may be done to a training batch.
         mean, deviation: per channel of images, or feature, what the encoded inputs were normalised by; empty
-            for tokens.
+            for tokens, and where nothing was done to them.
         vocabulary: number of token ids, with PADDING and UNKNOWN among them; 0 where inputs are not tokens.
         encoding: what it takes to encode raw inputs again, ready for JSON. ``reads`` says what they are,
             where they are not numbers: ``"text"`` (the ``column``, the ``words`` with ids 2, 3, …, and the
             ``length`` T), ``"table"`` (``numeric`` columns with the mean that fills gaps, then
             ``categorical`` ones with their categories), or ``"ids"`` (the ``largest``, and the ``length``
-            T). ``bins`` are the edges that ``Bins`` puts behind each number of a vector, ``series`` what
-            ``SeriesScaling`` makes of a sequence. ``resized`` is the size (H, W) that images had before they
-            were resized, ``zero_padding`` is there where zeros at the end of a
-            sequence are padding. ``classes`` are the names of the labels 0..K-1, if they have any, and
-            ``labels`` the numbers that the dataset gives them, if others.
+            T); tokens without it are ids as the task has them. ``bins`` are the edges that ``Bins`` puts
+            behind each number of a vector, ``series`` what ``SeriesScaling`` makes of a sequence. ``resized``
+            is the size (H, W) that images had before they were resized, ``zero_padding`` is there where zeros
+            at the end of a sequence are padding. ``classes`` are the names of the labels 0..K-1, if they have
+            any, and ``labels`` the numbers that the dataset gives them, if others.
+
+    Raises:
+        InvalidTask: kind, classes, vocabulary and splits do not fit together, a split is empty, or a value is
+            neither finite nor padding.
     """
 
     name: str
@@ -58,6 +64,10 @@ class Task:
     deviation: tuple[float, ...] = ()
     vocabulary: int = 0
     encoding: dict[str, Any] = field(default_factory=dict, compare=False)  # a dict cannot be hashed
+
+    def __post_init__(self) -> None:
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        check_task(self.kind, self.classes, self.vocabulary, splits)
 
     @classmethod
     def from_arrays(
@@ -126,13 +136,17 @@ class Task:
     @property
     def record(self) -> dict[str, Any]:
         """What it takes to read raw inputs again, ready for JSON; ``InputReader.of_record`` reads it."""
+        features = 0 if self.kind == "tokens" else self.input_shape[0 if self.kind == "image" else -1]
+        encoding = self.encoding
+        if self.kind == "tokens" and "reads" not in encoding:
+            encoding = KnownIds(self.vocabulary, self.input_shape[0]).record() | encoding
         return {
             "kind": self.kind,
             "shape": self.input_shape,
-            "mean": self.mean,
-            "deviation": self.deviation,
+            "mean": self.mean or (0.0,) * features,
+            "deviation": self.deviation or (1.0,) * features,
             "vocabulary": self.vocabulary,
-            "encoding": self.encoding,
+            "encoding": encoding,
         }
 
     @cached_property

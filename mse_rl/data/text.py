@@ -8,7 +8,7 @@ import numpy as np
 
 from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.data.raw import Array
-from mse_rl.data.tokens import tokenise
+from mse_rl.data.tokens import SPECIAL_NAMES, tokenise
 
 MOST_WORDS = 50_000
 """Words of a vocabulary; the rarer ones are UNKNOWN."""
@@ -54,6 +54,11 @@ class TextEncoding:
     def vocabulary(self) -> int:
         """Number of token ids: PADDING, UNKNOWN, and one for each word."""
         return len(self.words) + 2
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The words, behind padding and unknown."""
+        return (*SPECIAL_NAMES, *self.words)
 
     def __call__(self, rows: Array) -> Array:
         """Return token ids (n, T) int64; an empty text is one UNKNOWN."""

@@ -8,6 +8,7 @@ import numpy as np
 from mse_rl.architecture import PADDING, UNKNOWN
 from mse_rl.data.checks import check_numbers
 from mse_rl.data.raw import Array
+from mse_rl.data.tokens import SPECIAL_NAMES
 from mse_rl.errors import InvalidTask
 
 MOST_IDS = 100_000
@@ -40,6 +41,11 @@ class IdEncoding:
         """Number of token ids: PADDING, UNKNOWN, and one for each of 1..largest."""
         return self.largest + 2
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of the user, behind padding and unknown."""
+        return (*SPECIAL_NAMES, *map(str, range(1, self.largest + 1)))
+
     def __call__(self, rows: Array) -> Array:
         """Return token ids (n, T) int64; a sample without a word is one UNKNOWN."""
         rows = rows[:, : self.length]
@@ -52,6 +58,35 @@ class IdEncoding:
     def record(self) -> dict[str, Any]:
         """Return ``reads``, ``largest`` and ``length``."""
         return {"reads": "ids", "largest": self.largest, "length": self.length}
+
+
+@dataclass(frozen=True)
+class KnownIds:
+    """Ids as a task that was made by hand has them: 0 is PADDING and 1 UNKNOWN already.
+
+    Args:
+        vocabulary: number of token ids; those from here on become UNKNOWN.
+        length: as in ``IdEncoding``.
+    """
+
+    vocabulary: int
+    length: int
+
+    @property
+    def names(self) -> None:
+        """None: they mean what their number says."""
+        return None
+
+    def __call__(self, rows: Array) -> Array:
+        """Return token ids (n, T) int64."""
+        rows = rows[:, : self.length]
+        out = np.full((len(rows), self.length), PADDING, dtype=np.int64)
+        out[:, : rows.shape[1]] = np.where(rows < self.vocabulary, rows, UNKNOWN)
+        return out
+
+    def record(self) -> dict[str, Any]:
+        """Return ``reads``, ``vocabulary`` and ``length``."""
+        return {"reads": "token ids", "vocabulary": self.vocabulary, "length": self.length}
 
 
 def read_ids(x_train: Array, x_test: Array) -> tuple[Array, Array]:

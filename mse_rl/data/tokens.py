@@ -3,6 +3,8 @@
 import re
 from unicodedata import category, normalize
 
+SPECIAL_NAMES = ("padding ", "unknown ")
+"""What the first two token ids are called, where they have names: no word ends in a space."""
 _UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer

@@ -12,6 +12,12 @@ by validation is often no more than the luckiest: on digits one was kept that ha
 the learning rate fell, where the last one had 98.6%, and it was the worse one on the test split."""
 
 
+def standard_error(accuracy: float, samples: int) -> float:
+    """Return the standard error of an accuracy that was measured on so many samples."""
+    smoothed = (accuracy * samples + 1) / (samples + 2)  # so that there is an error at 0 and 1, too
+    return sqrt(smoothed * (1 - smoothed) / samples)
+
+
 class BestChild:
     """Remembers the best child since the architecture last changed.
 
@@ -35,9 +41,7 @@ class BestChild:
         """
         (state, snapshot), last = self._best, self._process.state
         accuracy, samples = last.validation.accuracy, len(self._process.task.validation)
-        smoothed = (accuracy * samples + 1) / (samples + 2)  # so that there is an error at 0 and 1, too
-        error = sqrt(smoothed * (1 - smoothed) / samples)
-        if state.validation.accuracy <= accuracy + MARGIN * error:
+        if state.validation.accuracy <= accuracy + MARGIN * standard_error(accuracy, samples):
             return last
         self._process.live.hold(snapshot)
         return state

@@ -13,13 +13,18 @@ from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
 from mse_rl.apply_config import MOST_BATCH, ApplyConfig, default_batch_size
 from mse_rl.architecture import Architecture
-from mse_rl.compute_optimal import default_passes, default_training_flops, first_width
-from mse_rl.config import GrowthConfig
+from mse_rl.compute_optimal import default_passes, first_width
 from mse_rl.cost import training_flops
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth import GrowthProcess
+from mse_rl.growth_defaults import (
+    DEFAULT_BUDGET_MULTIPLE,
+    chosen_training_flops,
+    least_training_flops,
+    rounded,
+)
 from mse_rl.growth_state import GrowthState
 from mse_rl.legality import bounds_of
 from mse_rl.measures import measure_of
@@ -36,12 +41,6 @@ from mse_rl.runs.vocabulary import asked_of, own_of
 from mse_rl.training.speed import duration, training_speed
 from mse_rl.transformations import Renumbering
 
-DEFAULT_BUDGET_MULTIPLE = 16.0
-"""Budget of what is priced, over what the first child costs, where none is given: the most that policies are
-trained with, so that the price decides.
-"""
-LEAST_SLICE_STEPS = 2
-"""Training steps of a slice of the first child, at least: there may be as few as six samples."""
 RULE_SLICES = 10
 """Decisions of an episode of a rule, where none are given."""
 
@@ -107,7 +106,12 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
 
 
 def grow(
-    config: ApplyConfig, load: Callable[[], Task], tell: Tell, *, controller: Controller | None = None
+    config: ApplyConfig,
+    load: Callable[[], Task],
+    tell: Tell,
+    *,
+    controller: Controller | None = None,
+    inherited: Inheritance | None = None,
 ) -> Growth:
     """Grow a child.
 
@@ -116,6 +120,7 @@ def grow(
         load: returns the dataset, once all else is known to be there.
         tell: gets one line for each thing that happens.
         controller: decides; the one that the configuration names if not given.
+        inherited: the child to start from; the one that the configuration names, if any, if not given.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges.
@@ -125,7 +130,8 @@ def grow(
     if controller is None:
         controller, policy = load_controller(config.controller, trust=config.trust_policy)
     check_devices(config.device, config.budget.latency_device)
-    inherited = load_inheritance(config.init) if config.init else None
+    if config.init:
+        inherited = load_inheritance(config.init)
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
@@ -208,18 +214,8 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> Ap
     task, first, growth = env.tasks[0], env.first_architecture(context), env.config.growth
     if config.minutes is not None:
         speed = training_speed(task, first, env.config.optimizer, growth.batch_size)
-        total = 60 * config.minutes * speed
-    else:
-        least = _least_training_flops(growth, first)
-        total = max(least, default_training_flops(first, len(task.train)))
-    rounded = float(f"{total:.2g}")  # so that it can be typed again
-    return replace(config, training_flops=rounded, minutes=None)
-
-
-def _least_training_flops(growth: GrowthConfig, first: Architecture) -> float:
-    """Return the training FLOPs that pay for the shortest slices that make sense."""
-    steps = LEAST_SLICE_STEPS * growth.slices / growth.decision_share
-    return steps * training_flops(first, growth.batch_size)
+        return replace(config, training_flops=rounded(60 * config.minutes * speed), minutes=None)
+    return replace(config, training_flops=chosen_training_flops(growth, first, len(task.train)))
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
@@ -244,7 +240,7 @@ def _with_first_width(config: ApplyConfig, env: ExpansionEnv, context: Context) 
     bounds = bounds_of(growth, config.space, env.budget(context), env.meter)
 
     def fits(first: Architecture) -> bool:
-        return bounds.fit(first) and _least_training_flops(growth, first) <= total
+        return bounds.fit(first) and least_training_flops(growth, first) <= total
 
     width = first_width(
         env.first_architecture(context).family,

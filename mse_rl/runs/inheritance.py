@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mse_rl.data import Task
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child
 from mse_rl.runs.child_files import load_child
@@ -36,12 +37,27 @@ class Inheritance:
         Inputs without names mean what their place says. Classes without names are the same on the same
         dataset, and others on another one.
         """
-        inputs = _numbers(self.inputs, input_names(task.encoding))
-        classes = _numbers(self.classes, class_names(task.encoding))
-        named = self.classes is not None and class_names(task.encoding) is not None
+        reader = InputReader.of_record(task.record)
+        inputs = _numbers(self.inputs, reader.names)
+        classes = _numbers(self.classes, reader.classes)
+        named = self.classes is not None and reader.classes is not None
         if not named and task.name != self.task:
             classes = (-1,) * task.classes
         return Renumbering(inputs, classes)
+
+
+def inheritance_of(child: Child, record: dict[str, Any]) -> Inheritance:
+    """Return a copy of a child, in float32, as the start of another growth.
+
+    Args:
+        child: left as it is.
+        record: of its growth, growth.json.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: if that is no such record.
+    """
+    reader = InputReader.of_record(record["input"])
+    return Inheritance(deepcopy(child).float(), str(record["task"]), reader.names, reader.classes)
 
 
 def load_inheritance(folder: Path) -> Inheritance:
@@ -53,37 +69,13 @@ def load_inheritance(folder: Path) -> Inheritance:
     """
     child, path = load_child(folder), folder / "growth.json"
     try:
-        record = json.loads(path.read_text(errors="replace"))
-        encoding, task = record["input"]["encoding"], record["task"]
-        inputs, classes = input_names(encoding), class_names(encoding)
+        inherited = inheritance_of(child, json.loads(path.read_text(errors="replace")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
     architecture = child.architecture
-    _require_names(path, "inputs", inputs, architecture.vocabulary or architecture.input_size)
-    _require_names(path, "classes", classes, architecture.classes)
-    return Inheritance(child, str(task), inputs, classes)
-
-
-def input_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of tokens or features, in order; None if they have none."""
-    reads = encoding.get("reads")
-    if reads == "text":
-        return ("padding ", "unknown ", *encoding["words"])  # no word ends in a space
-    if reads == "ids":
-        return ("padding ", "unknown ", *map(str, range(1, encoding["largest"] + 1)))
-    if reads == "table":
-        categories = encoding["categorical"].items()
-        hot = (f"{column}={value}" for column, known in categories for value in known)
-        features = (*encoding["numeric"], *hot)
-        binned = zip(features, encoding.get("bins", [()] * len(features)), strict=True)
-        bins = (f"{name} {low} to {high}" for name, edges in binned for low, high in pairwise(edges))
-        return (*features, *bins)
-    return None
-
-
-def class_names(encoding: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of the classes, in order; None if they have none."""
-    return tuple(encoding["classes"]) if encoding.get("classes") else None
+    _require_names(path, "inputs", inherited.inputs, architecture.vocabulary or architecture.input_size)
+    _require_names(path, "classes", inherited.classes, architecture.classes)
+    return inherited
 
 
 def _numbers(before: Sequence[str] | None, after: Sequence[str] | None) -> tuple[int, ...] | None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mse_rl.envs.expansion import place
 from mse_rl.measures import measure_of
+from mse_rl.transformations import transformation
 
 COLOURS = {
     "deepen": "#d1495b",
@@ -66,7 +67,7 @@ def _mark(skill_axes: Axes, cost_axes: Axes, timeline: Sequence[dict[str, Any]])
     named: set[str] = set()
     for before, entry in pairwise(timeline):
         name = entry["transformation"]
-        if name == "wait":
+        if transformation(name).changes_nothing:
             continue
         kind = next((kind for kind in COLOURS if name.startswith(kind)), name)
         label = None if kind in named else kind

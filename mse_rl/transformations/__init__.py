@@ -2,7 +2,7 @@
 
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
 from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, apply
-from mse_rl.transformations.base import Origins, Target, Transformation
+from mse_rl.transformations.base import WAIT, Decision, Inert, Origins, Shrinking, Target, Transformation
 from mse_rl.transformations.receipt import Receipt
 from mse_rl.transformations.registry import TRANSFORMATIONS, operations, transformation
 from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, Reading
@@ -10,14 +10,18 @@ from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, 
 __all__ = [
     "DEVIATION_SAMPLES",
     "TRANSFORMATIONS",
+    "WAIT",
     "Answers",
     "BlockStatistics",
     "ChildStatistics",
+    "Decision",
+    "Inert",
     "Origins",
     "Probe",
     "Reading",
     "Receipt",
     "Renumbering",
+    "Shrinking",
     "Target",
     "Transformation",
     "adopt",

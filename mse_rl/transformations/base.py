@@ -44,6 +44,16 @@ class Axis:
         return gone
 
 
+class Decision(NamedTuple):
+    """What is done to a child before a slice: the name of a transformation, and its target."""
+
+    name: str
+    target: Target = None
+
+
+WAIT = Decision("wait")
+
+
 class Part(NamedTuple):
     """A transformation at a target, as one of those that another is made of."""
 
@@ -58,14 +68,27 @@ class Transformation(ABC):
         name: in the field's words, unique in the registry.
         scope: ``"child"`` if it concerns the child as a whole, ``"block"`` if it is aimed at an entry or a
             block, ``"pair"`` at two. What concerns a stage is aimed at its entry.
-        preserving: whether the child's function is unchanged at the moment of the edit.
+        preserving: whether the child's function is unchanged at the moment of the edit; see ``Shrinking`` for
+            what does not preserve it.
+        changes_nothing: whether the slice is trained with the network as it is, and all else stays legal.
+        ends_growth: whether nothing but ``wait`` is legal from here on.
         adds_units: whether new units read the stream, by He or GradMax weights.
     """
 
     name: str
     scope: ClassVar[Literal["child", "block", "pair"]] = "block"
     preserving: ClassVar[bool] = True
+    changes_nothing: ClassVar[bool] = False
+    ends_growth: ClassVar[bool] = False
     adds_units: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.preserving and cls.lost is Transformation.lost:
+            raise TypeError(
+                f"{cls.__name__} does not preserve the function: derive it from "
+                "mse_rl.transformations.Shrinking, and say what is `lost`"
+            )
 
     @abstractmethod
     def targets(self, architecture: Architecture) -> Iterator[Target]:
@@ -101,12 +124,22 @@ class Transformation(ABC):
         return None
 
     def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
-        """Return the importance of what will go; here nothing does."""
+        """Return the importance of what will go; nothing does where the function is preserved."""
         return 0.0
 
     def settle_(self, child: Child, before: Architecture, target: Target) -> None:
         """Adjust what is left after the weights have moved, so that the function is kept."""
         return None
+
+
+class Shrinking(Transformation):
+    """A transformation that takes something away from what the child does."""
+
+    preserving = False
+
+    @abstractmethod
+    def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:
+        """Return the importance of what will go."""
 
 
 class Inert(Transformation):

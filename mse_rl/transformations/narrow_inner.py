@@ -5,18 +5,17 @@ import torch
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, ResizeInner, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeInner, Shrinking, Target, at_block
 from mse_rl.transformations.statistics import ChildStatistics, unit_importance, unit_means
 
 
-class NarrowInner(ResizeInner):
+class NarrowInner(Shrinking, ResizeInner):
     """Multiply the units of a block by ``factor``; in attention, the heads. The least important go.
 
     What they contributed in the mean goes into the biases of what read them.
     """
 
     verb = "narrow"
-    preserving = False
 
     def resized(self, space: SearchSpace, width: int, unit: int) -> int:
         """Return fewer units."""

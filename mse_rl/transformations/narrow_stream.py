@@ -3,13 +3,13 @@
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, ResizeStream, Target, at_block
+from mse_rl.transformations.base import Axis, ResizeStream, Shrinking, Target, at_block
 from mse_rl.transformations.narrow_inner import most_important
 from mse_rl.transformations.statistics import ChildStatistics, stream_importance, stream_means
 from mse_rl.transformations.widen_stream import rescale_norms_
 
 
-class NarrowStream(ResizeStream):
+class NarrowStream(Shrinking, ResizeStream):
     """Multiply the width of a stage's stream by ``factor``. The least important dimensions go.
 
     What they contributed in the mean goes into the biases of what read them, where there are any.
@@ -17,7 +17,6 @@ class NarrowStream(ResizeStream):
     """
 
     verb = "narrow"
-    preserving = False
 
     def resized(self, space: SearchSpace, width: int) -> int:
         """Return fewer dimensions."""

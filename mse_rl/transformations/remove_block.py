@@ -6,15 +6,14 @@ from mse_rl.architecture import Architecture, Position, pulled
 from mse_rl.networks import Child
 from mse_rl.networks.mlp import Head
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Axis, BlockTransformation, Origins, Target, at_block
+from mse_rl.transformations.base import Axis, BlockTransformation, Origins, Shrinking, Target, at_block
 from mse_rl.transformations.statistics import ChildStatistics, unit_importance
 
 
-class RemoveBlock(BlockTransformation):
+class RemoveBlock(Shrinking, BlockTransformation):
     """Remove a block, with its links. The mean of what it added goes into a bias nearby."""
 
     name = "remove_block"
-    preserving = False
 
     def edit(self, architecture: Architecture, target: Target, space: SearchSpace) -> Architecture:
         """Return the architecture without the block."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from mse_rl.architecture import ENTRY, Architecture, Position
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Part, ResizeInner, ResizeStream, Target, Transformation
+from mse_rl.transformations.base import Part, ResizeInner, ResizeStream, Shrinking, Target, Transformation
 from mse_rl.transformations.narrow_inner import NarrowInner
 from mse_rl.transformations.narrow_stream import NarrowStream
 from mse_rl.transformations.statistics import ChildStatistics
@@ -57,10 +57,8 @@ class WidenChild(ResizeChild):
         super().__init__(factor, "widen", WidenInner, WidenStream)
 
 
-class NarrowChild(ResizeChild):
+class NarrowChild(Shrinking, ResizeChild):
     """Every stream and every block narrower, by what narrows one."""
-
-    preserving = False
 
     def __init__(self, factor: float) -> None:
         super().__init__(factor, "narrow", NarrowInner, NarrowStream)

@@ -7,3 +7,4 @@ class Stop(Inert):
     """Grow no more. Training goes on to the end of the schedule; only ``wait`` is legal from here."""
 
     name = "stop"
+    ends_growth = True

@@ -6,16 +6,15 @@ from dataclasses import replace
 from mse_rl.architecture import Architecture
 from mse_rl.networks import Child
 from mse_rl.search_space import SearchSpace
-from mse_rl.transformations.base import Target, Transformation, at_pair
+from mse_rl.transformations.base import Shrinking, Target, at_pair
 from mse_rl.transformations.statistics import ChildStatistics, link_importance
 
 
-class Unlink(Transformation):
+class Unlink(Shrinking):
     """Remove a link. What it carried is lost: the deviation is in the receipt."""
 
     name = "unlink"
     scope = "pair"
-    preserving = False
 
     def targets(self, architecture: Architecture) -> Iterator[Target]:
         """Yield every link."""

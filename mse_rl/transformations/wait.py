@@ -1,9 +1,10 @@
 """Train on, change nothing."""
 
-from mse_rl.transformations.base import Inert
+from mse_rl.transformations.base import WAIT, Inert
 
 
 class Wait(Inert):
     """Train the next slice with the network as it is. Legal unless the child has to shrink, and can."""
 
-    name = "wait"
+    name = WAIT.name
+    changes_nothing = True

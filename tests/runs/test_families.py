@@ -13,7 +13,7 @@ from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
 from mse_rl.config import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.runs.inheritance import input_names
+from mse_rl.data.reader import InputReader
 
 GROWTH = ["--slices", "3", "--epochs", "1", "--batch-size", "16"]
 RUN = ["--slices", "3", "--training-steps", "9", "--batch-size", "16", *ONE_UPDATE]
@@ -219,7 +219,7 @@ def test_features_of_a_table_are_named_in_the_order_in_which_a_child_reads_them(
     rows = [f"{'pq'[i % 2]},{'ab'[i % 2]},{i % 3}" for i in range(100)]
     (tmp_path / "a.csv").write_text("\n".join(["label,letter,n", *rows]) + "\n")
     task = load_task(f"csv:{tmp_path / 'a.csv'}", TaskConfig())
-    names = input_names(task.encoding)
+    names = InputReader.of_record(task.record).names
     assert names == ("n", "letter=a", "letter=b", "n 0.0 to 1.0", "n 1.0 to 2.0")
     assert task.input_shape == (len(names),)
 

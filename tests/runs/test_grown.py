@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, load_wine
 import mse_rl
 from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
-from mse_rl.errors import InvalidRun, InvalidTask
+from mse_rl.errors import InvalidConfig, InvalidRun, InvalidTask
 
 RNG = np.random.default_rng(0)
 GROWTH = ["--slices", "3"]
@@ -220,3 +220,20 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
         with pytest.raises(SystemExit) as ended:
             main(["predict", str(tmp_path / "o"), *arguments])
         assert ended.value.code == 2
+
+
+def test_a_network_goes_on_from_memory_as_from_its_folder(tmp_path: Path) -> None:
+    first = mse_rl.apply("wine", training_flops=3e8)
+    first.save(tmp_path / "first")
+    first.child.double()
+    weights = {name: tensor.clone() for name, tensor in first.child.state_dict().items()}
+    settings = {"training_flops": 3e8, "seed": 1}
+    kept, saved = (
+        mse_rl.apply("wine", "widen", init=init, **settings).child.state_dict()
+        for init in (first, str(tmp_path / "first"))
+    )
+    assert kept.keys() == saved.keys()
+    assert all(kept[name].equal(saved[name]) for name in kept)
+    assert all(tensor.equal(weights[name]) for name, tensor in first.child.state_dict().items())
+    with pytest.raises(InvalidConfig, match="got both"):
+        mse_rl.apply("wine", init=first, architecture=tmp_path / "first")

@@ -15,11 +15,10 @@ from mse_rl import transformations
 from mse_rl.architecture import ENTRY, Architecture, Link, Position, Stage
 from mse_rl.cost import cost
 from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
-from mse_rl.transformations import TRANSFORMATIONS
+from mse_rl.transformations import TRANSFORMATIONS, Inert, Shrinking, Transformation
 
 NAMES = st.sampled_from(list(TRANSFORMATIONS))
 SHAPES = {"child": type(None), "block": Position, "pair": Link}
-SHRINKING = ("narrow", "remove", "unlink")
 STEM, START = Position(0, ENTRY), Position(0, 0)
 
 
@@ -43,9 +42,9 @@ def test_targets_exist_and_match_the_scope_and_edits_leave_the_architecture_alon
         assert all(architecture.has(end) for end in ends)
         once, twice = (transformation.edit(architecture, target, SPACE) for _ in range(2))
         assert once == twice
-        if name in ("wait", "stop"):
+        if isinstance(transformation, Inert):
             assert once == architecture
-        elif name.startswith(SHRINKING):
+        elif isinstance(transformation, Shrinking):
             assert cost(once).parameters <= cost(architecture).parameters
         else:
             assert once != architecture
@@ -352,5 +351,18 @@ def test_every_transformation_is_documented_and_says_what_it_takes_away(name):
     transformation = TRANSFORMATIONS[name]
     assert type(transformation).__doc__
     assert inspect.getmodule(type(transformation)).__doc__
-    assert transformation.preserving == (not name.startswith(SHRINKING))
+    assert transformation.preserving == (not isinstance(transformation, Shrinking))
     assert transformation.adds_units == name.startswith("widen_inner")
+
+
+def test_what_takes_something_away_has_to_say_what_is_lost():
+    with pytest.raises(TypeError, match=r"derive it from mse_rl\.transformations\.Shrinking"):
+        type("Free", (Transformation,), {"preserving": False})
+    silent = type("Silent", (Shrinking,), {"targets": None, "edit": None})
+    with pytest.raises(TypeError, match="lost"):
+        silent()
+
+
+def test_what_a_decision_does_beside_an_edit_is_said_by_the_transformation():
+    assert [name for name, change in TRANSFORMATIONS.items() if change.changes_nothing] == ["wait"]
+    assert [name for name, change in TRANSFORMATIONS.items() if change.ends_growth] == ["stop"]
