@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from own import write_module
-from schedules import ONE_UPDATE
+from support.own import write_module
+from support.schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
