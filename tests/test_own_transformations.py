@@ -54,7 +54,7 @@ def test_a_run_learns_with_it_in_worker_processes_and_its_policy_keeps_it(tmp_pa
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nowhere:thing", "expected a transformation at nowhere:thing, got ModuleNotFoundError"),
+        ("nowhere:thing", "transformation nowhere:thing: module nowhere cannot be imported (ModuleNotFoundError"),
         (
             "support.extras:unlike",
             "at support.extras:unlike, got a str: derive it from",

@@ -15,7 +15,6 @@ from mse_rl.errors import InvalidConfig
 
 HEAD = """
 from pathlib import Path
-from rich.console import Console
 from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, RewardConfig, TrainConfig
 from mse_rl.errors import MseRlError
 from mse_rl.runs.train import train
@@ -29,7 +28,7 @@ def run(reward="potential"):
     config = TrainConfig(env=env, ppo=PPOConfig(groups=2, rollouts=4), episodes=8, workers=1, held_out=2,
                          run_dir=Path("run"))
     try:
-        train(config, Console(quiet=True))
+        train(config)
     except MseRlError as error:
         raise SystemExit(f"{type(error).__name__}: {error}")
 """
