@@ -128,6 +128,11 @@ class GroupedPPO(MaskablePPO):
 
     γ = 1 and no bootstrapping: an episode's return is what the finished child is worth.
 
+    What remains of MaskablePPO is ``train``, the clipped update with masks, and what Stable-Baselines3 has
+    around it: ``learn``, schedules of the learning rate, the logger. Rollouts, advantages and the policy are
+    our own. It is kept because its update is the one that others have tested and compared with, and because
+    its callbacks, loggers and policies fit.
+
     Args:
         env: gives spaces and contexts; nothing is trained in it.
         collector: plays the episodes.

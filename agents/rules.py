@@ -97,7 +97,7 @@ class Pace(Rule):
 
     Args:
         budget_share: of the budget, that the child costs in the end; above 0, at most 1. The defaults are
-            the best fixed pair for the tasks of ``mse-rl train`` (``scripts/choices.py``).
+            the best fixed pair for the tasks of ``mse-rl train`` (``scripts/experiments/choices.py``).
         schedule_share: of the schedule, by which it does; above 0, at most 1.
 
     Raises:

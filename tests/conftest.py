@@ -8,7 +8,7 @@ import os
 import hypothesis
 import pytest
 import torch
-from schedules import even
+from support.schedules import even
 
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import (

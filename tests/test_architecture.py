@@ -4,7 +4,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import architectures
+from support.strategies import architectures
 
 from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.errors import InvalidArchitecture

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from grown import STEM, grown
-from problems import FAMILIES, problem_for
-from timing import DepthMeter
+from support.grown import STEM, grown
+from support.problems import FAMILIES, problem_for
+from support.timing import DepthMeter
 
 from mse_rl.agents.rules import least_loss
 from mse_rl.budget import BudgetConfig

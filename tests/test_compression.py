@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from grown import START, grown
-from problems import FAMILIES, problem_for
-from schedules import even
+from support.grown import START, grown
+from support.problems import FAMILIES, problem_for
+from support.schedules import even
 
 from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import RULES, make_rule

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from hypothesis import given
-from strategies import architectures
+from support.strategies import architectures
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from documents import EXAMPLES, PAGES, ROOT, Code, code_of
+from support.documents import EXAMPLES, PAGES, ROOT, Code, code_of
 
 from mse_rl.cli import main
 
@@ -58,7 +58,7 @@ def test_every_command_of_a_page_is_one_that_the_command_line_takes(page, monkey
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_files_that_a_page_names_are_there(page):
     text = page.read_text()
-    for script in re.findall(r"\b(?:scripts|examples)/\w+\.py", text):
+    for script in re.findall(r"\b(?:scripts|examples)/[\w/]+\.py", text):
         assert (ROOT / script).is_file(), script
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link

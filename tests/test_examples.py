@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from documents import EXAMPLES, PAGES, ROOT, examples_on
+from support.documents import EXAMPLES, PAGES, ROOT, examples_on
 
 SHOWN = {
     "own_array": "[ True  True  True]",

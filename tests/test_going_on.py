@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from grown import START, grown
-from problems import FAMILIES, problem, problem_for
+from support.grown import START, grown
+from support.problems import FAMILIES, problem, problem_for
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture, InvalidConfig

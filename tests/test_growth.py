@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import FAMILIES, FIRST_KINDS, problem, problem_for
-from schedules import even
+from support.problems import FAMILIES, FIRST_KINDS, problem, problem_for
+from support.schedules import even
 
 from mse_rl.apply_config import ApplyConfig
 from mse_rl.architecture import ENTRY, Link, Position

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from problems import FAMILIES, problem_for
+from support.problems import FAMILIES, problem_for
 
 from mse_rl import growth
 from mse_rl.config import OptimizerConfig

@@ -4,8 +4,8 @@ from itertools import accumulate, chain, repeat
 
 import pytest
 import torch
-from grown import START, grown
-from problems import FAMILIES
+from support.grown import START, grown
+from support.problems import FAMILIES
 
 from mse_rl import latency
 from mse_rl.errors import InvalidConfig, InvalidRun

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from own import write_module
+from support.own import write_module
 
 from mse_rl.apply_config import ApplyConfig
 from mse_rl.budget import BudgetConfig, Budgets

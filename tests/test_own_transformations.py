@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import extras
 import pytest
-from schedules import ONE_UPDATE
+from support import extras
+from support.schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
@@ -13,14 +13,14 @@ from mse_rl.envs.actions import ActionTable
 from mse_rl.transformations import TRANSFORMATIONS, operations, transformation
 
 RUN = ["--task", "wine", "--slices", "3", "--training-steps", "9", "--batch-size", "16", *ONE_UPDATE]
-OWN = "extras:wider"
+OWN = "support.extras:wider"
 
 
 def test_a_transformation_goes_by_its_path_and_leaves_the_object_as_it_was():
     assert transformation(OWN).name == OWN
     assert transformation(OWN).factor == 3
     assert extras.wider.name == "widen_stream_x3"
-    assert transformation("extras:Wider").factor == 5
+    assert transformation("support.extras:Wider").factor == 5
 
 
 def test_a_table_of_actions_has_all_that_is_registered_and_then_what_is_named():
@@ -32,7 +32,7 @@ def test_a_table_of_actions_has_all_that_is_registered_and_then_what_is_named():
 def test_settings_take_the_objects_themselves():
     assert mse_rl.GrowthConfig(transformations=("wait", extras.Wider)).transformations == (
         "wait",
-        "extras:Wider",
+        "support.extras:Wider",
     )
 
 
@@ -54,8 +54,14 @@ def test_a_run_learns_with_it_in_worker_processes_and_its_policy_keeps_it(tmp_pa
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nowhere:thing", "expected a transformation at nowhere:thing, got ModuleNotFoundError"),
-        ("extras:unlike", "expected a transformation at extras:unlike, got a str: derive it from"),
+        (
+            "nowhere:thing",
+            "transformation nowhere:thing: module nowhere cannot be imported (ModuleNotFoundError",
+        ),
+        (
+            "support.extras:unlike",
+            "at support.extras:unlike, got a str: derive it from",
+        ),
         ("mse_rl.transformations.deepen:Deepen", "name an instance of it"),
         ("widen_steam_x2", "did you mean 'widen_stream_x2'"),
     ],

@@ -6,11 +6,11 @@ from math import inf
 from typing import Literal, NamedTuple
 
 import pytest
-from grown import grown
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import FAMILIES, problem_for
-from strategies import architectures
+from support.grown import grown
+from support.problems import FAMILIES, problem_for
+from support.strategies import architectures
 
 from mse_rl.architecture import Architecture, Link, Position
 from mse_rl.config import OptimizerConfig

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from own import write_module
+from support.own import write_module
 
 from mse_rl.data import SOURCES
 from mse_rl.errors import InvalidConfig

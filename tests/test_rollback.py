@@ -5,8 +5,8 @@ from math import nan
 
 import pytest
 import torch
-from problems import FAMILIES, FIRST_KINDS, problem_for
-from schedules import rates
+from support.problems import FAMILIES, FIRST_KINDS, problem_for
+from support.schedules import rates
 
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import OptimizerConfig

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import FAMILIES, problem_for
-from strategies import architectures
+from support.problems import FAMILIES, problem_for
+from support.strategies import architectures
 
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.cost import cost, training_flops

@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, Positional, subcommand
 from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
 from mse_rl.config import TrainConfig
 from mse_rl.errors import MseRlError
+from mse_rl.runs.directory import installed_version
 
 Train = Annotated[
     TrainConfig,
@@ -48,13 +49,19 @@ Predict = Annotated[
     _PredictArguments,
     subcommand("predict", description="Ask a grown network for the classes of a dataset."),
 ]
-DESCRIPTION = "Neural networks that grow while they train, and a controller that learns how to grow them."
+DESCRIPTION = (
+    "Neural networks that grow while they train, and a controller that learns how to grow them. "
+    "--version tells which release this is."
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a user's own modules may lie here; workers get the same path
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(f"mse-rl {installed_version('mse-rl') or '(not installed)'}")
+        return
     signal.signal(signal.SIGTERM, _end)  # without it, what workers share would be left in memory
     try:
         config: TrainConfig | ApplyConfig | PredictConfig = tyro.cli(

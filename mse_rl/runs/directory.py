@@ -68,11 +68,11 @@ def begin(path: Path, config: object) -> None:
         raise InvalidRun(f"expected a folder, but {path} cannot be made: {error.strerror}") from error
     write_json(path / "config.json", config)
     (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
-    versions = {name: _version(name) for name in RECORDED_PACKAGES}
+    versions = {name: installed_version(name) for name in RECORDED_PACKAGES}
     write_json(path / "versions.json", {"python": sys.version.split()[0]} | versions)
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Return the version of a package; None for what runs from a checkout, not installed."""
     try:
         return version(package)

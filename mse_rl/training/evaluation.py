@@ -28,7 +28,7 @@ class _Batches:
 
 
 _BATCHES = {"cpu": _Batches(1 << 25, 512), "cuda": _Batches(1 << 30, 4096)}
-"""Measured on the CPU, by scripts/bench_evaluation.py."""
+"""Measured on the CPU, by scripts/benchmarks/bench_evaluation.py."""
 LEAST_SAMPLES = 32
 """Fewer in an evaluation batch are never faster."""
 

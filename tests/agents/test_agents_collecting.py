@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import comparable, episode
-from schedules import even
+from support.playing import comparable, episode
+from support.schedules import even
 
 from mse_rl.agents.collecting import Collector, Group
 from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds, forks

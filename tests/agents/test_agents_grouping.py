@@ -9,8 +9,8 @@ import pytest
 from gymnasium.spaces import Discrete
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import ACTIONS, ROWS, episode
 from stable_baselines3.common.utils import ConstantSchedule
+from support.playing import ACTIONS, ROWS, episode
 
 from mse_rl.agents.evaluation import held_out_contexts, paired_interval
 from mse_rl.agents.grouping import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from own import write_module
+from support.own import write_module
 
 import mse_rl
 from mse_rl.agents.pool import Job, WorkerPool

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from playing import ACTIONS, ROWS, comparable, episode, observation
-from schedules import even
+from support.playing import ACTIONS, ROWS, comparable, episode, observation
+from support.schedules import even
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from grown import grown
-from problems import FAMILIES, problem_for
-from schedules import even
+from support.grown import grown
+from support.problems import FAMILIES, problem_for
+from support.schedules import even
 
 from mse_rl.agents.controller import Turn
 from mse_rl.agents.learned import Learned

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from problems import KINDS, problem
+from support.problems import KINDS, problem
 
 import mse_rl
 from mse_rl.data import Split

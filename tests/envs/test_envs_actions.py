@@ -2,12 +2,12 @@ import re
 
 import numpy as np
 import pytest
-from grown import grown
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import FAMILIES, problem_for
-from schedules import even
-from strategies import architectures
+from support.grown import grown
+from support.problems import FAMILIES, problem_for
+from support.schedules import even
+from support.strategies import architectures
 
 from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.budget import BudgetConfig

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import log2
 
 import pytest
-from timing import DepthMeter
+from support.timing import DepthMeter
 
 from mse_rl.architecture import ENTRY, Position
 from mse_rl.budget import BudgetConfig

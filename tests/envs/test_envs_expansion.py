@@ -10,12 +10,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from grown import grown
 from gymnasium.utils.env_checker import check_env
-from problems import FAMILIES, problem_for
-from schedules import even
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from support.grown import grown
+from support.problems import FAMILIES, problem_for
+from support.schedules import even
 
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig

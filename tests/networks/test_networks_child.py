@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from children import CHILDREN, born, perturb_, samples, seeded, trained
 from hypothesis import given
-from strategies import architectures
+from support.children import CHILDREN, born, perturb_, samples, seeded, trained
+from support.strategies import architectures
 from torch import nn
 
 from mse_rl.architecture import PADDING, Architecture, Block, Stage

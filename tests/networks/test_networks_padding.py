@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from children import CHILDREN, born, labels, perturb_, samples, seeded, trained
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import of_family
+from support.children import CHILDREN, born, labels, perturb_, samples, seeded, trained
+from support.strategies import of_family
 from torch import nn
 from torch.nn import functional as F
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from children import CHILDREN, SPACE, choices, labels, perturb_, samples, seeded, trained, transform
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
-from strategies import FAMILY_NAMES, of_family
+from support.children import CHILDREN, SPACE, choices, labels, perturb_, samples, seeded, trained, transform
+from support.strategies import FAMILY_NAMES, of_family
 
 from mse_rl.architecture import Architecture
 from mse_rl.config import OptimizerConfig

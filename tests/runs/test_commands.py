@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mse_rl
+from mse_rl import cli
 from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
 
@@ -483,3 +484,12 @@ def test_help_imports_no_torch() -> None:
         "sys.exit('torch' in sys.modules or 'gymnasium' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "installed_version", {"mse-rl": "1.2.3"}.get)
+    main(["--version"])
+    assert capsys.readouterr().out == "mse-rl 1.2.3\n"
+    monkeypatch.setattr(cli, "installed_version", {}.get)
+    main(["--version"])
+    assert capsys.readouterr().out == "mse-rl (not installed)\n"

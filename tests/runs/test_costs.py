@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from schedules import ONE_UPDATE
+from support.schedules import ONE_UPDATE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mse_rl.cli import main

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from schedules import ONE_UPDATE
+from support.schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.apply_config import VALIDATION_FRACTION

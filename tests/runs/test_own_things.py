@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from own import write_module
-from schedules import ONE_UPDATE
+from support.own import write_module
+from support.schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
@@ -66,7 +66,7 @@ def test_a_policy_is_trained_on_own_task_reward_and_cost_and_applied_where_it_is
         assert line["task"] == f"{own}:halves"
     apply = ["apply", "run", "--task", f"{own}:halves", "--out", "grown", *GROWTH]
     line = complaint(apply, capsys)
-    assert f"{own}:skill_alone and {own}:kilobytes, which would be imported" in line
+    assert f"{own}:kilobytes and {own}:skill_alone, which would be imported" in line
     assert "--trust-policy" in line
     main([*apply, "--trust-policy"])
     last = json.loads(Path("grown/growth.json").read_text())["timeline"][-1]

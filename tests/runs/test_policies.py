@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from schedules import even
+from support.schedules import even
 
 import mse_rl
 from mse_rl.agents.controller import Turn

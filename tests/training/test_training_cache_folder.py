@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from grown import grown
 from safetensors.torch import save
+from support.grown import grown
 
 from mse_rl.growth_state import CacheEntry
 from mse_rl.training import CacheFolder, TrajectoryCache, cache_folder

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from children import CHILDREN, labels, samples, trained
+from support.children import CHILDREN, labels, samples, trained
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.training import capture, make_optimizer

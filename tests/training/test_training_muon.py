@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from children import CHILDREN, born, labels, perturb_, samples, seeded
 from hypothesis import given
 from hypothesis import strategies as st
+from support.children import CHILDREN, born, labels, perturb_, samples, seeded
 from torch.nn import functional as F
 
 from mse_rl.config import OptimizerConfig

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from children import CHILDREN, labels, samples, seeded, trained, watched
-from problems import FAMILIES as FAMILY_NAMES
-from problems import FIRST_KINDS, problem_for
-from schedules import rates, short_slice
+from support.children import CHILDREN, labels, samples, seeded, trained, watched
+from support.problems import FAMILIES as FAMILY_NAMES
+from support.problems import FIRST_KINDS, problem_for
+from support.schedules import rates, short_slice
 from torch.nn import functional as F
 
 from mse_rl.architecture import ENTRY, PADDING, Architecture, Block, Position, Stage

@@ -9,8 +9,8 @@ place: it tells neither better than chance, 50%.
 
 import pytest
 import torch
-from children import seeded
-from schedules import rates
+from support.children import seeded
+from support.schedules import rates
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.data import Split, Task

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from children import seeded
-from problems import FAMILIES as FAMILY_NAMES
-from problems import FIRST_KINDS, problem_for
-from schedules import rates
+from support.children import seeded
+from support.problems import FAMILIES as FAMILY_NAMES
+from support.problems import FIRST_KINDS, problem_for
+from support.schedules import rates
 
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import OptimizerConfig

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from problems import FAMILIES, problem_for
+from support.problems import FAMILIES, problem_for
 
 from mse_rl.config import OptimizerConfig
 from mse_rl.cost import training_flops

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from children import CHILDREN, born, labels, perturb_, samples, seeded
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import FAMILIES, problem_for
-from schedules import short_slice
+from support.children import CHILDREN, born, labels, perturb_, samples, seeded
+from support.problems import FAMILIES, problem_for
+from support.schedules import short_slice
 from torch.nn import functional as F
 
 from mse_rl.config import OptimizerConfig

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import pytest
 import torch
-from grown import grown
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import FAMILIES, FIRST_KINDS, problem_for
-from schedules import even
+from support.grown import grown
+from support.problems import FAMILIES, FIRST_KINDS, problem_for
+from support.schedules import even
 
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.config import BudgetConfig, GrowthConfig, OptimizerConfig

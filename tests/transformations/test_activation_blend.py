@@ -4,9 +4,9 @@ from copy import deepcopy
 
 import pytest
 import torch
-from children import CHILDREN, samples, seeded, trained, transform
-from problems import problem_for
-from schedules import rates
+from support.children import CHILDREN, samples, seeded, trained, transform
+from support.problems import problem_for
+from support.schedules import rates
 from torch.nn import functional as F
 
 from mse_rl.architecture import ENTRY, Architecture, Block, Position, Stage

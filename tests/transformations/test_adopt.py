@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from children import CHILDREN, born, perturb_, samples, seeded, trained
+from support.children import CHILDREN, born, perturb_, samples, seeded, trained
 
 from mse_rl.architecture import Architecture, Block, Inputs, Stage
 from mse_rl.cost import cost

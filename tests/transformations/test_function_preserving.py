@@ -4,7 +4,9 @@ from copy import deepcopy
 
 import pytest
 import torch
-from children import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.children import (
     CHANGING,
     CHILDREN,
     PRESERVING,
@@ -16,9 +18,7 @@ from children import (
     trained,
     transform,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from strategies import FAMILY_NAMES, of_family
+from support.strategies import FAMILY_NAMES, of_family
 
 from mse_rl.transformations import TRANSFORMATIONS
 

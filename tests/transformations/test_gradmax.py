@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 import torch
-from children import CHILDREN, born, labels, samples, trained, transform
+from support.children import CHILDREN, born, labels, samples, trained, transform
 from torch.nn import functional as F
 
 from mse_rl.architecture import Architecture, Block, Position, Stage

@@ -5,9 +5,9 @@ from itertools import combinations
 
 import pytest
 import torch
-from children import CHILDREN, SPACE, born, labels, perturb_, samples, trained, transform
 from hypothesis import given
-from strategies import architectures
+from support.children import CHILDREN, SPACE, born, labels, perturb_, samples, trained, transform
+from support.strategies import architectures
 from torch.nn import functional as F
 
 from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage

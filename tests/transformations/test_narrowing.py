@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from children import CHILDREN, SPACE, born, choices, perturb_, samples, trained, transform, watched
+from support.children import CHILDREN, SPACE, born, choices, perturb_, samples, trained, transform, watched
 
 from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Reading

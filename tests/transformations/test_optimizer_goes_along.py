@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 import torch
-from children import CHILDREN, born, choices, labels, perturb_, samples, seeded, train_, transform
+from support.children import CHILDREN, born, choices, labels, perturb_, samples, seeded, train_, transform
 from torch.nn import functional as F
 
 from mse_rl.architecture import PADDING, Link, Position

@@ -1,6 +1,6 @@
 """Whether what an episode costs is the child's FLOPs: seconds of a decision while the child grows 100 times.
 
-    python scripts/bench_episode_cost.py --plot docs/episode_cost.png
+    python scripts/benchmarks/bench_episode_cost.py --plot docs/episode_cost.png
 
 A decision is a training slice and an evaluation of the validation split, here on random data and one thread.
 The first child of the cnn family, for images of 28x28 and of 32x32x3, grows wider step by step, and that for

@@ -1,6 +1,6 @@
 """How far a perfect choice among the rules is ahead of the best fixed one: what a policy could learn.
 
-    python scripts/choices.py --cells 24 --rules wait widen pace:1:0.3
+    python scripts/experiments/choices.py --cells 24 --rules wait widen pace:1:0.3
 
 A cell is a task, a budget, a number of training FLOPs and a first width, drawn as ``mse-rl train`` draws
 them. Every rule plays every cell with two seeds. The rule that is best in a cell with one seed is measured

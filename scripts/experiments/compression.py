@@ -1,6 +1,6 @@
 """Compress a trained child to half its FLOPs, and train what came of it from scratch for comparison.
 
-    python scripts/compression.py --seeds 0 1 2
+    python scripts/experiments/compression.py --seeds 0 1 2
 
 For each seed: a wide child is trained; ``compress`` shrinks it to half its FLOPs and trains on; the
 architecture that came of it is trained from new weights, once with the training FLOPs of the compression

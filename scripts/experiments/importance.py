@@ -1,6 +1,6 @@
 """Does it matter what goes? Shrinking by importance, with and without folding, against other choices.
 
-    python scripts/importance.py --family cnn --task digits
+    python scripts/experiments/importance.py --family cnn --task digits
 
 For each seed a child is trained, as in twins.py; then each shrinking of units or streams is applied to a
 copy at each of its targets. Printed is by how much the validation loss rises at once, before any training:

@@ -3,7 +3,7 @@
 Children grow by a rule on the bundled digits, one for each seed. Beside each, its final architecture is
 trained from the start, with the same training FLOPs, data and seed. Both lines are means over the seeds:
 
-    python scripts/growth_picture.py
+    python scripts/experiments/growth_picture.py
 """
 
 import tempfile

@@ -1,7 +1,7 @@
 """How many samples an evaluation batch should have: whether ``evaluation_batch_size`` is right.
 
-    python scripts/bench_evaluation.py
-    python scripts/bench_evaluation.py --device cuda
+    python scripts/benchmarks/bench_evaluation.py
+    python scripts/benchmarks/bench_evaluation.py --device cuda
 
 The first children of all families, and wider ones, are evaluated on random data, in batches of different
 sizes that take turns; one thread. Prints a line of JSON for each child: MFLOPs of a forward pass of a

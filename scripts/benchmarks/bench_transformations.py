@@ -1,6 +1,6 @@
 """How long a transformation takes, in training steps of the child that it changes.
 
-    python scripts/bench_transformations.py
+    python scripts/benchmarks/bench_transformations.py
 
 The children are the first ones of their families; convolutional ones, which begin without blocks, have one
 in every stage. Times the whole way of a decision: legality of all choices, the snapshot to go back to where

@@ -1,6 +1,6 @@
 """How fast children train here, against the loop that the method was first described with.
 
-    python scripts/bench_original_loop.py
+    python scripts/benchmarks/bench_original_loop.py
 
 Both train the same network on MNIST at 32x32, in batches of 100 and on the same cores. How much there is to
 gain depends on the network: a small one's time goes into feeding it, that of a large one into arithmetic.

@@ -1,7 +1,7 @@
 """What a CUDA graph saves: slices whose steps are captured once and replayed, against slices of eager steps.
 
-    python scripts/bench_graph.py
-    python scripts/bench_graph.py --precision bfloat16 --widths 4 16 64
+    python scripts/benchmarks/bench_graph.py
+    python scripts/benchmarks/bench_graph.py --precision bfloat16 --widths 4 16 64
 
 Children of the cnn family train on random images of CIFAR-10's size, on a GPU. The step is the same;
 captured, it is launched as a whole, and a small child no longer waits for Python. Both ways take turns.

@@ -1,6 +1,6 @@
 """What `mse-rl apply` gives without options, beside what one line of scikit-learn gives.
 
-    python scripts/against_scikit_learn.py DATA_DIR --seeds 0 1 2 --out against_scikit_learn
+    python scripts/experiments/against_scikit_learn.py DATA_DIR --seeds 0 1 2 --out against_scikit_learn
 
 Both see the same training and test splits. All one-liners for a kind of input are shown; the best by test
 accuracy counts, which is as kind to them as can be. Seconds are of CPU, all threads together. Writes OUT.json

@@ -1,6 +1,6 @@
 """Test accuracy against training FLOPs: children that grow by rules, against static ones of seven sizes.
 
-    python scripts/front.py DATA_DIR --settings "fashion, few" table --seeds 0 1 2 --out front
+    python scripts/experiments/front.py DATA_DIR --settings "fashion, few" table --seeds 0 1 2 --out front
 
 Every static child has its own best learning rate of three, chosen on validation with a seed of its own.
 ``best`` is the size that is best by test accuracy, averaged over the seeds: a search that costs nothing.

@@ -1,6 +1,6 @@
 """Let a policy that was trained on one dataset grow children on another, against every rule.
 
-    python scripts/transfer.py small --task fashion_mnist --max-train 10000
+    python scripts/experiments/transfer.py small --task fashion_mnist --max-train 10000
 
 Every controller gets the same seeds, orders of data, training FLOPs, decisions (as ``mse-rl apply`` spreads
 them) and FLOPs budget. Prints a table in Markdown, and writes ``summary.json`` as ``mse-rl train`` does.

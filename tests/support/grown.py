@@ -2,14 +2,13 @@
 
 from functools import lru_cache
 
-from problems import FIRST_KINDS, problem_for
-from schedules import even
-
 from mse_rl.architecture import ENTRY, Link, Position
 from mse_rl.budget import BudgetConfig
 from mse_rl.config import GrowthConfig, OptimizerConfig
 from mse_rl.growth import GrowthProcess
 from mse_rl.search_space import SearchSpace
+from support.problems import FIRST_KINDS, problem_for
+from support.schedules import even
 
 STEM, START = Position(0, ENTRY), Position(0, 0)
 

@@ -1,6 +1,6 @@
 """How much memory a worker takes for itself, against a process that has only imported torch. Linux only.
 
-    python scripts/bench_memory.py
+    python scripts/benchmarks/bench_memory.py
 
 Private memory is what the system would have back if a process ended: code and tensors that it shares with
 others are not in it. Prints one JSON object: MiB of a bare interpreter, of one with torch, of a worker

@@ -1,6 +1,6 @@
 """What growth is worth: which share of static training reaches what the grown child reaches.
 
-    python scripts/worth.py DATA_DIR --settings "fashion, few" table --seeds 0 1 --out worth
+    python scripts/experiments/worth.py DATA_DIR --settings "fashion, few" table --seeds 0 1 --out worth
 
 A child grows by a rule; its final architecture then trains from new weights with shares of the same training
 FLOPs. The share at which it is level with the grown child, f, is interpolated. With g, the share of the

@@ -1,6 +1,6 @@
 """What a policy decides with little and with much to spend, and with few and with many samples.
 
-    python scripts/decisions.py small --out decisions
+    python scripts/experiments/decisions.py small --out decisions
 
 Plays the policy on the tasks that it was trained on, with several numbers of training FLOPs and of training
 samples. Prints how often it chose each kind of transformation and by how much the child grew; writes OUT.png.

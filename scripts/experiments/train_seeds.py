@@ -1,6 +1,6 @@
 """Train a policy as typed, for several seeds, and print how each compares with the rules.
 
-    python scripts/train_seeds.py 0 1 2 --out runs/train_seeds
+    python scripts/experiments/train_seeds.py 0 1 2 --out runs/train_seeds
 
 A seed takes about eight minutes on two cores; one whose run is in the folder already is only read. The last
 line is over the held-out episodes of all runs together.

@@ -1,6 +1,6 @@
 """What growth adds to a training step: slices against bare forward, backward and optimizer step.
 
-    python scripts/bench_slice.py
+    python scripts/benchmarks/bench_slice.py
 
 Each child trains in three ways, in turn, on one thread, random data and the same batch size:
 - slice: ``train_slice_`` as growth calls it: batches from a task, learning rates of a schedule, records;

@@ -1,6 +1,6 @@
 """How long ``mse-rl --help`` takes, against the bare interpreter in the same run.
 
-    python scripts/bench_startup.py
+    python scripts/benchmarks/bench_startup.py
 
 Prints one JSON object: median seconds of both, and their ratio.
 """

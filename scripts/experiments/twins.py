@@ -1,6 +1,6 @@
 """Does every transformation train? Each is compared with a twin that waited.
 
-    python scripts/twins.py --family cnn --task digits
+    python scripts/experiments/twins.py --family cnn --task digits
 
 For each seed a child is trained for some slices with a few transformations; then it is copied. One copy is
 transformed and trains for two slices, the twin waits for two. Same data, order and schedule. Printed is

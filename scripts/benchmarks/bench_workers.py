@@ -1,6 +1,6 @@
 """What workers do with their time, where children differ ten times in cost.
 
-    python scripts/bench_workers.py
+    python scripts/benchmarks/bench_workers.py
 
 Episodes are drawn by chance: half on digits at 8x8, half at 18x18 pixels, 10.6 times the FLOPs; random legal
 decisions, nothing restored from a cache. They are played

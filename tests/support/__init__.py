@@ -1,0 +1,1 @@
+"""What tests share: problems, children, strategies, and things that a user might have written."""
