@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import HELD_OUT, context_of, draw_seeds
 from mse_rl.agents.pool import Job, PolicyWeights, Spec, WorkerPool
-from mse_rl.agents.rollout import Episode
 from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, unknown_name
@@ -40,7 +40,7 @@ def compare(
     decisions: int,
     on_context: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Episode]]:
-    """Let every controller grow a child in every context; test accuracy is measured once for each.
+    """Grow a child with every controller in every context; test accuracy is measured once for each.
 
     Returns:
         For each controller its episodes, in the order of ``contexts``.

@@ -6,23 +6,23 @@ from math import inf, log
 
 import numpy as np
 
-from mse_rl.agents.controller import Controller, Turn, own_controller
-from mse_rl.architecture import Architecture
+from mse_rl.agents.controller import Controller, DecisionPoint, own_controller
 from mse_rl.errors import InvalidController, unknown_name
-from mse_rl.families import FAMILIES
-from mse_rl.growth import GrowthProcess
+from mse_rl.growth.process import GrowthProcess
 from mse_rl.plugins import is_path, load_object
+from mse_rl.spec.architecture import Architecture
+from mse_rl.spec.families import FAMILIES
 from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
 
 
 class Rule(Controller):
     """Decides by looking at the growth itself. A child that has to shrink is shrunk as ``Compress`` does."""
 
-    def decide(self, turn: Turn) -> int:
+    def decide(self, point: DecisionPoint) -> int:
         """Return the action of the rule's decision."""
-        process = turn.env.process
-        name, target = self.choose(process, turn.rng) if process.fits else least_loss(process)
-        return turn.env.actions.encode(name, target, process.state.architecture)
+        process = point.env.process
+        name, target = self.choose(process, point.rng) if process.fits else least_loss(process)
+        return point.env.actions.encode(name, target, process.state.architecture)
 
     @abstractmethod
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
@@ -88,7 +88,7 @@ class Widen(Rule):
 
 
 class Pace(Rule):
-    """Let cost rise geometrically to a share of the budget, by a share of the schedule; below the first
+    """Raise cost geometrically to a share of the budget, by a share of the schedule; below the first
     child's cost it falls.
 
     cost(p) = first · (budget_share · budget / first)^min(1, p / schedule_share) at the share p of the
@@ -135,7 +135,7 @@ class Pace(Rule):
 class Balance(Pace):
     """Grow to the size that is right for the training FLOPs, at once, early in the schedule.
 
-    See ``mse_rl.compute_optimal``. The cost that is priced is taken to rise as FLOPs do. The rule never
+    See ``mse_rl.costs.compute_optimal``. The cost that is priced is taken to rise as FLOPs do. The rule never
     shrinks, and keeps to the budget.
 
     Args:
@@ -201,7 +201,7 @@ def _edited(process: GrowthProcess, decision: Decision) -> Architecture:
 
 
 def _goes_on(change: Transformation) -> bool:
-    """Say whether the function is kept, and growth may go on."""
+    """Return whether the function is kept, and growth may go on."""
     return change.preserving and not change.ends_growth
 
 
@@ -225,7 +225,7 @@ GROWING_RULES = ("wait", "random", "threshold", "widen", "pace", "balance")
 
 
 def is_rule(name: str) -> bool:
-    """Say whether a controller's name is that of a rule, with arguments or without."""
+    """Return whether a controller's name is that of a rule, with arguments or without."""
     return name.partition(":")[0] in RULES
 
 

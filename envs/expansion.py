@@ -8,25 +8,22 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.architecture import ENTRY, Architecture, Link
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import ExpansionConfig, GrowthConfig
-from mse_rl.cost import cost
+from mse_rl.config.training import ExpansionConfig, GrowthConfig
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import Meter, cost, measure_of
+from mse_rl.costs.reward import RewardInputs, terms
 from mse_rl.data import Task, load_task
-from mse_rl.envs.actions import ActionTable
-from mse_rl.envs.caching import make_cache
-from mse_rl.envs.layout import Layout
+from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.observation import Observation, observation_space, observe
-from mse_rl.families import FAMILIES, first_family
-from mse_rl.first_child import first_architecture
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_state import CacheEntry
-from mse_rl.latency import LatencyMeter
-from mse_rl.measures import Meter, measure_of
+from mse_rl.growth.cache import PrefixCache, make_cache
+from mse_rl.growth.first_child import first_architecture
+from mse_rl.growth.process import GrowthProcess
+from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import Child
-from mse_rl.reward import Worth, terms
-from mse_rl.search_space import SearchSpace, require_family
-from mse_rl.training import TrajectoryCache
+from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec.architecture import ENTRY, Architecture, Link
+from mse_rl.spec.families import FAMILIES, first_family
+from mse_rl.spec.search_space import SearchSpace, require_family
 from mse_rl.transformations import Renumbering, Target, operations
 
 ILLEGAL_PENALTY = 0.01
@@ -91,7 +88,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     | globals | (features,) | ``GLOBAL_FEATURES``: time and budget left, losses, skill, their changes, ... |
     | blocks | (rows · features,) | row by row, ``BLOCK_FEATURES`` of an entry or block; else zero |
 
-    **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.reward``).
+    **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.costs.reward``).
 
     **End**: terminated after the schedule's last slice, at the target skill, or when the child
     diverges, whose skill counts as 0; truncated at the time limit.
@@ -130,7 +127,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         init: Child | None = None,
         start: Architecture | None = None,
         renumbering: Renumbering | None = None,
-        cache: TrajectoryCache[CacheEntry] | None = None,
+        cache: PrefixCache[CacheEntry] | None = None,
         meter: Meter | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -254,7 +251,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
 
     def _terms(self) -> dict[str, float]:
         process = self.process
-        worth = Worth(
+        worth = RewardInputs(
             skill=process.state.validation.skill,
             cost=process.cost,
             cost_start=process.first_cost,

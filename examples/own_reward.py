@@ -4,10 +4,10 @@ On the command line: ``mse-rl train --reward examples.own_reward:thrifty``.
 """
 
 import mse_rl
-from mse_rl.reward import Worth
+from mse_rl.costs.reward import RewardInputs
 
 
-def thrifty(worth: Worth, config: mse_rl.RewardConfig) -> dict[str, float]:
+def thrifty(worth: RewardInputs, config: mse_rl.RewardConfig) -> dict[str, float]:
     """Return the terms of what a child is worth: skill, less a price that rises with the budget's use."""
     return {"skill": worth.skill, "cost": -config.cost_weight * (worth.cost / worth.cost_budget) ** 2}
 

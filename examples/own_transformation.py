@@ -7,7 +7,7 @@ examples.own_transformation:WidenStage``.
 from collections.abc import Iterator
 
 import mse_rl
-from mse_rl.architecture import ENTRY
+from mse_rl.spec.architecture import ENTRY
 from mse_rl.transformations.base import Part
 
 

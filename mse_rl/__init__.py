@@ -4,14 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mse_rl.agents.controller import Controller, Turn
-    from mse_rl.agents.rollout import Episode
+    from mse_rl.agents.controller import Controller, DecisionPoint, Episode
     from mse_rl.api import apply, compare, train
-    from mse_rl.apply_config import ApplyConfig
-    from mse_rl.architecture import Architecture, Block, Inputs, Link, Position, Stage
-    from mse_rl.budget import BudgetConfig
-    from mse_rl.classifier import GrowingClassifier
-    from mse_rl.config import (
+    from mse_rl.config.apply import ApplyConfig
+    from mse_rl.config.training import (
         ExpansionConfig,
         GrowthConfig,
         OptimizerConfig,
@@ -19,56 +15,58 @@ if TYPE_CHECKING:
         TaskConfig,
         TrainConfig,
     )
+    from mse_rl.costs.budget import BudgetConfig
+    from mse_rl.costs.reward import RewardConfig
     from mse_rl.data import Task, load_task
     from mse_rl.envs.expansion import Context, ExpansionEnv
     from mse_rl.errors import MseRlError
-    from mse_rl.growth import GrowthProcess
-    from mse_rl.reward import RewardConfig
-    from mse_rl.runs.child_files import load_child
+    from mse_rl.estimator import GrowingClassifier
+    from mse_rl.growth.process import GrowthProcess
     from mse_rl.runs.comparison import Comparison
-    from mse_rl.runs.grown import Grown, load
-    from mse_rl.runs.policy_bundle import Policy, load_policy
+    from mse_rl.runs.grown import Grown, load, load_child
+    from mse_rl.runs.policy import Policy, load_policy
     from mse_rl.runs.train import TrainResult
-    from mse_rl.search_space import SearchSpace
+    from mse_rl.spec.architecture import Architecture, Block, Inputs, Link, Position, Stage
+    from mse_rl.spec.search_space import SearchSpace
     from mse_rl.transformations import TRANSFORMATIONS, Transformation
 
 _HOMES = {
     "Controller": "mse_rl.agents.controller",
-    "Turn": "mse_rl.agents.controller",
-    "Episode": "mse_rl.agents.rollout",
+    "DecisionPoint": "mse_rl.agents.controller",
+    "Episode": "mse_rl.agents.controller",
     "apply": "mse_rl.api",
     "compare": "mse_rl.api",
     "train": "mse_rl.api",
-    "ApplyConfig": "mse_rl.apply_config",
-    "Architecture": "mse_rl.architecture",
-    "Block": "mse_rl.architecture",
-    "Inputs": "mse_rl.architecture",
-    "Link": "mse_rl.architecture",
-    "Position": "mse_rl.architecture",
-    "Stage": "mse_rl.architecture",
-    "BudgetConfig": "mse_rl.budget",
-    "GrowingClassifier": "mse_rl.classifier",
-    "ExpansionConfig": "mse_rl.config",
-    "GrowthConfig": "mse_rl.config",
-    "OptimizerConfig": "mse_rl.config",
-    "PPOConfig": "mse_rl.config",
-    "TaskConfig": "mse_rl.config",
-    "TrainConfig": "mse_rl.config",
+    "ApplyConfig": "mse_rl.config.apply",
+    "Architecture": "mse_rl.spec.architecture",
+    "Block": "mse_rl.spec.architecture",
+    "Inputs": "mse_rl.spec.architecture",
+    "Link": "mse_rl.spec.architecture",
+    "Position": "mse_rl.spec.architecture",
+    "Stage": "mse_rl.spec.architecture",
+    "BudgetConfig": "mse_rl.costs.budget",
+    "GrowingClassifier": "mse_rl.estimator",
+    "ExpansionConfig": "mse_rl.config.training",
+    "GrowthConfig": "mse_rl.config.training",
+    "OptimizerConfig": "mse_rl.config.training",
+    "PPOConfig": "mse_rl.config.training",
+    "TaskConfig": "mse_rl.config.training",
+    "TrainConfig": "mse_rl.config.training",
     "Task": "mse_rl.data",
     "load_task": "mse_rl.data",
     "Context": "mse_rl.envs.expansion",
     "ExpansionEnv": "mse_rl.envs.expansion",
     "MseRlError": "mse_rl.errors",
-    "GrowthProcess": "mse_rl.growth",
-    "RewardConfig": "mse_rl.reward",
-    "load_child": "mse_rl.runs.child_files",
+    "GrowthProcess": "mse_rl.growth.process",
+    "RewardConfig": "mse_rl.costs.reward",
+    "load_child": "mse_rl.runs.grown",
     "Comparison": "mse_rl.runs.comparison",
     "Grown": "mse_rl.runs.grown",
     "load": "mse_rl.runs.grown",
-    "Policy": "mse_rl.runs.policy_bundle",
-    "load_policy": "mse_rl.runs.policy_bundle",
+    "Policy": "mse_rl.runs.policy",
+    "load_policy": "mse_rl.runs.policy",
     "TrainResult": "mse_rl.runs.train",
-    "SearchSpace": "mse_rl.search_space",
+    "SearchSpace": "mse_rl.spec.search_space",
     "TRANSFORMATIONS": "mse_rl.transformations",
     "Transformation": "mse_rl.transformations",
 }
@@ -76,7 +74,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - in the order of the houses above
     "Controller",
-    "Turn",
+    "DecisionPoint",
     "Episode",
     "apply",
     "compare",

@@ -7,20 +7,17 @@ from typing import Any
 
 import torch
 
-from mse_rl.agents.controller import Controller, own_controller
-from mse_rl.agents.rollout import Episode
-from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig
-from mse_rl.config import ExpansionConfig, TaskConfig, TrainConfig
+from mse_rl.agents.controller import Controller, Episode, own_controller
+from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig
+from mse_rl.config.training import ExpansionConfig, TaskConfig, TrainConfig
 from mse_rl.data import Task, load_task
-from mse_rl.data.loading import own_task
+from mse_rl.data.sources import Tell, own_task, silent
 from mse_rl.errors import InvalidConfig, InvalidTask
 from mse_rl.plugins import label
 from mse_rl.runs.comparison import Comparison, compare_controllers
 from mse_rl.runs.growing import grow
-from mse_rl.runs.grown import Grown, grown_of
-from mse_rl.runs.inheritance import inheritance_of
-from mse_rl.runs.policy_bundle import Policy
-from mse_rl.runs.tasks import Tell, silent
+from mse_rl.runs.grown import Grown, grown_of, inheritance_of
+from mse_rl.runs.policy import Policy
 from mse_rl.runs.train import TrainResult
 from mse_rl.runs.train import train as run_training
 
@@ -76,7 +73,7 @@ def compare(
     workers: int = 2,
     tell: Tell = silent,
 ) -> Comparison:
-    """Let every controller grow a child on every task with every seed, all else being equal.
+    """Grow a child with every controller on every task with every seed, all else being equal.
 
     Args:
         controllers: by the names that the comparison has for them: rules, policies, folders of policies, or

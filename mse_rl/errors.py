@@ -16,6 +16,7 @@ line and exits with code 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
 
 
 class MseRlError(Exception):
@@ -66,7 +67,7 @@ def brief(text: object, width: int = 200) -> str:
 
 
 def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
-    """Say that a name is unknown, what is near to it, and what there is.
+    """Describe a name that is unknown, what is near to it, and what there is.
 
     >>> unknown_name("task", "digit", ["digits", "mnist"])
     "unknown task 'digit': did you mean 'digits'? Known: digits, mnist"
@@ -76,3 +77,32 @@ def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     near = [words[word] for word in get_close_matches(got.lower(), words, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"unknown {what} {brief(got, 60)!r}: {hint}Known: {', '.join(names)}"
+
+
+MOST = 10**18
+"""More than any count can be."""
+MOST_SEED = 2**32 - 1
+"""NumPy's bound, which Stable-Baselines3 shares."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise InvalidConfig with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise InvalidConfig(message)
+
+
+def require_within(config: object, low: float, high: float, *names: str) -> None:
+    """Raise unless each of these fields, where given, lies in [low, high]. NaN does not."""
+    for name in names:
+        value = getattr(config, name)
+        require(
+            value is None or low <= value <= high,
+            f"`{name}` must lie between {low:g} and {high:g}, got {value}",
+        )
+
+
+def require_positive(config: object, *names: str) -> None:
+    """Raise unless each of these fields, where given, is a positive number. NaN and infinity are not."""
+    for name in names:
+        value = getattr(config, name)
+        require(value is None or 0 < value < inf, f"`{name}` must be positive, got {value}")

@@ -14,7 +14,7 @@ _PATH = re.compile(f"{_DOTTED}:{_DOTTED}")
 
 
 def is_path(name: str) -> bool:
-    """Say whether a name is written like an import path: a dotted module, a colon, an identifier.
+    """Return whether a name is written like an import path: a dotted module, a colon, an identifier.
 
     Names of the package's own go first: ``csv:my_folder`` is a file to read, whatever modules there are.
 

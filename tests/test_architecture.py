@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import architectures
 
-from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.errors import InvalidArchitecture
+from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 
 SMALL = Architecture(
     "cnn",

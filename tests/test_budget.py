@@ -10,12 +10,11 @@ from support.problems import FAMILIES, problem_for
 from support.timing import DepthMeter
 
 from mse_rl.agents.rules import least_loss
-from mse_rl.budget import BudgetConfig
-from mse_rl.cost import TRAINING_PASSES, cost
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import MEASURES, TRAINING_PASSES, cost
 from mse_rl.errors import InvalidConfig
-from mse_rl.measures import MEASURES
-from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache
+from mse_rl.growth.cache import PrefixCache
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS, WAIT
 
 STOP = ("stop", None)
@@ -178,7 +177,7 @@ def test_a_first_child_beyond_a_budget_is_refused_with_what_it_takes(grow):
 
 
 def test_budgets_do_not_part_trajectories_but_of_a_child_that_shrinks(grow):
-    cache = TrajectoryCache(10**8)
+    cache = PrefixCache(10**8)
     for budget in (BudgetConfig(flops_budget=10**6), BudgetConfig(cost="params", params_budget=10**5)):
         grow(budget=budget, cache=cache).advance("widen_stream_x2", STEM)
     assert (cache.hits, cache.misses) == (2, 2)

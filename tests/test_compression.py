@@ -9,14 +9,15 @@ from support.grown import START, grown
 from support.problems import FAMILIES, problem_for
 from support.schedules import even
 
-from mse_rl.agents.rollout import run_episode
+from mse_rl.agents.controller import run_episode
 from mse_rl.agents.rules import RULES, make_rule
-from mse_rl.config import ExpansionConfig, GrowthConfig
-from mse_rl.cost import cost, training_bytes
+from mse_rl.config.training import ExpansionConfig, GrowthConfig
+from mse_rl.costs.measures import cost, training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidTransformation
-from mse_rl.search_space import SearchSpace
-from mse_rl.training import LiveChild, TrajectoryCache
+from mse_rl.growth.cache import PrefixCache
+from mse_rl.spec.search_space import SearchSpace
+from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 
 HALF = Context(task=0, seed=2, budget_multiple=0.5, passes=1.0)
@@ -236,7 +237,7 @@ def test_with_the_cache_compression_is_what_it_is_without(grow, family):
 
     settings = {"slices": 8, "slice_steps": 2, "skill_tolerance": 0.0}
     expected = list(play(halved(grow, family, **settings)))
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     for hits in (0, 9):
         assert list(play(halved(grow, family, cache=cache, **settings))) == expected
         assert cache.hits == hits
@@ -247,7 +248,7 @@ def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow,
     fall = iter((0.9, 0.5, 0.9, 0.5))
     measure = LiveChild.validate
     monkeypatch.setattr(LiveChild, "validate", lambda live: replace(measure(live), skill=next(fall)))
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     taken_back = [
         halved(grow, "mlp", cache=cache, flops_budget=budget).advance("narrow_inner_x0.5", START).rolled_back
         for budget in (10**7, 500)

@@ -4,8 +4,7 @@ from math import sqrt
 
 import pytest
 
-from mse_rl.architecture import Inputs
-from mse_rl.compute_optimal import (
+from mse_rl.costs.compute_optimal import (
     DEFAULT_TRAINING_FLOPS,
     SCALES,
     default_passes,
@@ -14,9 +13,10 @@ from mse_rl.compute_optimal import (
     optimal_flops,
     scale_of,
 )
-from mse_rl.cost import cost, training_flops
-from mse_rl.families import FAMILIES, first_family
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.costs.measures import cost, training_flops
+from mse_rl.spec.architecture import Inputs
+from mse_rl.spec.families import FAMILIES, first_family
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 
 KINDS = {
     "image": Inputs((3, 16, 16), 0, 10),

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.apply_config import ApplyConfig
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import (
+from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.training import (
     ExpansionConfig,
     GrowthConfig,
     OptimizerConfig,
@@ -15,10 +14,11 @@ from mse_rl.config import (
     TaskConfig,
     TrainConfig,
 )
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.compute_optimal import Schedule
+from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import InvalidConfig
-from mse_rl.families import FAMILIES
-from mse_rl.reward import RewardConfig
-from mse_rl.schedule import Schedule
+from mse_rl.spec.families import FAMILIES
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import torch
 from support.grown import START, grown
 from support.problems import FAMILIES, problem, problem_for
 
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture, InvalidConfig
+from mse_rl.growth.cache import PrefixCache
 from mse_rl.networks import build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import TrajectoryCache
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.transformations import Renumbering
 
 
@@ -31,7 +31,7 @@ def outputs(child, task):
 def test_on_the_same_task_everything_is_kept_and_the_child_is_left_alone(grow, family, cached):
     donor, on = grown(family), problem_for(family)
     init, numbers = donor.child, weights(donor.child)
-    cache = TrajectoryCache(1 << 24) if cached else None
+    cache = PrefixCache(1 << 24) if cached else None
     process = grow(on, family=family, init=init, cache=cache, flops_budget=10**7)
     state, receipt = process.state, process.state.receipt
     assert state.architecture == init.architecture
@@ -98,7 +98,7 @@ def test_on_another_task_what_fits_is_kept_and_the_rest_is_made_new_and_learns(g
 @pytest.mark.parametrize("family", ["cnn", "transformer"])
 def test_another_task_is_the_same_with_the_cache_and_with_the_seed(grow, family):
     on, init = problem_for(family, classes=4), grown(family).child
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     states = []
     for seed, kept in ((0, None), (0, cache), (0, cache), (1, cache)):
         process = grow(on, family=family, init=init, cache=kept, seed=seed, flops_budget=10**7)
@@ -129,7 +129,7 @@ def test_features_keep_their_meaning_in_another_order_so_that_nothing_is_lost(gr
 
 
 def test_a_cache_is_not_shared_by_children_to_start_from_or_meanings_of_inputs(grow):
-    cache, on = TrajectoryCache(1 << 26), problem("vector")
+    cache, on = PrefixCache(1 << 26), problem("vector")
     start = starting_architecture("mlp", on.inputs, SearchSpace())
     other = build_child(start, generator=torch.Generator().manual_seed(0))
     for settings in (
@@ -180,4 +180,4 @@ def test_the_optimizer_begins_anew(grow):
     process = grow(
         problem("vector"), family="mlp", init=grown("mlp").child, optimizer=OptimizerConfig("adamw")
     )
-    assert not process.live._awake()[1].state
+    assert not process.live._built()[1].state

@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from support.problems import FAMILIES, FIRST_KINDS, problem, problem_for
 from support.schedules import even
 
-from mse_rl.apply_config import ApplyConfig
-from mse_rl.architecture import ENTRY, Link, Position
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.cost import cost, training_bytes
+from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.training import GrowthConfig, OptimizerConfig
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import cost, training_bytes
+from mse_rl.data.sources import silent
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
-from mse_rl.growth import GrowthProcess
+from mse_rl.growth.cache import PrefixCache
+from mse_rl.growth.process import GrowthProcess
 from mse_rl.runs.growing import grow as grown_by_apply
-from mse_rl.runs.tasks import silent
-from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache, live_child
+from mse_rl.spec.architecture import ENTRY, Link, Position
+from mse_rl.spec.search_space import SearchSpace
+from mse_rl.training import live_child
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS
 
 STEM, START, LATER = Position(0, ENTRY), Position(0, 0), Position(1, ENTRY)
@@ -72,7 +73,7 @@ def test_another_seed_gives_other_numbers(grow):
 def test_the_global_generator_is_never_touched(grow):
     torch.rand(3)  # where no seed would put it
     before = torch.get_rng_state()
-    cache = TrajectoryCache(1 << 24)
+    cache = PrefixCache(1 << 24)
     process = grow(cache=cache)
     play(process)
     play(grow(cache=cache))
@@ -84,7 +85,7 @@ def test_the_global_generator_is_never_touched(grow):
 def test_with_the_cache_everything_is_what_it_is_without(grow, optimizer):
     plain = grow(optimizer=optimizer)
     expected = play(plain)
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     for hits in (0, 5):
         process = grow(optimizer=optimizer, cache=cache)
         assert play(process) == expected
@@ -99,7 +100,7 @@ def test_with_the_cache_random_growth_is_what_it_is_without(grow, family, seed):
     plain = grow(problem_for(family), **settings)
     expected = [plain.state, *grow_at_random(plain, seed, wish=lambda name: name not in ("wait", "stop"))]
     path = [(state.receipt.transformation, state.receipt.target) for state in expected[1:]]
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     for hits in (0, 4, 12):
         process = grow(problem_for(family), cache=cache, **settings)
         taken = path[:3] if hits == 0 else path  # then on from a prefix, then all of it
@@ -109,7 +110,7 @@ def test_with_the_cache_random_growth_is_what_it_is_without(grow, family, seed):
 
 
 def test_training_goes_on_from_a_restored_prefix_as_if_it_had_not_been_interrupted(grow):
-    plain, cache = grow(), TrajectoryCache(1 << 26)
+    plain, cache = grow(), PrefixCache(1 << 26)
     expected = play(plain)
     play(grow(cache=cache), [*PATH[:2], ("wait", None)])
     branch = grow(cache=cache)
@@ -119,7 +120,7 @@ def test_training_goes_on_from_a_restored_prefix_as_if_it_had_not_been_interrupt
 
 
 def test_a_cache_is_not_shared_by_what_would_train_differently(grow):
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     for settings in (
         {},
         {"seed": 1},
@@ -132,7 +133,7 @@ def test_a_cache_is_not_shared_by_what_would_train_differently(grow):
 
 
 def test_a_cache_is_shared_by_budgets_for_they_only_bound_decisions(grow):
-    cache = TrajectoryCache(1 << 26)
+    cache = PrefixCache(1 << 26)
     play(grow(cache=cache))
     play(grow(cache=cache, flops_budget=2_000_000))
     assert cache.hits == 5
@@ -420,7 +421,7 @@ def test_the_deviation_is_measured_on_the_first_validation_samples(grow, restore
     before = live.child.eval()(x).detach()
     name, target = next(c for c in process.choices() if not TRANSFORMATIONS[c[0]].preserving)
     if restored:
-        live.hold(live.capture())
+        live.restore(live.capture())
     receipt = live.transform_(name, target, process.state.statistics, slice_index=1)
     change = (live.child.eval()(x) - before).abs().max().item()
     assert receipt.deviation == pytest.approx(change, rel=1e-4)

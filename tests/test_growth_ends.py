@@ -4,10 +4,10 @@ import pytest
 import torch
 from support.problems import FAMILIES, problem_for
 
-from mse_rl import growth
-from mse_rl.config import OptimizerConfig
-from mse_rl.cost import cost
+from mse_rl.config.training import OptimizerConfig
+from mse_rl.costs.measures import cost
 from mse_rl.errors import InvalidTransformation
+from mse_rl.growth import process as growth
 from mse_rl.training import live_child
 
 

@@ -7,11 +7,10 @@ import torch
 from support.grown import START, grown
 from support.problems import FAMILIES
 
-from mse_rl import latency
+from mse_rl.costs.measures import Latency
 from mse_rl.errors import InvalidConfig, InvalidRun
-from mse_rl.latency import REPEATS, WARM_UPS, LatencyMeter
-from mse_rl.latency_folder import LatencyFolder
-from mse_rl.measures import Latency
+from mse_rl.networks import latency
+from mse_rl.networks.latency import REPEATS, WARM_UPS, LatencyFolder, LatencyMeter
 from mse_rl.transformations import TRANSFORMATIONS
 
 

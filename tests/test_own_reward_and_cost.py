@@ -6,15 +6,14 @@ from dataclasses import asdict, replace
 import pytest
 from support.own import write_module
 
-from mse_rl.apply_config import ApplyConfig
-from mse_rl.budget import BudgetConfig, Budgets
-from mse_rl.cost import cost
+from mse_rl.config.apply import ApplyConfig
+from mse_rl.costs.budget import BudgetConfig, Budgets
+from mse_rl.costs.measures import CostMeasure, cost, measure_of
+from mse_rl.costs.reward import RewardConfig, RewardInputs, terms
 from mse_rl.errors import InvalidConfig
-from mse_rl.growth import GrowthProcess
-from mse_rl.measures import Measure, measure_of
-from mse_rl.reward import RewardConfig, Worth, terms
+from mse_rl.growth.process import GrowthProcess
 
-WORTH = Worth(skill=0.9, cost=400, cost_start=100, cost_budget=1600, training_share=0.25)
+WORTH = RewardInputs(skill=0.9, cost=400, cost_start=100, cost_budget=1600, training_share=0.25)
 
 
 def half_skill(worth, config):
@@ -46,8 +45,8 @@ def kilobytes(architecture, meter):
     return 4e-3 * cost(architecture).parameters
 
 
-WRONG = Measure(lambda architecture: 1, "wrong")
-MEMORY = Measure(kilobytes, "memory", exact="{:.1f} kB", unit="MB", per_unit=1e3)
+WRONG = CostMeasure(lambda architecture: 1, "wrong")
+MEMORY = CostMeasure(kilobytes, "memory", exact="{:.1f} kB", unit="MB", per_unit=1e3)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_run_learns_with_it_in_worker_processes_and_its_policy_keeps_it(tmp_pa
             "support.extras:unlike",
             "at support.extras:unlike, got a str: derive it from",
         ),
-        ("mse_rl.transformations.deepen:Deepen", "name an instance of it"),
+        ("mse_rl.transformations.blocks:Deepen", "name an instance of it"),
         ("widen_steam_x2", "did you mean 'widen_stream_x2'"),
     ],
 )

@@ -12,12 +12,12 @@ from support.grown import grown
 from support.problems import FAMILIES, problem_for
 from support.strategies import architectures
 
-from mse_rl.architecture import Architecture, Link, Position
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.growth_state import GrowthState
+from mse_rl.growth.state import GrowthState
 from mse_rl.plain import from_plain, to_plain
-from mse_rl.training import Measurement
+from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.training import Evaluation
 from mse_rl.transformations import WAIT, ChildStatistics, Decision
 
 
@@ -147,8 +147,8 @@ def test_whatever_is_made_of_dataclasses_tuples_dicts_and_scalars_comes_back(val
 
 def test_whole_numbers_are_read_where_a_float_is_due():
     assert types(
-        from_plain(Measurement, dict.fromkeys(("loss", "accuracy", "macro_f1", "skill"), 1))
-    ) == types(Measurement(1.0, 1.0, 1.0, 1.0))
+        from_plain(Evaluation, dict.fromkeys(("loss", "accuracy", "macro_f1", "skill"), 1))
+    ) == types(Evaluation(1.0, 1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mse_rl.costs.reward import REWARDS, RewardConfig, RewardInputs, skill, terms
 from mse_rl.errors import InvalidConfig
-from mse_rl.reward import REWARDS, RewardConfig, Worth, skill, terms
 
 WEIGHTS = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 0), st.floats(-1, 0))
-WORTH = Worth(skill=0.9, cost=400, cost_start=100, cost_budget=1600, training_share=0.25)
+WORTH = RewardInputs(skill=0.9, cost=400, cost_start=100, cost_budget=1600, training_share=0.25)
 
 
 def utility(worth, config):
@@ -38,7 +38,7 @@ def test_mnas_by_hand():
 
 def test_tunas_by_hand():
     assert utility(WORTH, RewardConfig("tunas", tunas_weight=-0.4)) == pytest.approx(0.9 - 0.4 * 0.75)
-    over = Worth(skill=0.9, cost=2400, cost_start=100, cost_budget=1600, training_share=0)
+    over = RewardInputs(skill=0.9, cost=2400, cost_start=100, cost_budget=1600, training_share=0)
     assert utility(over, RewardConfig("tunas", tunas_weight=-0.4)) == pytest.approx(0.9 - 0.4 * 0.5)
 
 
@@ -48,7 +48,7 @@ def test_potentials_telescope_to_the_worth_of_the_last_child_less_that_of_the_fi
     config = RewardConfig(name, *data.draw(WEIGHTS))
     flops = st.floats(1, 1e12)
     start, budget = data.draw(flops), data.draw(flops)
-    worth = st.builds(Worth, st.floats(-1, 1), flops, st.just(start), st.just(budget), st.floats(0, 1))
+    worth = st.builds(RewardInputs, st.floats(-1, 1), flops, st.just(start), st.just(budget), st.floats(0, 1))
     path = data.draw(st.lists(worth, min_size=2, max_size=10))
     gains = [utility(after, config) - utility(before, config) for before, after in pairwise(path)]
     whole = utility(path[-1], config) - utility(path[0], config)
@@ -59,7 +59,7 @@ def test_potentials_telescope_to_the_worth_of_the_last_child_less_that_of_the_fi
 @pytest.mark.parametrize("name", REWARDS)
 def test_more_skill_at_the_same_cost_is_worth_more(name):
     config = RewardConfig(name)
-    better = Worth(0.95, 400, 100, 1600, 0.25)
+    better = RewardInputs(0.95, 400, 100, 1600, 0.25)
     assert utility(better, config) > utility(WORTH, config)
 
 

@@ -8,10 +8,11 @@ import torch
 from support.problems import FAMILIES, FIRST_KINDS, problem_for
 from support.schedules import rates
 
-from mse_rl.architecture import ENTRY, Link, Position
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.errors import InvalidTransformation
-from mse_rl.training import LiveChild, TrajectoryCache, evaluate
+from mse_rl.growth.cache import PrefixCache
+from mse_rl.spec.architecture import ENTRY, Link, Position
+from mse_rl.training import LiveChild, evaluate
 
 STEM, START, PAIR = Position(0, ENTRY), Position(0, 0), Link(Position(0, 0), Position(0, 1))
 SHRINKING = {
@@ -204,7 +205,7 @@ def test_with_the_cache_it_is_what_it_is_without(trained, skill, family):
         skill.told = None
 
     settings = {"family": family, "skill_tolerance": 1.0}
-    plain, cache = trained(**settings), TrajectoryCache(1 << 26)
+    plain, cache = trained(**settings), PrefixCache(1 << 26)
     expected = list(play(plain))
     assert [state.rolled_back for state in expected] == [False, True, True, False, False, True]
     for hits in (0, 11):

@@ -10,10 +10,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
-from mse_rl.apply_config import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
-from mse_rl.config import TrainConfig
+from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
+from mse_rl.config.training import TrainConfig
 from mse_rl.errors import MseRlError
-from mse_rl.runs.directory import installed_version
+from mse_rl.runs.folders import installed_version
 
 Train = Annotated[
     TrainConfig,
@@ -91,14 +91,14 @@ def _run(config: TrainConfig | ApplyConfig | PredictConfig) -> None:
 
     console = Console()
     if isinstance(config, TrainConfig):
-        from mse_rl.cli.train import train
+        from mse_rl.cli.commands import train
 
         train(config, console)
     elif isinstance(config, ApplyConfig):
-        from mse_rl.cli.apply import apply
+        from mse_rl.cli.commands import apply
 
         apply(config, console)
     else:
-        from mse_rl.cli.predict import predict
+        from mse_rl.cli.commands import predict
 
         predict(config, console)

@@ -1,8 +1,23 @@
 """Lines for a person to read."""
 
 import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from mse_rl.agents.controller import Episode
+from mse_rl.config.training import TrainConfig
+from mse_rl.costs.measures import measure_of
 
 
 def say(console: Console, line: str) -> None:
@@ -17,3 +32,60 @@ def with_flags(message: str) -> str:
     'raise --memory-budget or lower --batch-size'
     """
     return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
+
+
+WINDOW = 32
+"""Episodes that the shown means are taken over."""
+
+
+class TrainingBars:
+    """A bar over episodes, with means over the last 32 of them; then one over the held-out contexts.
+
+    Args:
+        progress: shows them.
+        episodes: to learn from.
+        contexts: to compare on.
+    """
+
+    def __init__(self, progress: Progress, episodes: int, contexts: int) -> None:
+        self._progress, self._contexts = progress, contexts
+        self._last: deque[Episode] = deque(maxlen=WINDOW)
+        self._learning = progress.add_task("episodes", total=episodes, means="", visible=False)
+        self._comparing: TaskID | None = None
+
+    def start(self) -> None:
+        """Show the first bar."""
+        self._progress.update(self._learning, visible=True)
+
+    def episode(self, episode: Episode) -> None:
+        """Count one episode more."""
+        self._last.append(episode)
+        number = len(self._last)
+        mean_return = sum(e.total_return for e in self._last) / number
+        skill = sum(e.final["skill"] for e in self._last) / number
+        cost = sum(e.final["cost"] for e in self._last) / number
+        shown = measure_of(episode.final["cost_measure"]).shown(cost)
+        means = f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {shown}"
+        self._progress.update(self._learning, advance=1, means=means)
+        if self._progress.finished:
+            self._comparing = self._progress.add_task("comparing", total=self._contexts, means="held-out")
+
+    def context(self) -> None:
+        """Count one held-out context more."""
+        if self._comparing is not None:
+            self._progress.advance(self._comparing)
+
+
+@contextmanager
+def training_bars(console: Console, config: TrainConfig) -> Iterator[TrainingBars]:
+    """Show the bars of a training run."""
+    columns = (
+        TextColumn("{task.description:9}"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=8),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[means]}"),
+    )
+    episodes = config.updates * config.ppo.episodes_per_update
+    with Progress(*columns, console=console) as progress:
+        yield TrainingBars(progress, episodes, config.held_out)

@@ -1,8 +1,7 @@
 """Tasks: datasets by name, prepared as train, validation and test tensors that stay in memory."""
 
-from mse_rl.data.augmentation import Augmentation, augment
-from mse_rl.data.loading import load_task
-from mse_rl.data.sources import SOURCES
+from mse_rl.data.preparing import Augmentation, augment
+from mse_rl.data.sources import SOURCES, load_task
 from mse_rl.data.split import Split
 from mse_rl.data.task import Task
 

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data.inputs import interpret
-from mse_rl.data.labels import listed
-from mse_rl.data.raw import Array, RawData
-from mse_rl.data.splits import hold_out_test
+from mse_rl.data.raw import Array, RawData, listed
+from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask
 
 

@@ -1,11 +1,16 @@
 """Refuse a dataset that no child could be trained on, before any work is spent on it."""
 
-import numpy as np
+from collections.abc import Mapping
 
-from mse_rl.config import TaskConfig
-from mse_rl.data.padding import padding
-from mse_rl.data.raw import Array, Kind, RawData
-from mse_rl.errors import InvalidTask
+import numpy as np
+import torch
+from torch import Tensor
+
+from mse_rl.config.training import TaskConfig
+from mse_rl.data.raw import Array, Kind, RawData, padding
+from mse_rl.data.split import PackedSplit, Split
+from mse_rl.errors import InvalidTask, unknown_name
+from mse_rl.spec.architecture import UNKNOWN
 
 AXES: dict[str, tuple[str, ...]] = {
     "image": ("n", "channels", "height", "width"),
@@ -103,3 +108,107 @@ def _check_labels(key: str, y: Array) -> None:
             f"expected whole numbers in {key}, got {len(wrong):,} others, the first {wrong[0]}: "
             "number the classes 0..K-1"
         )
+
+
+def check_task(kind: str, classes: int, vocabulary: int, splits: Mapping[str, Split]) -> None:
+    """Check what a ``Task`` is made of.
+
+    Args:
+        kind, classes, vocabulary: as ``Task`` has them.
+        splits: by name; train is the first.
+
+    Raises:
+        InvalidTask: they are not what ``Task`` says, or do not fit together.
+    """
+    if kind not in AXES:
+        raise InvalidTask(unknown_name("kind of inputs", kind, AXES))
+    if classes < 2:
+        raise InvalidTask(f"expected at least 2 classes, got {classes}: add samples of others")
+    if kind == "tokens" and vocabulary <= UNKNOWN:
+        raise InvalidTask(
+            f"expected a vocabulary of at least 2 token ids, padding and unknown, got {vocabulary}: "
+            "give `vocabulary`"
+        )
+    if kind != "tokens" and vocabulary:
+        raise InvalidTask(
+            f"expected a vocabulary of 0 where inputs are no tokens, got {vocabulary}: leave it out"
+        )
+    for name, split in splits.items():
+        _check_shape(name, split, kind)
+        _check_alike(name, split, next(iter(splits.values())))
+        if split.x.is_meta:  # there are no values to look at
+            continue
+        _check_range(f"labels in {name}", split.y, classes, "number the classes 0..K-1, or raise `classes`")
+        if kind == "tokens":
+            _check_range(f"token ids in {name}", split.x, vocabulary, "raise `vocabulary`")
+        elif not isinstance(split, PackedSplit):  # bytes are finite
+            _check_finite(name, split.x, kind)
+
+
+def _check_shape(name: str, split: Split, kind: str) -> None:
+    x, y, axes = split.x, split.y, ", ".join(AXES[kind])
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        raise InvalidTask(
+            f"expected tensors x and y in {name}, got {type(x).__name__} and {type(y).__name__}: "
+            "see Task.from_arrays for arrays"
+        )
+    if x.dim() != len(AXES[kind]) or y.dim() != 1 or len(x) != len(y):
+        raise InvalidTask(
+            f"expected x ({axes}) and y (n,) in {name}, got {tuple(x.shape)} and {tuple(y.shape)}: "
+            "reshape them"
+        )
+    if x.numel() == 0:
+        raise InvalidTask(f"expected samples in {name}, got none (x of {tuple(x.shape)}): add some")
+    if (x.dtype, y.dtype) != (wanted := (_dtype(split, kind), torch.int64)):
+        raise InvalidTask(
+            f"expected x and y of {wanted[0]} and {wanted[1]} in {name}, got {x.dtype} and {y.dtype}: "
+            "convert them"
+        )
+
+
+def _dtype(split: Split, kind: str) -> torch.dtype:
+    if kind == "tokens":
+        return torch.int64
+    return torch.uint8 if isinstance(split, PackedSplit) else torch.float32
+
+
+def _check_alike(name: str, split: Split, train: Split) -> None:
+    shape, wanted = tuple(split.x.shape[1:]), tuple(train.x.shape[1:])
+    if shape != wanted:
+        raise InvalidTask(
+            f"expected samples of one shape, got {wanted} in train and {shape} in {name}: "
+            "prepare both in the same way"
+        )
+    if split.x.device != train.device or split.y.device != train.device:
+        raise InvalidTask(
+            f"expected tensors on one device, got {train.device} for x in train, and {split.x.device} and "
+            f"{split.y.device} for x and y in {name}: move them"
+        )
+
+
+def _check_range(what: str, values: Tensor, end: int, advice: str) -> None:
+    least, most = (int(value) for value in values.aminmax())
+    if least < 0 or most >= end:
+        raise InvalidTask(f"expected {what} from 0 to {end - 1}, got {least} to {most}: {advice}")
+
+
+def _check_finite(name: str, x: Tensor, kind: str) -> None:
+    low, high = x.aminmax()  # NaN, if there is any
+    if bool(low.isfinite() & high.isfinite()):
+        return
+    bad = ~x.isfinite()
+    if kind == "sequence":
+        bad &= ~_padding(x).unsqueeze(2)
+    if count := int(bad.sum()):
+        raise InvalidTask(
+            f"expected finite values in {name}, got {count:,} NaN or infinite of {x.numel():,}: "
+            "fill them in or drop their samples"
+        )
+
+
+def _padding(x: Tensor) -> Tensor:
+    """Return which steps (n, T) are padding: all NaN, and so are those behind them; never the first."""
+    missing = x.isnan().all(dim=2).to(torch.uint8)
+    at_end = missing.flip(1).cumprod(dim=1).flip(1).bool()
+    at_end[:, 0] = False
+    return at_end

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mse_rl.config import TaskConfig
-from mse_rl.data.download import data_dir, download, ensure_files, torchvision_datasets
+from mse_rl.config.training import TaskConfig
+from mse_rl.data.files import data_dir, download, ensure_files, torchvision_datasets
 from mse_rl.data.raw import Array, RawData
 from mse_rl.errors import InvalidTask
 

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mse_rl.config import TaskConfig
-from mse_rl.data.columns import Columns, check_cells, sort_columns
-from mse_rl.data.csv_table import Table, read_table
+from mse_rl.config.training import TaskConfig
+from mse_rl.data.csv_table import Table, is_missing, plain_number, read_table
 from mse_rl.data.files import is_folder, named_path
-from mse_rl.data.labels import Labels, listed
-from mse_rl.data.raw import Array, Kind, RawData
-from mse_rl.data.splits import hold_out_test
-from mse_rl.data.table import TableEncoder
-from mse_rl.data.text import TextEncoder
-from mse_rl.data.values import is_missing, plain_number
+from mse_rl.data.raw import Array, Kind, Labels, RawData, listed
+from mse_rl.data.split import hold_out_test
+from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
+from mse_rl.data.tokens import TextEncoder
 from mse_rl.errors import InvalidTask
 
 _LABEL_NAMES = ("label", "target", "class", "y")

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data.checks import check_numbers
-from mse_rl.data.padding import fit_length, mark_zero_padding
-from mse_rl.data.raw import Array, Kind, RawData
-from mse_rl.data.token_ids import MOST_IDS, IdEncoder, read_ids
+from mse_rl.data.raw import Array, Kind, RawData, fit_length, mark_zero_padding
+from mse_rl.data.tokens import MOST_IDS, IdEncoder, read_ids
 from mse_rl.errors import InvalidTask
 
 _CHANNELS = (1, 3, 4)

@@ -1,13 +1,15 @@
 """What a source returns: a dataset as it was found, before it is checked, split, encoded and normalised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
+from mse_rl.errors import InvalidTask
 
 Array = NDArray[Any]
 Kind = Literal["image", "vector", "sequence", "tokens"]
@@ -83,3 +85,102 @@ class RawData:
 
 Source = Callable[[str, TaskConfig], RawData]
 """Takes what follows the colon of a task's name ("" without one) and the config."""
+
+
+Labels = NDArray[np.int64]
+
+
+def class_numbers(raw: RawData) -> NDArray[np.int64]:
+    """Return the K classes of the training split as the dataset numbers them, ascending.
+
+    Raises:
+        InvalidTask: fewer than two classes, a class with one sample, or a test label that training lacks.
+    """
+    numbers, counts = np.unique(raw.y_train.astype(np.int64), return_counts=True)
+    if len(numbers) < 2:
+        raise InvalidTask(
+            f"expected at least 2 classes in y_train, got only class {named(raw.classes, numbers)}: "
+            "add samples of others"
+        )
+    if (counts < 2).any():
+        raise InvalidTask(
+            "expected at least 2 training samples of each class, one to train and one to validate on, "
+            f"got 1 of class {named(raw.classes, numbers[counts < 2])}: add samples or drop the class"
+        )
+    if len(unknown := np.setdiff1d(raw.y_test.astype(np.int64), numbers)):
+        raise InvalidTask(
+            f"expected the labels of y_test to be among those of y_train, got {named(raw.classes, unknown)} "
+            f"beside {named(raw.classes, numbers)}: add training samples or drop the test samples"
+        )
+    return numbers
+
+
+def renumber(y: NDArray[np.generic], numbers: Labels) -> Labels:
+    """Return each label's position (n,) in ``numbers`` (K,), which are ascending."""
+    return np.searchsorted(numbers, y.astype(np.int64)).astype(np.int64)
+
+
+def named(classes: Sequence[str], numbers: Labels) -> str:
+    """List classes by their names, or by their numbers where they have none."""
+    return listed([classes[number] for number in numbers] if classes else numbers.tolist())
+
+
+def listed(items: Sequence[object], most: int = 5, width: int = 40) -> str:
+    """Write some items in a row: ``1, 2, 3``, and ``…`` for the rest."""
+    return ", ".join(str(item)[:width] for item in items[:most]) + (", …" if len(items) > most else "")
+
+
+Steps = NDArray[np.bool_]
+
+
+def padding(x: Array) -> Steps:
+    """Return which steps (n, T) of ``x`` (n, T, F) are padding: all NaN, and so are those behind them.
+
+    The first step of a sequence never is.
+    """
+    missing: Steps = np.all(np.isnan(x), axis=2)
+    return _at_end(missing)
+
+
+def fit_length(x: Array, steps: int) -> Array:
+    """Return sequences (n, T, F) of ``steps`` steps: longer ones are cut, shorter ones padded with NaN."""
+    missing = steps - x.shape[1]
+    if missing <= 0:
+        return x[:, :steps]
+    floats = x.astype(np.result_type(x.dtype, np.float32))
+    return np.pad(floats, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
+
+
+def mark_zero_padding(x_train: Array, x_test: Array) -> tuple[Array, Array]:
+    """Return both (n, T, F) with NaN for the padding of zeros, or as they are if there is none.
+
+    Steps at the end of a sequence that are exactly 0 in all features are padding, unless ``x_train`` has
+    such steps elsewhere, too: then 0 is a value.
+    """
+    zero, at_end = _zero_steps(x_train)
+    if (zero & ~at_end)[:, 1:].any():
+        return x_train, x_test
+    return mark_padding(x_train), mark_padding(x_test)
+
+
+def mark_padding(x: Array) -> Array:
+    """Return ``x`` (n, T, F) with NaN for the zeros at the end of sequences."""
+    zero, at_end = _zero_steps(x)
+    if not (zero & at_end).any():
+        return x
+    marked = x.astype(np.result_type(x.dtype, np.float32))
+    marked[zero & at_end] = np.nan
+    return marked
+
+
+def _zero_steps(x: Array) -> tuple[Steps, Steps]:
+    """Return which steps (n, T) are all zero, and behind which there is nothing but zeros and NaN."""
+    zero = np.all(x == 0, axis=2)
+    return zero, _at_end(zero | np.all(np.isnan(x), axis=2))
+
+
+def _at_end(steps: Steps) -> Steps:
+    """Return those of ``steps`` (n, T) behind which there are only more of them, without the first."""
+    tail: Steps = np.logical_and.accumulate(steps[:, ::-1], axis=1)[:, ::-1].copy()
+    tail[:, 0] = False
+    return tail

@@ -8,16 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mse_rl.data.bins import Bins
 from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
-from mse_rl.data.normalisation import as_float, normalise_
-from mse_rl.data.padding import fit_length, mark_padding
-from mse_rl.data.raw import Array, Encoding, Features, Kind
-from mse_rl.data.series import SeriesScaling
+from mse_rl.data.normalisation import Bins, SeriesScaling, as_float, normalise_
+from mse_rl.data.raw import Array, Encoding, Features, Kind, fit_length, mark_padding
 from mse_rl.data.table import TableEncoding
-from mse_rl.data.text import TextEncoding
-from mse_rl.data.token_ids import IdEncoding, KnownIds, ids_of
+from mse_rl.data.tokens import IdEncoding, KnownIds, TextEncoding, ids_of
 from mse_rl.errors import InvalidTask
 
 Record = Mapping[str, Any]

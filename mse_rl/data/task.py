@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
-from mse_rl.architecture import Inputs
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data.arrays import Samples, raw_of_arrays, stacked
-from mse_rl.data.augmentation import Augmentation
-from mse_rl.data.preparing import prepare
+from mse_rl.data.checks import check_task
+from mse_rl.data.preparing import Augmentation, prepare
 from mse_rl.data.split import Split, packed
-from mse_rl.data.task_checks import check_task
-from mse_rl.data.token_ids import KnownIds
+from mse_rl.data.tokens import KnownIds
+from mse_rl.spec.architecture import Inputs
 
 _LOGGER = logging.getLogger(__name__)
 

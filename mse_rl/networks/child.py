@@ -8,19 +8,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import ENTRY, Architecture, Link, Position
-from mse_rl.cost import cost
+from mse_rl.costs.measures import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
-from mse_rl.networks.activation import Activation
 from mse_rl.networks.cnn import convolutional_parts
-from mse_rl.networks.embedding import Embedding
+from mse_rl.networks.layers import Activation, Embedding, steps_there, without_gaps
 from mse_rl.networks.mlp import MLP
-from mse_rl.networks.padding import steps_there, without_gaps
 from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
 from mse_rl.networks.rnn import RNN
 from mse_rl.networks.sequences import Positions
 from mse_rl.networks.transformer import TRANSFORMER
-from mse_rl.search_space import require_readable
+from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
+from mse_rl.spec.search_space import require_readable
 
 Role = Literal["hidden", "table", "vector"]
 """The weight of a hidden map; an embedding or the classifier; a bias or gain."""
@@ -268,5 +266,5 @@ def build_child(
             if dtype != torch.get_default_dtype():  # in which it was made; to() walks over all of it
                 part.to(dtype)
             with torch.no_grad():
-                part.birth_(generator)  # type: ignore[operator]
+                part.reset_parameters_(generator)  # type: ignore[operator]
     return child

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block
-from mse_rl.families.cnn import dimensions, entry_kernel, pooling, strides
-from mse_rl.networks.activation import Activation
-from mse_rl.networks.embedding import Embedding
-from mse_rl.networks.layers import BatchNorm2d, Conv2d, Linear, sides
+from mse_rl.networks.layers import Activation, BatchNorm2d, Conv2d, Embedding, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
+from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec.cnn import dimensions, entry_kernel, pooling, strides
 
 TINY = 1e-12
 """Instead of a norm of zero."""
@@ -46,7 +44,7 @@ class ConvEntry(nn.Module):
         self.reader = Conv2d(inputs, outputs, kernel, dimensions=dimensions, stride=self._stride, bias=False)
         self.norm = BatchNorm2d(outputs)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw He weights."""
         he_(self.reader.weight, generator)
         self.norm.reset_parameters()
@@ -99,7 +97,7 @@ class ConvLink(Conv2d):
     def __init__(self, inputs: int, outputs: int, stride: int, *, dimensions: int) -> None:
         super().__init__(inputs, outputs, 1, dimensions=dimensions, stride=stride, bias=False)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Set zero weights; nothing is drawn."""
         zero_(self)
 
@@ -119,11 +117,11 @@ class ConvBlock(ResidualBlock):
         self.last: Conv2d = convolution(block.inner, width, block.kernel, bias=True)
         self.activation = Activation(block)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw the first convolution; the second is zero."""
         self.norm1.reset_parameters()
         self.norm2.reset_parameters()
-        self.activation.birth_(generator)
+        self.activation.reset_parameters_(generator)
         he_(self.first.weight, generator)
         zero_(self.last)
 
@@ -160,11 +158,11 @@ class SeparableBlock(ResidualBlock):
         self.last: Conv2d = convolution(block.inner, width, 1, bias=True)
         self.activation = Activation(block)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw the first two convolutions; the last is zero."""
         self.norm1.reset_parameters()
         self.norm2.reset_parameters()
-        self.activation.birth_(generator)
+        self.activation.reset_parameters_(generator)
         he_(self.first.weight, generator)
         he_(self.depthwise.weight, generator)
         zero_(self.last)
@@ -210,7 +208,7 @@ class ConvHead(nn.Module):
         super().__init__()
         self.linear = Linear(width, classes)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw weights that start near the uniform prediction."""
         nn.init.normal_(self.linear.weight, std=self.linear.in_features**-0.5, generator=generator)
         nn.init.zeros_(self.linear.bias)
@@ -222,7 +220,7 @@ class ConvHead(nn.Module):
         return logits
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let the bias take it."""
+        """Fold it into the bias."""
         self.linear.bias.add_(response(self.linear.weight, means))
 
 

@@ -3,12 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import Architecture, Block
-from mse_rl.networks.activation import Activation
-from mse_rl.networks.embedding import Bag
-from mse_rl.networks.layers import Linear
-from mse_rl.networks.norms import RMSNorm
+from mse_rl.networks.layers import Activation, Bag, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
+from mse_rl.spec.architecture import Architecture, Block
 
 
 class LinearMap(Linear):
@@ -24,10 +21,10 @@ class LinearMap(Linear):
         return super().forward(x)
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let the bias take what inputs with these means (in,) contribute."""
+        """Fold into the bias what inputs with these means (in,) contribute."""
         self.bias.add_(response(self.weight, means))
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw He weights."""
         he_(self.weight, generator)
         nn.init.zeros_(self.bias)
@@ -46,7 +43,7 @@ class LinearLink(Linear):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Set zero weights; nothing is drawn."""
         zero_(self)
 
@@ -69,11 +66,11 @@ class LinearBlock(ResidualBlock):
         self.last: Linear = Linear(block.inner, width)
         self.activation = Activation(block)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw the first map; the second is zero."""
-        self.norm.birth_(generator)
-        self.activation.birth_(generator)
-        self.first.birth_(generator)
+        self.norm.reset_parameters_(generator)
+        self.activation.reset_parameters_(generator)
+        self.first.reset_parameters_(generator)
         zero_(self.last)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -82,7 +79,7 @@ class LinearBlock(ResidualBlock):
         return x + update
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let the bias of the first map take it."""
+        """Fold it into the bias of the first map."""
         self.first.bias.add_(response(self.first.weight, means))
 
 
@@ -94,9 +91,9 @@ class Head(nn.Module):
         self.norm = RMSNorm(width)
         self.linear = Linear(width, classes)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw weights that start near the uniform prediction."""
-        self.norm.birth_(generator)
+        self.norm.reset_parameters_(generator)
         nn.init.normal_(self.linear.weight, std=self.linear.in_features**-0.5, generator=generator)
         nn.init.zeros_(self.linear.bias)
 
@@ -106,7 +103,7 @@ class Head(nn.Module):
         return logits
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let the bias take what dimensions with these means (width,), behind the norm, contribute."""
+        """Fold into the bias what dimensions with these means (width,), behind the norm, contribute."""
         self.linear.bias.add_(response(self.linear.weight, means))
 
 

@@ -8,12 +8,12 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import Architecture, Block
+from mse_rl.spec.architecture import Architecture, Block
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The modules of one family; each has ``birth_(generator)``, which draws its first weights.
+    """The modules of one family; each has ``reset_parameters_(generator)``, which draws its first weights.
 
     Stems, transitions, blocks and heads are called with what they read and the mask of it, None where all is
     there.
@@ -61,7 +61,7 @@ class ResidualBlock(nn.Module, ABC):
     last: nn.Module
 
     @abstractmethod
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw every weight anew."""
 
     @property
@@ -80,13 +80,13 @@ class ResidualBlock(nn.Module, ABC):
         return _weight(self.first), 0
 
     def fold_units_(self, means: Tensor) -> None:
-        """Let biases take over what units with these means (inner,) contribute; others' means are 0."""
+        """Fold into biases what units with these means (inner,) contribute; others' means are 0."""
         bias = self.last.bias
         assert isinstance(bias, Tensor)
         bias += response(_weight(self.last), means)
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let biases take over what stream dimensions with these means (width,) contribute as they are
+        """Fold into biases what stream dimensions with these means (width,) contribute as they are
         read, after the norm; others' means are 0. Where no bias can, nothing is done.
         """
         return None

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from mse_rl.architecture import Architecture, Block
-from mse_rl.networks.layers import GRU, LSTM, Linear
+from mse_rl.networks.layers import GRU, LSTM, Linear, RMSNorm
 from mse_rl.networks.mlp import LinearLink, LinearTransition
-from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_masks, sequence_stem
+from mse_rl.spec.architecture import Architecture, Block
 
 CANDIDATE = 2
 """The gate that proposes new content, of GRU (reset, update, new) and LSTM (input, forget, cell, output)."""
@@ -30,9 +29,9 @@ class RecurrentBlock(ResidualBlock):
         self.last: Linear = Linear(block.inner, width)
         self._gates = len(self.first.weight_hh_l0) // block.inner
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw input weights by He and orthogonal recurrent ones, gate by gate; the last map is zero."""
-        self.norm.birth_(generator)
+        self.norm.reset_parameters_(generator)
         he_(self.first.weight_ih_l0, generator)
         for gate in self.first.weight_hh_l0.chunk(self._gates):
             nn.init.orthogonal_(gate, generator=generator)
@@ -62,12 +61,12 @@ class RecurrentBlock(ResidualBlock):
         return x + update
 
     def fold_units_(self, means: Tensor) -> None:
-        """Let the bias of the last map and the recurrent ones take it."""
+        """Fold it into the bias of the last map and the recurrent ones."""
         super().fold_units_(means)
         self.first.bias_hh_l0 += response(self.first.weight_hh_l0, means)
 
     def fold_stream_(self, means: Tensor) -> None:
-        """Let the input biases take it."""
+        """Fold it into the input biases."""
         self.first.bias_ih_l0 += response(self.first.weight_ih_l0, means)
 
 

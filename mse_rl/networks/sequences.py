@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture
-from mse_rl.networks.embedding import Embedding
+from mse_rl.networks.layers import Embedding
 from mse_rl.networks.mlp import Head, LinearMap
+from mse_rl.spec.architecture import Architecture
 
 
 class Steps(LinearMap):
@@ -45,7 +45,7 @@ class Positions(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width, steps))
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw small vectors."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
 
@@ -62,10 +62,10 @@ class PositionedStem(nn.Module):
         self.reader = reader
         self.positions = Positions(width, steps)
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw both."""
-        self.reader.birth_(generator)  # type: ignore[operator]
-        self.positions.birth_(generator)
+        self.reader.reset_parameters_(generator)  # type: ignore[operator]
+        self.positions.reset_parameters_(generator)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream (n, T, width)."""
@@ -98,5 +98,5 @@ def sequence_stem(architecture: Architecture) -> nn.Module:
 
 
 def is_image(architecture: Architecture) -> bool:
-    """Say whether the child reads images."""
+    """Return whether the child reads images."""
     return len(architecture.input_shape) == 3

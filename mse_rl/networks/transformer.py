@@ -4,11 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block
-from mse_rl.families import FAMILIES
-from mse_rl.networks.layers import Linear
+from mse_rl.networks.layers import Linear, RMSNorm
 from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearTransition
-from mse_rl.networks.norms import RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
 from mse_rl.networks.sequences import (
     Patches,
@@ -18,6 +15,8 @@ from mse_rl.networks.sequences import (
     sequence_masks,
     sequence_stem,
 )
+from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec.families import FAMILIES
 
 
 class AttentionBlock(ResidualBlock):
@@ -35,9 +34,9 @@ class AttentionBlock(ResidualBlock):
         self.last: Linear = Linear(block.inner, width)
         self._head_width = block.head_width
 
-    def birth_(self, generator: torch.Generator) -> None:
+    def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw queries, keys and values; the last map is zero."""
-        self.norm.birth_(generator)
+        self.norm.reset_parameters_(generator)
         he_(self.first.weight, generator)
         zero_(self.last)
 

@@ -2,8 +2,8 @@
 
 from math import sqrt
 
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_state import GrowthState
+from mse_rl.growth.process import GrowthProcess
+from mse_rl.growth.state import GrowthState
 from mse_rl.training import Snapshot
 
 MARGIN = 2.0
@@ -36,14 +36,14 @@ class BestChild:
             self._best = self._now()
 
     def restore_(self) -> GrowthState:
-        """Let the process hold the best child, if it is clearly better than the last one, by more than
+        """Restore the best child, if it is clearly better than the last one, by more than
         ``MARGIN`` standard errors of the last one's accuracy; return the state of the one that is held.
         """
         (state, snapshot), last = self._best, self._process.state
         accuracy, samples = last.validation.accuracy, len(self._process.task.validation)
         if state.validation.accuracy <= accuracy + MARGIN * standard_error(accuracy, samples):
             return last
-        self._process.live.hold(snapshot)
+        self._process.live.restore(snapshot)
         return state
 
     def _now(self) -> tuple[GrowthState, Snapshot]:

@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from mse_rl.agents.controller import Controller
+from mse_rl.agents.controller import Controller, Episode
 from mse_rl.agents.evaluation import compare, figure_of, paired_interval, summarise
 from mse_rl.agents.pool import PolicyWeights, Spec, WorkerPool
-from mse_rl.agents.rollout import Episode
-from mse_rl.config import ExpansionConfig
+from mse_rl.config.training import ExpansionConfig
 from mse_rl.data import Task
+from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.runs.growing import load_controller
-from mse_rl.runs.policy_bundle import Policy
-from mse_rl.runs.table import markdown
-from mse_rl.runs.tasks import Tell, load_tasks, silent
+from mse_rl.runs.policy import Policy
+from mse_rl.runs.report import markdown
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def compare_controllers(
     tell: Tell = silent,
     on_context: Callable[[], None] = lambda: None,
 ) -> Comparison:
-    """Let every controller grow a child on every task with every seed.
+    """Grow a child with every controller on every task with every seed.
 
     Args:
         controllers: by the names that the comparison has for them: rules, folders of policies, policies, or

@@ -7,38 +7,33 @@ from typing import Any
 
 import torch
 
-from mse_rl.agents.controller import Controller
+from mse_rl.agents.controller import Controller, Episode, run_episode
 from mse_rl.agents.grouping import HELD_OUT, draw_seeds
-from mse_rl.agents.rollout import Episode, run_episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
-from mse_rl.apply_config import MOST_BATCH, ApplyConfig, default_batch_size
-from mse_rl.architecture import Architecture
-from mse_rl.compute_optimal import default_passes, first_width
-from mse_rl.cost import training_flops
+from mse_rl.config.apply import MOST_BATCH, ApplyConfig, default_batch_size
+from mse_rl.costs.compute_optimal import default_passes, first_width
+from mse_rl.costs.measures import measure_of, training_flops
+from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
+from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_defaults import (
+from mse_rl.growth.first_child import (
     DEFAULT_BUDGET_MULTIPLE,
     chosen_training_flops,
     least_training_flops,
     rounded,
 )
-from mse_rl.growth_state import GrowthState
-from mse_rl.legality import bounds_of
-from mse_rl.measures import measure_of
+from mse_rl.growth.legality import bounds_of
+from mse_rl.growth.process import GrowthProcess
+from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import is_path
-from mse_rl.reward import RewardConfig
 from mse_rl.runs.best_child import BestChild
-from mse_rl.runs.child_files import load_architecture
-from mse_rl.runs.device import check_devices
-from mse_rl.runs.experience import Experience
-from mse_rl.runs.inheritance import Inheritance, load_inheritance
-from mse_rl.runs.policy_bundle import SHIPPED, Policy, load_policy
-from mse_rl.runs.tasks import Tell
-from mse_rl.runs.vocabulary import asked_of, own_of
-from mse_rl.training.speed import duration, training_speed
+from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
+from mse_rl.runs.machine import check_devices
+from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
+from mse_rl.spec.architecture import Architecture
+from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
 
 RULE_SLICES = 10
@@ -202,7 +197,7 @@ def _completed(
 
 
 def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: Tell) -> None:
-    """Say if a policy meets a kind of input or a family that it was not trained on."""
+    """Report if a policy meets a kind of input or a family that it was not trained on."""
     if not seen.covers(met):
         tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
@@ -219,7 +214,7 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> Ap
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
-    """Say how long a number of training FLOPs takes."""
+    """Return how long a number of training FLOPs takes."""
     total = env.config.growth.training_flops
     if total is None:
         return
@@ -279,7 +274,7 @@ def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
 
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) -> None:
-    """Say what was kept of a child that was taken over, and that it has to shrink, if it has."""
+    """Return what was kept of a child that was taken over, and that it has to shrink, if it has."""
     receipt = process.state.receipt
     if receipt is None:
         return
@@ -295,7 +290,7 @@ def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) ->
 
 
 def excess(process: GrowthProcess) -> str:
-    """Say by how much a child is beyond budgets other than that of memory."""
+    """Return by how much a child is beyond budgets other than that of memory."""
     bounds, architecture = process.bounds, process.state.architecture
     return "".join(
         f", {measure_of(name).shown(bounds.cost(architecture, name))} of "

@@ -12,32 +12,27 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, con
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from mse_rl.agents.collecting import Collector
+from mse_rl.agents.controller import Episode
 from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
-from mse_rl.agents.grouping import TRAINING
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
-from mse_rl.agents.ppo import BlockPolicy, GroupedPPO
-from mse_rl.agents.rollout import Episode
-from mse_rl.agents.spawning import require_spawnable
-from mse_rl.agents.tensorboard import EpisodeWriter
-from mse_rl.config import TrainConfig
+from mse_rl.agents.grouping import TRAINING, Collector
+from mse_rl.agents.pool import PolicyWeights, WorkerPool, require_spawnable
+from mse_rl.agents.ppo import BlockPolicy, EpisodeWriter, GroupedPPO
+from mse_rl.config.training import TrainConfig
 from mse_rl.data import Task
+from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.runs.device import check_devices
-from mse_rl.runs.directory import begin, new_directory, require_writable, write_json
-from mse_rl.runs.experience import Experience
-from mse_rl.runs.memory import (
+from mse_rl.runs.folders import begin, new_directory, require_writable, write_json
+from mse_rl.runs.machine import (
+    check_devices,
     free_memory,
     free_shared_memory,
     largest_child_bytes,
     require_memory,
     require_shared_memory,
 )
-from mse_rl.runs.policy_bundle import Policy, card_of, load_policy, save_policy
-from mse_rl.runs.report import growth_figure
-from mse_rl.runs.table import markdown
-from mse_rl.runs.tasks import Tell, load_tasks, silent
+from mse_rl.runs.policy import Experience, Policy, card_of, load_policy, save_policy
+from mse_rl.runs.report import growth_figure, markdown
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture
-from mse_rl.cost import activation_bytes
+from mse_rl.costs.measures import activation_bytes
+from mse_rl.costs.reward import skill
 from mse_rl.data import Split
 from mse_rl.networks import Child
-from mse_rl.reward import skill
+from mse_rl.spec.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ LEAST_SAMPLES = 32
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Evaluation:
     """Quality on one split.
 
     Args:
@@ -50,21 +50,21 @@ class Measurement:
     skill: float
 
     @classmethod
-    def of_nothing(cls, classes: int) -> "Measurement":
+    def of_nothing(cls, classes: int) -> "Evaluation":
         """Return what a child is worth that no longer gives finite numbers: a guess at random."""
         return cls(loss=inf, accuracy=1 / classes, macro_f1=0.0, skill=0.0)
 
 
-def evaluate(child: Child, split: Split) -> Measurement:
-    """Measure ``child`` on ``split``, in eval mode."""
+def evaluate(child: Child, split: Split) -> Evaluation:
+    """CostMeasure ``child`` on ``split``, in eval mode."""
     return evaluate_with_logits(child, split, samples=0)[0]
 
 
 @torch.inference_mode()
 def evaluate_with_logits(
     child: Child, split: Split, *, samples: int, batch_size: int | None = None
-) -> tuple[Measurement, Tensor]:
-    """Measure ``child`` on ``split``, in eval mode, and keep its first answers.
+) -> tuple[Evaluation, Tensor]:
+    """CostMeasure ``child`` on ``split``, in eval mode, and keep its first answers.
 
     Args:
         child: to be measured.
@@ -89,7 +89,7 @@ def evaluate_with_logits(
         loss += F.cross_entropy(logits, y, reduction="sum")
         confusion += torch.bincount(y * classes + logits.argmax(dim=1), minlength=classes * classes)
     accuracy, macro_f1 = _scores(confusion.reshape(classes, classes).cpu().double())
-    return Measurement(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes)), kept
+    return Evaluation(loss.item() / len(split), accuracy, macro_f1, skill(accuracy, classes)), kept
 
 
 def evaluation_batch_size(architecture: Architecture, device: torch.device) -> int:

@@ -9,7 +9,7 @@ from torch.nn.utils import get_total_norm
 from torch.utils.hooks import RemovableHandle
 
 from mse_rl.networks import Child, ResidualBlock
-from mse_rl.transformations import BlockStatistics, ChildStatistics, Reading
+from mse_rl.transformations import BlockStatistics, ChildStatistics, InputStatistics
 
 RECORDED_STEPS = 3
 """Steps of a slice that are looked at, spread evenly; the last is one of them."""
@@ -92,8 +92,8 @@ class SliceRecorder:
         """Return what was seen, while the last step's gradients are still there."""
         averages, norms = self._averages(), self._norms()
 
-        def reading(module: nn.Module) -> Reading:
-            return Reading(averages["importance", module], averages["mean", module])
+        def reading(module: nn.Module) -> InputStatistics:
+            return InputStatistics(averages["importance", module], averages["mean", module])
 
         def of_block(block: ResidualBlock) -> BlockStatistics:
             gradient, weight = norms[block]

@@ -1,11 +1,10 @@
 """The edits of a child: one file per operation, one registry."""
 
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
-from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, apply
+from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, Receipt, apply
 from mse_rl.transformations.base import WAIT, Decision, Inert, Origins, Shrinking, Target, Transformation
-from mse_rl.transformations.receipt import Receipt
 from mse_rl.transformations.registry import TRANSFORMATIONS, operations, transformation
-from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, Reading
+from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, InputStatistics
 
 __all__ = [
     "DEVIATION_SAMPLES",
@@ -16,9 +15,9 @@ __all__ = [
     "ChildStatistics",
     "Decision",
     "Inert",
+    "InputStatistics",
     "Origins",
     "Probe",
-    "Reading",
     "Receipt",
     "Renumbering",
     "Shrinking",

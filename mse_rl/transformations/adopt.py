@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from mse_rl.architecture import Architecture, Inputs
-from mse_rl.families import FAMILIES, Widths
 from mse_rl.networks import Child, build_child
 from mse_rl.networks.sequences import PositionedStem
-from mse_rl.search_space import require_readable
-from mse_rl.transformations.receipt import Receipt, receipt_of
+from mse_rl.spec.architecture import Architecture, Inputs
+from mse_rl.spec.families import FAMILIES, Widths
+from mse_rl.spec.search_space import require_readable
+from mse_rl.transformations.applying import Receipt, receipt_of
 
 
 def adopted(architecture: Architecture, inputs: Inputs) -> Architecture:

@@ -1,4 +1,4 @@
-"""Applying a transformation to a child: the edit, the weights, the optimizer, the receipt."""
+"""Applying a transformation, and its receipt."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,13 +7,64 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mse_rl.costs.measures import cost
 from mse_rl.networks import Child, build_child
-from mse_rl.search_space import SearchSpace
+from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations.base import Axis, Target, Transformation, at_block
-from mse_rl.transformations.gradmax import gradmax_rows
-from mse_rl.transformations.receipt import Receipt, receipt_of
 from mse_rl.transformations.statistics import ChildStatistics
-from mse_rl.transformations.surgery import transplant_, unchanged_parts
+from mse_rl.transformations.surgery import gradmax_rows, transplant_, unchanged_parts
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one application of a transformation did.
+
+    Args:
+        transformation: its name.
+        target: the block or pair that it was aimed at; None for the whole child.
+        deviation: max |Δ logit| on the probe batch, in eval mode; None where logits cannot be compared.
+        flops_before, flops_after: of a forward pass of one sample.
+        parameters_before, parameters_after: number of trainable values.
+        rolled_back: whether it was taken back, because skill fell by more than the tolerance.
+        kept, made_new: parts of a child that was taken over from another task.
+    """
+
+    transformation: str
+    target: Position | Link | None
+    deviation: float | None
+    flops_before: int
+    flops_after: int
+    parameters_before: int
+    parameters_after: int
+    rolled_back: bool = False
+    kept: tuple[str, ...] = ()
+    made_new: tuple[str, ...] = ()
+
+
+def receipt_of(
+    name: str,
+    target: Position | Link | None,
+    before: Architecture,
+    after: Architecture,
+    *,
+    deviation: float | None,
+    kept: tuple[str, ...] = (),
+    made_new: tuple[str, ...] = (),
+) -> Receipt:
+    """Return a receipt with the costs before and after."""
+    return Receipt(
+        transformation=name,
+        target=target,
+        deviation=deviation,
+        flops_before=cost(before).flops,
+        flops_after=cost(after).flops,
+        parameters_before=cost(before).parameters,
+        parameters_after=cost(after).parameters,
+        kept=kept,
+        made_new=made_new,
+    )
+
 
 DEVIATION_SAMPLES = 16
 """Samples on which the deviation is measured: it is a check, and costs a forward pass."""

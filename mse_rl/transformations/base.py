@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mse_rl.architecture import ENTRY, Architecture, Link, Position
 from mse_rl.networks import Child
-from mse_rl.search_space import SearchSpace
+from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations.statistics import ChildStatistics
 
 Target = Position | Link | None
@@ -106,21 +106,21 @@ class Transformation(ABC):
         yield Part(self, target)
 
     def origins(self, before: Architecture, target: Target) -> Origins:
-        """Say where each block of the new architecture comes from; here: they all stay."""
+        """Return where each block of the new architecture comes from; here: they all stay."""
         return {position: position for position, _ in before}
 
     def axis(
         self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics
     ) -> Axis | None:
-        """Say what becomes of the units of the axis that is resized; None if none is."""
+        """Return what becomes of the units of the axis that is resized; None if none is."""
         return None
 
     def silences(self, child: Child) -> Literal["readers", "writers"]:
-        """Say which weights of a new unit are zero: those that read it, or those that write it."""
+        """Return which weights of a new unit are zero: those that read it, or those that write it."""
         return "readers"
 
     def fold_(self, child: Child, target: Target, axis: Axis | None, statistics: ChildStatistics) -> None:
-        """Let what stays take over the mean of what will go, before the weights move."""
+        """Fold the mean of what will go into what stays, before the weights move."""
         return None
 
     def lost(self, child: Child, target: Target, space: SearchSpace, statistics: ChildStatistics) -> float:

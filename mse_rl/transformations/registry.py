@@ -1,28 +1,36 @@
-"""The vocabulary of growth: all transformations, by name.
-
-A new transformation is a new file, and one line here; one of a user's own is named by its import path.
-"""
+"""The registry of transformations, with the two that change nothing: wait and stop."""
 
 from copy import copy
 from functools import lru_cache
 
 from mse_rl.errors import InvalidConfig, unknown_name
-from mse_rl.families import ACTIVATIONS, KINDS
 from mse_rl.plugins import is_path, load_object
-from mse_rl.transformations.activation import ChangeActivation
-from mse_rl.transformations.base import Transformation
-from mse_rl.transformations.deepen import Deepen
-from mse_rl.transformations.grow_kernel import GrowKernel
-from mse_rl.transformations.link import AddLink
-from mse_rl.transformations.narrow_inner import NarrowInner
-from mse_rl.transformations.narrow_stream import NarrowStream
-from mse_rl.transformations.remove_block import RemoveBlock
-from mse_rl.transformations.resize_child import NarrowChild, WidenChild
-from mse_rl.transformations.stop import Stop
-from mse_rl.transformations.unlink import Unlink
-from mse_rl.transformations.wait import Wait
-from mse_rl.transformations.widen_inner import WidenInner
-from mse_rl.transformations.widen_stream import WidenStream
+from mse_rl.spec.families import ACTIVATIONS, KINDS
+from mse_rl.transformations.base import WAIT, Inert, Transformation
+from mse_rl.transformations.blocks import AddLink, ChangeActivation, Deepen, GrowKernel, RemoveBlock, Unlink
+from mse_rl.transformations.widths import (
+    NarrowChild,
+    NarrowInner,
+    NarrowStream,
+    WidenChild,
+    WidenInner,
+    WidenStream,
+)
+
+
+class Wait(Inert):
+    """Train the next slice with the network as it is. Legal unless the child has to shrink, and can."""
+
+    name = WAIT.name
+    changes_nothing = True
+
+
+class Stop(Inert):
+    """Grow no more. Training goes on to the end of the schedule; only ``wait`` is legal from here."""
+
+    name = "stop"
+    ends_growth = True
+
 
 TRANSFORMATIONS: dict[str, Transformation] = {
     transformation.name: transformation

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mse_rl.architecture import Link, Position
 from mse_rl.networks import Child, ResidualBlock
+from mse_rl.spec.architecture import Link, Position
 
 
 @dataclass(frozen=True)
-class Reading:
+class InputStatistics:
     """What a map has read.
 
     Args:
@@ -40,8 +40,8 @@ class BlockStatistics:
     gradient_norm: float
     growth_score: float
     dead_fraction: float
-    stream: Reading
-    units: Reading
+    stream: InputStatistics
+    units: InputStatistics
     update: tuple[float, ...]
 
     @property
@@ -61,8 +61,8 @@ class ChildStatistics:
     """
 
     blocks: dict[Position, BlockStatistics] = field(default_factory=dict)
-    exits: dict[int, Reading] = field(default_factory=dict)
-    links: dict[Link, Reading] = field(default_factory=dict)
+    exits: dict[int, InputStatistics] = field(default_factory=dict)
+    links: dict[Link, InputStatistics] = field(default_factory=dict)
 
 
 def unit_importance(child: Child, position: Position, statistics: ChildStatistics) -> Tensor:
@@ -108,7 +108,7 @@ def stream_means(block: ResidualBlock, seen: BlockStatistics | None) -> Tensor:
     return weight.new_zeros(weight.shape[1]) if seen is None else weight.new_tensor(seen.stream.mean)
 
 
-def _importance(seen: Reading | None, readers: tuple[Tensor, ...]) -> Tensor:
+def _importance(seen: InputStatistics | None, readers: tuple[Tensor, ...]) -> Tensor:
     return _magnitude(readers) if seen is None else torch.tensor(seen.importance, dtype=torch.float64)
 
 

@@ -21,12 +21,12 @@ from typing import Literal
 import torch
 import tyro
 
-from mse_rl.architecture import Inputs
-from mse_rl.config import OptimizerConfig
-from mse_rl.cost import cost
+from mse_rl.config.training import OptimizerConfig
+from mse_rl.costs.measures import cost
 from mse_rl.data import Augmentation, Split, Task
 from mse_rl.networks import Child, build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.spec.architecture import Inputs
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, slice, train_slice_
 
 INPUTS = Inputs((3, 32, 32), 0, 10)

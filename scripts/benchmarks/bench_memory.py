@@ -19,7 +19,7 @@ import tyro
 
 from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds
 from mse_rl.agents.pool import Job, WorkerPool
-from mse_rl.config import ExpansionConfig
+from mse_rl.config.training import ExpansionConfig
 from mse_rl.envs.expansion import ExpansionEnv
 
 BARE = "import sys; print(flush=True); sys.stdin.read()"

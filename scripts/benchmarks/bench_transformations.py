@@ -21,16 +21,16 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Inputs
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import GrowthConfig, OptimizerConfig
-from mse_rl.growth_state import GrowthState
-from mse_rl.latency import LatencyMeter
-from mse_rl.legality import bounds_of
+from mse_rl.config.training import GrowthConfig, OptimizerConfig
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.growth.legality import bounds_of
+from mse_rl.growth.state import GrowthState
 from mse_rl.networks import Child, build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import Measurement, capture, make_optimizer
-from mse_rl.training.muon import Muon
+from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec.architecture import Architecture, Block, Inputs
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.training import Evaluation, capture, make_optimizer
+from mse_rl.training.optimizer import Muon
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Inert, Probe, apply
 
 CHILDREN = {
@@ -109,7 +109,7 @@ def _decision(
 ) -> Callable[[], Callable[[], object]]:
     x, y = _samples(inputs, 64)
     budgets = count(10**12)
-    nothing = Measurement.of_nothing(inputs.classes)
+    nothing = Evaluation.of_nothing(inputs.classes)
     target = list(TRANSFORMATIONS[name].targets(child.architecture))[-1]
 
     def prepare() -> Callable[[], object]:

@@ -24,14 +24,13 @@ import tyro
 from gymnasium import Wrapper
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
-from mse_rl.agents.collecting import Collector, Group
-from mse_rl.agents.grouping import TRAINING, context_of
-from mse_rl.agents.network import BlockNetwork
+from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of
+from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
-from mse_rl.config import ExpansionConfig, GrowthConfig, TaskConfig
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.search_space import SearchSpace
+from mse_rl.spec.search_space import SearchSpace
 
 SLICES = GrowthConfig().slices
 """Decisions of an episode."""
@@ -80,7 +79,7 @@ def _env(arguments: Arguments) -> ExpansionEnv:
 
 def _pool(env: ExpansionEnv, arguments: Arguments, workers: int) -> dict[str, float]:
     policy = BlockNetwork(env.layout)
-    policy.birth_(torch.Generator().manual_seed(0))
+    policy.reset_parameters_(torch.Generator().manual_seed(0))
     with WorkerPool(env, workers) as pool:
         collector = Collector(pool, rollouts=arguments.rollouts, decisions=SLICES, seed=0, stream=TRAINING)
         list(_update(env, collector, policy, range(1000, 1000 + workers)))  # imports, first allocations

@@ -33,9 +33,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data.sources import find_source
-from mse_rl.runs.table import markdown_table
+from mse_rl.runs.report import markdown_table
 
 SETS = {
     "image": (

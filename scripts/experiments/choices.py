@@ -17,7 +17,7 @@ from tyro.conf import OmitArgPrefixes
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.agents.grouping import draw_seeds
 from mse_rl.agents.pool import Job, WorkerPool
-from mse_rl.config import ExpansionConfig
+from mse_rl.config.training import ExpansionConfig
 from mse_rl.envs.expansion import ExpansionEnv
 
 STREAM = 3

@@ -16,11 +16,11 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
+from mse_rl.agents.controller import run_episode
 from mse_rl.agents.learned import Learned
-from mse_rl.agents.rollout import run_episode
-from mse_rl.config import ExpansionConfig, GrowthConfig, TaskConfig
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.runs.policy_bundle import load_policy
+from mse_rl.runs.policy import load_policy
 
 
 @dataclass(frozen=True)

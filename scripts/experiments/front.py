@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from settings import SETTINGS, Outcome, Run, grow
 
 from mse_rl.errors import InvalidConfig
-from mse_rl.runs.table import markdown_table
+from mse_rl.runs.report import markdown_table
 
 WIDTHS = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
 RATES = (0.5, 1.0, 2.0)

@@ -21,14 +21,14 @@ from torch import Tensor
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.costs.budget import BudgetConfig
 from mse_rl.data import load_task
-from mse_rl.growth import GrowthProcess
+from mse_rl.growth.process import GrowthProcess
 from mse_rl.networks import Child
-from mse_rl.search_space import SearchSpace
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import evaluate, make_optimizer
-from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Probe, Reading, apply
+from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, InputStatistics, Probe, apply
 
 PREFIX = ("wait", "deepen", "widen_stream_x2", "widen_inner_x2", "wait", "wait")
 SHRINKING = ("narrow_inner_x0.75", "narrow_inner_x0.5", "narrow_stream_x0.75", "narrow_stream_x0.5")
@@ -105,14 +105,14 @@ def _told(
 ) -> ChildStatistics:
     """Return statistics that lead to another choice of what goes, or to no folding."""
 
-    def reading(old: Reading, *readers: Tensor) -> Reading:
+    def reading(old: InputStatistics, *readers: Tensor) -> InputStatistics:
         importance = old.importance
         if criterion == "size of weights":
             sizes = [reader.detach().square().transpose(0, 1).flatten(1).sum(1) for reader in readers]
             importance = tuple(torch.stack(sizes).sum(0).tolist())
         elif criterion == "random":
             importance = tuple(rng.random(len(importance)))
-        return Reading(importance, old.mean if folds else (0.0,) * len(old.mean))
+        return InputStatistics(importance, old.mean if folds else (0.0,) * len(old.mean))
 
     blocks = {
         position: replace(

@@ -17,8 +17,8 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.cli.train import train
-from mse_rl.config import TrainConfig
+from mse_rl.cli.commands import train
+from mse_rl.config.training import TrainConfig
 
 
 @dataclass(frozen=True)

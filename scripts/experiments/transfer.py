@@ -16,12 +16,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 from mse_rl.agents.evaluation import compare, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
-from mse_rl.apply_config import ApplyConfig
-from mse_rl.config import TaskConfig
+from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.runs.directory import write_json
-from mse_rl.runs.policy_bundle import load_policy
-from mse_rl.runs.table import markdown
+from mse_rl.runs.folders import write_json
+from mse_rl.runs.policy import load_policy
+from mse_rl.runs.report import markdown
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.budget import BudgetConfig
-from mse_rl.config import GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.costs.budget import BudgetConfig
 from mse_rl.data import load_task
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_state import CacheEntry
-from mse_rl.search_space import SearchSpace
-from mse_rl.training import TrajectoryCache
+from mse_rl.growth.cache import PrefixCache
+from mse_rl.growth.process import GrowthProcess
+from mse_rl.growth.state import CacheEntry
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 PREFIX = ("deepen", "deepen", "widen_stream_x2", "widen_inner_x2", "link", "wait")
@@ -64,7 +64,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, float]:
     """Return, for each transformation that is legal, the loss in the second slice after it."""
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
-    cache: TrajectoryCache[CacheEntry] = TrajectoryCache(1 << 28)
+    cache: PrefixCache[CacheEntry] = PrefixCache(1 << 28)
     slices = len(PREFIX) + 2
 
     def twin() -> GrowthProcess:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from settings import SETTINGS, Run, grow
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.runs.table import markdown_table
+from mse_rl.runs.report import markdown_table
 
 SHARES = (0.4, 0.8, 0.88, 0.94, 1.0)
 

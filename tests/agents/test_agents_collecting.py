@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from support.playing import comparable, episode
 from support.schedules import even
 
-from mse_rl.agents.collecting import Collector, Group
-from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds, forks
-from mse_rl.agents.network import BlockNetwork
+from mse_rl.agents.controller import run_episode
+from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds, forks
+from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights
-from mse_rl.agents.rollout import run_episode
-from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.envs.layout import Layout
 
 SEED = 5
 POLICY = object()
@@ -66,7 +64,7 @@ class Pool:
     def collect(self, groups, rollouts, decisions, policy=POLICY):
         """Return what a collector yields."""
         collector = Collector(self, rollouts=rollouts, decisions=decisions, seed=SEED, stream=TRAINING)
-        with patch("mse_rl.agents.collecting.wait", self.wait):
+        with patch("mse_rl.agents.grouping.wait", self.wait):
             return list(collector.collect(policy, groups))
 
 
@@ -175,7 +173,7 @@ def test_groups_are_handed_out_as_soon_as_they_and_those_before_are_done():
     groups = [Group(Context(0, number, 2.0, 1.0), number, cost=3.0 - number) for number in range(3)]
     pool, ended = Pool(toy, workers=1), []
     collector = Collector(pool, rollouts=4, decisions=3, seed=SEED, stream=TRAINING)
-    with patch("mse_rl.agents.collecting.wait", pool.wait):
+    with patch("mse_rl.agents.grouping.wait", pool.wait):
         for _ in collector.collect(POLICY, groups):
             ended.append(len(pool.ended))
     assert ended[0] < ended[1] < ended[2] == len(pool.jobs)
@@ -192,7 +190,7 @@ def test_an_error_of_a_worker_is_raised():
 @pytest.fixture(scope="module")
 def policy():
     network = BlockNetwork(Layout.of(ActionTable(1)))
-    network.birth_(torch.Generator().manual_seed(0))
+    network.reset_parameters_(torch.Generator().manual_seed(0))
     return PolicyWeights.of(network, draws=True)
 
 
@@ -203,7 +201,7 @@ def playing_in(env):
         controller = job.controller.controller()
         played = run_episode(env, controller, job.context, seeds=job.seeds, path=job.path, test=job.test)
         for decisions in job.shared:
-            env.process.trajectory.share(decisions)
+            env.process.prefix.share(decisions)
         return played
 
     return play

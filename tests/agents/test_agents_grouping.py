@@ -23,9 +23,8 @@ from mse_rl.agents.grouping import (
     group_advantages,
 )
 from mse_rl.agents.ppo import BlockPolicy, GroupRolloutBuffer
-from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.envs.layout import Layout
 from mse_rl.envs.observation import observation_space
 
 SIZES = [(rollouts, decisions) for rollouts in range(2, 21) for decisions in range(1, 13)]

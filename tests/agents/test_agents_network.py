@@ -5,9 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.agents.network import BlockNetwork
-from mse_rl.envs.actions import ActionTable
-from mse_rl.envs.layout import Layout
+from mse_rl.agents.learned import BlockNetwork
+from mse_rl.envs.actions import ActionTable, Layout
 
 ALL = ActionTable(1)
 LAYOUT = Layout.of(ALL)
@@ -22,7 +21,7 @@ def seeded(seed):
 def network():
     """Return a network whose logits matter: at birth they are nearly equal."""
     network = BlockNetwork(LAYOUT).double()
-    network.birth_(seeded(0))
+    network.reset_parameters_(seeded(0))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.3 * torch.randn(parameter.shape, generator=seeded(1), dtype=torch.float64)
@@ -122,7 +121,7 @@ def test_a_child_in_a_batch_is_what_it_is_alone(network):
 def test_a_new_policy_is_near_uniform_and_follows_the_generator_alone():
     def born(seed):
         network = BlockNetwork(LAYOUT)
-        network.birth_(seeded(seed))
+        network.reset_parameters_(seeded(seed))
         return network(*(tensor.float() for tensor in observation(6, 12, 0)))
 
     child, rows, pairs = parts(born(0), 12)

@@ -5,8 +5,8 @@ import pytest
 from support.own import write_module
 
 import mse_rl
+from mse_rl.agents.controller import run_episode
 from mse_rl.agents.pool import Job, WorkerPool
-from mse_rl.agents.rollout import run_episode
 from mse_rl.agents.rules import make_rule
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidController
@@ -17,15 +17,15 @@ CONTEXT = Context(0, 0, 4.0, 1.0)
 class Last:
     """Takes the last action that is legal."""
 
-    def decide(self, turn):
-        return np.flatnonzero(turn.mask)[-1]
+    def decide(self, point):
+        return np.flatnonzero(point.mask)[-1]
 
 
 class Gives:
     def __init__(self, action=0):
         self.action = action
 
-    def decide(self, turn):
+    def decide(self, point):
         return self.action
 
 

@@ -14,22 +14,18 @@ from support.schedules import even
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from mse_rl.agents.collecting import Collector, Group
-from mse_rl.agents.controller import Turn
-from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds
-from mse_rl.agents.network import BlockNetwork
+from mse_rl.agents.controller import DecisionPoint, run_episode
+from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds
+from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
-from mse_rl.agents.ppo import GroupedPPO
-from mse_rl.agents.rollout import run_episode
+from mse_rl.agents.ppo import EpisodeWriter, GroupedPPO
 from mse_rl.agents.rules import make_rule
-from mse_rl.agents.tensorboard import EpisodeWriter
-from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.config import PPOConfig
-from mse_rl.envs.actions import ActionTable
+from mse_rl.config.training import PPOConfig
+from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.envs.layout import Layout
 from mse_rl.errors import WorkerLost
-from mse_rl.search_space import SearchSpace
+from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
+from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))
@@ -62,8 +58,8 @@ class Bandit:
     def submit(self, job):
         self.jobs.append(job)
         (seed,) = job.seeds
-        turn = Turn(observation(), MASK, SHOWN, np.random.default_rng(seed))
-        action = self._controller(job.controller).decide(turn)
+        point = DecisionPoint(observation(), MASK, SHOWN, np.random.default_rng(seed))
+        action = self._controller(job.controller).decide(point)
         reward = np.random.default_rng(job.context.seed).uniform(-100, 100) + (action == self.best)
         future = Future()
         future.set_result(episode([action], [reward], masks=[MASK], context=job.context))
@@ -141,7 +137,7 @@ def groups_of(pool, policy, numbers, *, rollouts, decisions):
 def test_workers_do_not_change_what_is_played(tiny, task):
     env = ExpansionEnv(replace(tiny, growth=replace(tiny.growth, **even(3, 2))), tasks=(task,))
     network = BlockNetwork(env.layout)
-    network.birth_(torch.Generator().manual_seed(0))
+    network.reset_parameters_(torch.Generator().manual_seed(0))
     policy = PolicyWeights.of(network, draws=True)
     numbers = {number: context_of(env, 0, TRAINING, number) for number in (4, 7)}
     jobs = [

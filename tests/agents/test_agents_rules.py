@@ -9,14 +9,22 @@ from support.grown import grown
 from support.problems import FAMILIES, problem_for
 from support.schedules import even
 
-from mse_rl.agents.controller import Turn
+from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.learned import Learned
-from mse_rl.agents.rollout import run_episode
-from mse_rl.agents.rules import GROWING_RULES, RULES, Balance, Pace, Threshold, is_rule, least_loss, make_rule
-from mse_rl.architecture import ENTRY, Position
+from mse_rl.agents.rules import (
+    GROWING_RULES,
+    RULES,
+    Balance,
+    Pace,
+    Threshold,
+    is_rule,
+    least_loss,
+    make_rule,
+)
+from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.envs.layout import Layout
 from mse_rl.errors import InvalidController
+from mse_rl.spec.architecture import ENTRY, Position
 from mse_rl.transformations import TRANSFORMATIONS
 
 CONTEXT = Context(task=0, seed=3, budget_multiple=6.0, passes=1.0)
@@ -100,7 +108,7 @@ def test_threshold_looks_at_validation_accuracy(long, margin):
     observation, _ = long.reset(options={"context": CONTEXT})
     accuracy = long.process.state.validation.accuracy + margin
     action = Threshold(accuracy).decide(
-        Turn(observation, long.action_masks(), long, np.random.default_rng(0))
+        DecisionPoint(observation, long.action_masks(), long, np.random.default_rng(0))
     )
     assert (action == 0) == (margin < 0)
 
@@ -163,7 +171,7 @@ def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
 def test_random_draws_all_that_keeps_what_was_learnt_and_nothing_else(long):
     observation, _ = long.reset(options={"context": CONTEXT})
     mask, rng = long.action_masks(), np.random.default_rng(0)
-    drawn = {make_rule("random").decide(Turn(observation, mask, long, rng)) for _ in range(600)}
+    drawn = {make_rule("random").decide(DecisionPoint(observation, mask, long, rng)) for _ in range(600)}
     found = {long.actions.decode(action, long.process.state.architecture) for action in drawn}
     assert found == {
         choice
@@ -284,13 +292,13 @@ def test_a_learned_policy_takes_its_best_legal_action():
     controller = Learned(Fixed([0.0, 3.0, 1.0, 2.0]))
     for mask, best in (([1, 1, 1, 1], 1), ([1, 0, 1, 1], 3), ([1, 0, 0, 0], 0)):
         rng = np.random.default_rng(0)
-        assert controller.decide(Turn(OBSERVATION, np.array(mask, bool), SHOWN, rng)) == best
+        assert controller.decide(DecisionPoint(OBSERVATION, np.array(mask, bool), SHOWN, rng)) == best
 
 
 def test_a_learned_policy_that_draws_follows_its_probabilities():
     controller, rng = Learned(Fixed([0.0, 5.0, 1.0, 2.0]), draws=True), np.random.default_rng(0)
     mask = np.array([1, 0, 1, 1], bool)
-    drawn = [controller.decide(Turn(OBSERVATION, mask, SHOWN, rng)) for _ in range(4000)]
+    drawn = [controller.decide(DecisionPoint(OBSERVATION, mask, SHOWN, rng)) for _ in range(4000)]
     expected = np.exp([0.0, -np.inf, 1.0, 2.0])
     found = np.bincount(drawn, minlength=4) / 4000
     assert np.abs(found - expected / expected.sum()).max() < 0.03

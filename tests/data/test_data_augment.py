@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import Augmentation, augment, load_task
 from mse_rl.errors import InvalidTask
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.bins import MOST_BINS, MOST_INPUTS, ROWS_PER_BIN, Bins, fit_bins
+from mse_rl.data.normalisation import MOST_BINS, MOST_INPUTS, ROWS_PER_BIN, Bins, fit_bins
 
 
 def columns(*values):

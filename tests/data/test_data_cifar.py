@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import Augmentation, load_task
 from mse_rl.data.cifar import CIFAR10, CIFAR100, read_binary, read_pickle
 from mse_rl.errors import InvalidTask

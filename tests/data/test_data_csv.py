@@ -8,10 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mse_rl.architecture import PADDING, UNKNOWN
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.errors import InvalidTask
+from mse_rl.spec.architecture import PADDING, UNKNOWN
 
 
 def write(path, *lines):
@@ -113,7 +113,7 @@ def test_a_text_becomes_the_words_that_occur_twice_in_train(tmp_path):
 def test_the_vocabulary_is_in_order_of_frequency_then_of_the_alphabet_and_bounded(tmp_path, monkeypatch):
     name = write(tmp_path / "a.csv", "text,y", *(f"c b b a common,{i % 2}" for i in range(20)))
     assert load_task(name, TaskConfig()).encoding["words"] == ["b", "a", "c", "common"]
-    monkeypatch.setattr("mse_rl.data.text.MOST_WORDS", 2)
+    monkeypatch.setattr("mse_rl.data.tokens.MOST_WORDS", 2)
     task = load_task(name, TaskConfig())
     assert (task.encoding["words"], task.vocabulary) == (["b", "a"], 4)
     assert task.test.x[0].tolist() == [UNKNOWN, 2, 2, 3, UNKNOWN]

@@ -5,10 +5,9 @@ import csv
 import pytest
 import torch
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.csv_format import MOST_LETTERS
-from mse_rl.data.values import number
+from mse_rl.data.csv_table import MOST_LETTERS, number
 from mse_rl.errors import InvalidTask
 
 ROWS = [[str(i * 1.5), str(i % 7), "red" if i % 3 else "blue", "no" if i % 2 else "yes"] for i in range(40)]

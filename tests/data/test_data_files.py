@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.errors import InvalidTask
 
@@ -65,7 +65,7 @@ def write(path, x_train, save=np.savez_compressed):
 
 def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path, monkeypatch):
     """The bound of what is always unpacked is lowered here, to spare the memory."""
-    monkeypatch.setattr("mse_rl.data.npz_members.MOST_SMALL", 2**20)
+    monkeypatch.setattr("mse_rl.data.npz.MOST_SMALL", 2**20)
     zeros = np.zeros((9, 30_000))
     message = refused(write(tmp_path / "a.npz", zeros))
     assert "at most 100 times its size" in message

@@ -6,10 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.folder import folder
-from mse_rl.data.images import read_image
+from mse_rl.data.folder import folder, read_image
 from mse_rl.errors import InvalidTask
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}

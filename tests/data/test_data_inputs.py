@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mse_rl.architecture import PADDING, UNKNOWN
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.errors import InvalidTask
+from mse_rl.spec.architecture import PADDING, UNKNOWN
 
 RNG = np.random.default_rng(0)
 FIXTURE_IS_FINE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,9 +7,9 @@ import pytest
 import sklearn.datasets
 import torch
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import SOURCES, load_task
-from mse_rl.data.bundled import digits
+from mse_rl.data.known import digits
 from mse_rl.data.raw import RawData
 from mse_rl.errors import InvalidTask
 
@@ -273,5 +273,5 @@ def test_importing_the_package_imports_no_dataset_library():
     code = "import sys, mse_rl.data; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())
-    assert "mse_rl.data.loading" in imported
+    assert "mse_rl.data.sources" in imported
     assert not imported & {"torchvision", "sklearn", "PIL", "gymnasium", "stable_baselines3"}

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.bundled import digits
-from mse_rl.data.made import digit_sums, hastie
+from mse_rl.data.known import digit_sums, digits, hastie
 
 
 def test_the_two_halves_of_an_image_are_digits_that_sum_to_its_label():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mse_rl
-from mse_rl.config import ExpansionConfig, TaskConfig
+from mse_rl.config.training import ExpansionConfig, TaskConfig
 from mse_rl.data import Task, load_task
 from mse_rl.errors import InvalidConfig, InvalidTask
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import SOURCES, load_task
 from mse_rl.data.raw import RawData
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.series import SeriesScaling, fit_series
+from mse_rl.data.normalisation import SeriesScaling, fit_series
 from mse_rl.errors import InvalidTask
 
 RNG = np.random.default_rng(0)

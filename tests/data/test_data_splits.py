@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.data.splits import apportion, hold_out_test, stratified_split
+from mse_rl.data.split import apportion, hold_out_test, stratified_split
 
 
 @st.composite

@@ -13,9 +13,9 @@ import scipy.io
 import torch
 import torchvision
 
-from mse_rl.config import TaskConfig
+from mse_rl.config.training import TaskConfig
 from mse_rl.data import Augmentation, load_task
-from mse_rl.data.mnist import read_idx
+from mse_rl.data.known import read_idx
 from mse_rl.errors import InvalidTask
 
 REAL = Path(os.environ.get("MSE_RL_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -6,12 +6,12 @@ from math import log2
 import pytest
 from support.timing import DepthMeter
 
-from mse_rl.architecture import ENTRY, Position
-from mse_rl.budget import BudgetConfig
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import MEASURES
+from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import GLOBAL_FEATURES
-from mse_rl.measures import MEASURES
-from mse_rl.reward import RewardConfig
+from mse_rl.spec.architecture import ENTRY, Position
 
 STEM = Position(0, ENTRY)
 CONTEXT = Context(task=0, seed=7, budget_multiple=4.0, passes=1.0)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from mse_rl.envs.actions import ActionTable
-from mse_rl.envs.layout import Layout, columns
+from mse_rl.envs.actions import ActionTable, Layout, columns
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidConfig
 from mse_rl.plain import from_plain, to_plain

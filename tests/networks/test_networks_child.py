@@ -7,11 +7,11 @@ from support.children import CHILDREN, born, perturb_, samples, seeded, trained
 from support.strategies import architectures
 from torch import nn
 
-from mse_rl.architecture import PADDING, Architecture, Block, Stage
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.networks import build_child, empty_child
-from mse_rl.networks.norms import RMSNorm
-from mse_rl.runs.child_files import load_child, save_child
+from mse_rl.networks.layers import RMSNorm
+from mse_rl.runs.grown import load_child, save_child
+from mse_rl.spec.architecture import PADDING, Architecture, Block, Stage
 
 EACH = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
 BARE = {
@@ -110,7 +110,7 @@ def test_the_vector_of_padding_does_not_matter(family):
 
 def test_rms_norm_is_what_torch_computes():
     norm = RMSNorm(6)
-    norm.birth_(seeded())
+    norm.reset_parameters_(seeded())
     x = torch.randn(5, 6, generator=seeded(3))
     with torch.no_grad():
         norm.weight.copy_(torch.rand(6, generator=seeded(4)))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from support.children import CHILDREN, born, perturb_, samples, seeded
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Stage
-from mse_rl.families.cnn import pooling
 from mse_rl.networks import build_child
+from mse_rl.spec.architecture import Architecture, Stage
+from mse_rl.spec.cnn import pooling
 
 PLAIN = Architecture("cnn", (2, 9, 7), 3, (Stage(4, stride=2), Stage(6, stride=3), Stage(5)))
 

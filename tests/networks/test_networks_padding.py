@@ -11,10 +11,9 @@ from support.strategies import of_family
 from torch import nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import PADDING, Architecture
 from mse_rl.networks import empty_child
-from mse_rl.networks.layers import BatchNorm2d
-from mse_rl.networks.padding import steps_there, without_gaps
+from mse_rl.networks.layers import BatchNorm2d, steps_there, without_gaps
+from mse_rl.spec.architecture import PADDING, Architecture
 
 READERS = ("cnn", "rnn", "transformer")
 """Families that read steps one by one."""

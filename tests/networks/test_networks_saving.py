@@ -8,9 +8,9 @@ from safetensors.torch import load, save
 from support.children import CHILDREN, SPACE, choices, labels, perturb_, samples, seeded, trained, transform
 from support.strategies import FAMILY_NAMES, of_family
 
-from mse_rl.architecture import Architecture
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child, empty_child
+from mse_rl.spec.architecture import Architecture
 from mse_rl.training import make_optimizer
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 

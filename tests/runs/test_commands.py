@@ -14,8 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import mse_rl
 from mse_rl import cli
-from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
+from mse_rl.config.apply import VALIDATION_FRACTION
 
 TINY_GROWTH = ["--slices", "2", "--epochs", "0.2"]
 BLOCK = {"inner": 4, "kernel": 3, "activation": "relu", "head_width": 1, "fading": None}

@@ -3,7 +3,7 @@
 import pytest
 
 from mse_rl.cli.console import with_flags
-from mse_rl.training.speed import duration
+from mse_rl.training.slice import duration
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mse_rl
-from mse_rl import Context, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig, Turn
+from mse_rl import Context, DecisionPoint, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig
 
 TINY = ExpansionConfig(task=("wine",), growth=GrowthConfig(slices=3, training_steps=9, batch_size=16))
 
@@ -92,7 +92,7 @@ def test_a_policy_that_is_saved_again_is_the_same(result, tmp_path):
 
 def point_of(env):
     observation, _ = env.reset(options={"context": Context(0, 1, 4.0, 2.0)})
-    return Turn(observation, env.action_masks(), env, np.random.default_rng(0))
+    return DecisionPoint(observation, env.action_masks(), env, np.random.default_rng(0))
 
 
 def test_a_policy_decides_what_is_legal(result):

@@ -8,8 +8,8 @@ import pytest
 from sklearn.datasets import load_digits, load_wine
 
 import mse_rl
-from mse_rl.apply_config import VALIDATION_FRACTION
 from mse_rl.cli import main
+from mse_rl.config.apply import VALIDATION_FRACTION
 from mse_rl.errors import InvalidConfig, InvalidRun, InvalidTask
 
 RNG = np.random.default_rng(0)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from mse_rl.config import TrainConfig
-from mse_rl.cost import training_bytes
+from mse_rl.config.training import TrainConfig
+from mse_rl.costs.measures import training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
-from mse_rl.runs.memory import (
+from mse_rl.runs.machine import (
     WORKER_BYTES,
     free_memory,
     largest_child_bytes,

@@ -13,18 +13,16 @@ from safetensors.torch import load_file, save_file
 from support.schedules import even
 
 import mse_rl
-from mse_rl.agents.controller import Turn
+from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.learned import Learned
-from mse_rl.agents.rollout import run_episode
 from mse_rl.cli import main
-from mse_rl.envs.actions import ActionTable
+from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.envs.layout import Layout
 from mse_rl.errors import InvalidController
 from mse_rl.runs.growing import load_controller
-from mse_rl.runs.policy_bundle import SHIPPED
+from mse_rl.runs.policy import SHIPPED
 from mse_rl.transformations import TRANSFORMATIONS
-from mse_rl.transformations.widen_inner import WidenInner
+from mse_rl.transformations.widths import WidenInner
 
 GOLDEN = Path(__file__).parent / "golden"
 ROWS = 8
@@ -40,7 +38,7 @@ def actions_of(layout: Layout) -> list[tuple[str, tuple[int, ...]]]:
     ]
 
 
-def shown_today(turn: dict, layout: Layout) -> dict[str, np.ndarray]:
+def shown_today(point: dict, layout: Layout) -> dict[str, np.ndarray]:
     """Return a recorded observation as it is today; what it did not have then is 7."""
     today = Layout.of(ActionTable(ROWS))
 
@@ -49,9 +47,9 @@ def shown_today(turn: dict, layout: Layout) -> dict[str, np.ndarray]:
         return [known.get(name, 7.0) for name in wanted]
 
     blocks = np.zeros((ROWS, len(today.blocks)), np.float32)
-    for row, values in enumerate(turn["blocks"]):
+    for row, values in enumerate(point["blocks"]):
         blocks[row] = filled(values, layout.blocks, today.blocks)
-    globals_ = np.array(filled(turn["globals"], layout.globals, today.globals), np.float32)
+    globals_ = np.array(filled(point["globals"], layout.globals, today.globals), np.float32)
     return {"globals": globals_, "blocks": blocks.reshape(-1)}
 
 
@@ -72,15 +70,17 @@ def test_a_policy_of_an_older_layout_decides_as_it_did():
     assert {*today.globals} - {*then.globals} == {"log_compute"}
     assert {*today.blocks} - {*then.blocks} == {"links_out"}
     meanings, actions, seen = actions_of(then), actions_of(today), inputs_of(controller)
-    for turn in json.loads((GOLDEN / "before_remove_block.json").read_text()):
-        legal = {meanings[action] for action in turn["legal"]}
+    for point in json.loads((GOLDEN / "before_remove_block.json").read_text()):
+        legal = {meanings[action] for action in point["legal"]}
         mask = np.array([meaning in legal or meaning[0] == "remove_block" for meaning in actions])
         shown = SimpleNamespace(layout=today)
-        decided = controller.decide(Turn(shown_today(turn, then), mask, shown, np.random.default_rng(0)))
-        assert actions[decided] == meanings[turn["best"]]
-        (globals_, blocks), rows = seen.pop(), len(turn["blocks"])
-        assert globals_.tolist() == [turn["globals"]]
-        assert blocks.reshape(ROWS, -1)[:rows].tolist() == turn["blocks"]
+        decided = controller.decide(
+            DecisionPoint(shown_today(point, then), mask, shown, np.random.default_rng(0))
+        )
+        assert actions[decided] == meanings[point["best"]]
+        (globals_, blocks), rows = seen.pop(), len(point["blocks"])
+        assert globals_.tolist() == [point["globals"]]
+        assert blocks.reshape(ROWS, -1)[:rows].tolist() == point["blocks"]
         assert not blocks.reshape(ROWS, -1)[rows:].any()
 
 
@@ -126,7 +126,7 @@ def test_features_that_are_gone_are_shown_as_zero(config, task, tmp_path):
     env, controller = ExpansionEnv(config, tasks=(task,)), Learned(mse_rl.load_policy(former).network)
     observation, _ = env.reset(options={"context": CONTEXT})
     seen = inputs_of(controller)
-    controller.decide(Turn(observation, env.action_masks(), env, np.random.default_rng(0)))
+    controller.decide(DecisionPoint(observation, env.action_masks(), env, np.random.default_rng(0)))
     expected = observation["globals"].copy()
     assert expected[0] == 1
     expected[0] = 0

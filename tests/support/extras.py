@@ -1,6 +1,6 @@
 """Transformations of a user's own, for tests that name them by where they are imported from."""
 
-from mse_rl.transformations.widen_stream import WidenStream
+from mse_rl.transformations.widths import WidenStream
 
 wider = WidenStream(3)
 """It calls itself widen_stream_x3."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mse_rl.agents.rollout import Episode
+from mse_rl.agents.controller import Episode
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import Context
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES

@@ -1,6 +1,6 @@
 """A meter that measures nothing: what depends on latency becomes exact."""
 
-from mse_rl.measures import Latency
+from mse_rl.costs.measures import Latency
 
 
 class DepthMeter:

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save
 from support.grown import grown
 
-from mse_rl.growth_state import CacheEntry
-from mse_rl.training import CacheFolder, TrajectoryCache, cache_folder
-from mse_rl.training.snapshot import TENSOR_BYTES
+from mse_rl.growth import cache as cache_folder
+from mse_rl.growth.cache import CacheFolder, PrefixCache
+from mse_rl.growth.state import CacheEntry
+from mse_rl.training.live_child import TENSOR_BYTES
 
 BIG = 1 << 30
 
@@ -202,7 +203,7 @@ def test_a_disk_that_is_full_is_told_once_and_the_run_goes_on(folder_of, warning
     folder.write("before", Note())
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, full, raising=False)
-        cache = TrajectoryCache(BIG, folder=folder, shares_all=True)
+        cache = PrefixCache(BIG, folder=folder, shares_all=True)
         for n in range(5):
             cache.put(f"key{n}", Note(str(n)))
             assert cache.get(f"key{n}") == Note(str(n))
@@ -215,7 +216,7 @@ def test_a_disk_that_is_full_is_told_once_and_the_run_goes_on(folder_of, warning
 
 def test_a_folder_that_cannot_be_is_told_once_and_the_run_goes_on(folder_of, tmp_path, warnings):
     (tmp_path / "file").write_text("")
-    cache = TrajectoryCache(BIG, folder=folder_of(path=tmp_path / "file" / "cache"), shares_all=True)
+    cache = PrefixCache(BIG, folder=folder_of(path=tmp_path / "file" / "cache"), shares_all=True)
     for n in range(5):
         assert cache.get(f"key{n}") is None
         cache.put(f"key{n}", Note(str(n)))
@@ -250,7 +251,7 @@ def test_files_that_other_processes_delete_meanwhile_are_not_missed(folder_of, w
 
 
 def test_in_memory_what_was_used_least_recently_goes_first():
-    cache = TrajectoryCache(3 << 10)
+    cache = PrefixCache(3 << 10)
     for key in "abc":
         cache.put(key, Note(key))
     assert cache.get("a") == Note("a")
@@ -266,7 +267,7 @@ def test_in_memory_what_was_used_least_recently_goes_first():
 
 
 def test_only_what_is_asked_for_is_shared_or_all_of_it(folder_of):
-    one, other = (TrajectoryCache(BIG, folder=folder_of()) for _ in range(2))
+    one, other = (PrefixCache(BIG, folder=folder_of()) for _ in range(2))
     one.put("a", Note("a"))
     one.put("b", Note("b"))
     one.share("b")
@@ -274,7 +275,7 @@ def test_only_what_is_asked_for_is_shared_or_all_of_it(folder_of):
     assert (other.get("a"), other.get("b")) == (None, Note("b"))
     assert (other.hits, other.misses) == (1, 1)
     assert names(folder_of()) == ["b.safetensors"]
-    everything = TrajectoryCache(BIG, folder=folder_of(), shares_all=True)
+    everything = PrefixCache(BIG, folder=folder_of(), shares_all=True)
     everything.put("c", Note("c"))
     assert one.get("c") == Note("c")
 
@@ -283,14 +284,14 @@ def test_what_was_read_from_the_folder_is_held_in_memory_as_long_as_there_is_roo
     folder_of().write("key", Note())
     for capacity, again in ((1 << 10, Note()), (0, None)):
         folder_of().write("key", Note())
-        cache = TrajectoryCache(capacity, folder=folder_of())
+        cache = PrefixCache(capacity, folder=folder_of())
         assert cache.get("key") == Note()
         os.unlink(folder_of().path / "key.safetensors")
         assert cache.get("key") == again
 
 
 def test_a_cache_without_memory_still_keeps_all_in_the_folder(folder_of):
-    cache = TrajectoryCache(0, folder=folder_of(), shares_all=True)
+    cache = PrefixCache(0, folder=folder_of(), shares_all=True)
     for key in "ab":
         cache.put(key, Note(key))
     assert [cache.get(key) for key in "abc"] == [Note("a"), Note("b"), None]

@@ -7,10 +7,10 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Stage
 from mse_rl.data import Split
 from mse_rl.networks import build_child
-from mse_rl.training import Measurement, evaluate
+from mse_rl.spec.architecture import Architecture, Block, Stage
+from mse_rl.training import Evaluation, evaluate
 from mse_rl.training.evaluation import LEAST_SAMPLES, evaluate_with_logits, evaluation_batch_size
 
 
@@ -51,7 +51,7 @@ def test_perfect_and_nothing():
     y = torch.arange(4)
     perfect = evaluate(Echo(4), Split(50 * F.one_hot(y).float(), y))
     assert (perfect.accuracy, perfect.macro_f1, perfect.skill) == (1, 1, 1)
-    nothing = Measurement.of_nothing(4)
+    nothing = Evaluation.of_nothing(4)
     assert (nothing.accuracy, nothing.skill) == (0.25, 0)
 
 

@@ -4,10 +4,9 @@ import pytest
 import torch
 from support.children import CHILDREN, labels, samples, trained
 
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.training import capture, make_optimizer
-from mse_rl.training.graphed_step import WARM_UPS, GraphedStep
-from mse_rl.training.step import Step
+from mse_rl.training.step import WARM_UPS, GraphedStep, Step
 
 
 def warmed(run, capturable):

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from support.children import CHILDREN, born, labels, perturb_, samples, seeded
 from torch.nn import functional as F
 
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.training import make_optimizer
-from mse_rl.training.muon import MOMENTUM, Muon, orthogonal
-from mse_rl.training.optimizer import TABLE_RATE, set_learning_rate_
+from mse_rl.training.optimizer import MOMENTUM, TABLE_RATE, Muon, orthogonal, set_learning_rate_
 
 SHAPES = [(1, 1), (1, 7), (7, 1), (4, 4), (8, 3), (3, 8), (16, 144), (144, 16), (64, 64), (10, 1000)]
 RATES = {"hidden": 1.0, "table": TABLE_RATE, "vector": TABLE_RATE}

@@ -7,14 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.architecture import Inputs
-from mse_rl.config import OptimizerConfig
-from mse_rl.families import FAMILIES
+from mse_rl.config.training import OptimizerConfig
+from mse_rl.growth.cache import PrefixCache
 from mse_rl.networks import build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import BatchOrder, TrajectoryCache, learning_rate, make_optimizer
+from mse_rl.spec.architecture import Inputs
+from mse_rl.spec.families import FAMILIES
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.training import BatchOrder, learning_rate, make_optimizer
 from mse_rl.training.optimizer import TABLE_RATE
-from mse_rl.training.randomness import AUGMENTATION, BIRTH, ORDER, generator
+from mse_rl.training.slice import AUGMENTATION, INITIAL_WEIGHTS, ORDER, generator
 
 
 @given(samples=st.integers(1, 60), share=st.floats(0.01, 1), seed=st.integers(0, 2**31))
@@ -47,10 +48,10 @@ def test_epochs_and_seeds_have_their_own_orders():
 
 
 def test_every_purpose_and_moment_has_random_numbers_of_its_own():
-    """The first child is drawn at (BIRTH,), what is born in slice n at (BIRTH, n + 1)."""
+    """The first child is drawn at (INITIAL_WEIGHTS,), what is born in slice n at (INITIAL_WEIGHTS, n + 1)."""
     paths = [
-        (BIRTH,),
-        *((BIRTH, n) for n in (1, 2)),
+        (INITIAL_WEIGHTS,),
+        *((INITIAL_WEIGHTS, n) for n in (1, 2)),
         *((p, n) for p in (ORDER, AUGMENTATION) for n in range(3)),
     ]
     draws = {
@@ -120,7 +121,7 @@ class Entry:
 
 
 def test_the_cache_is_bounded_and_forgets_the_least_recently_used():
-    cache = TrajectoryCache(30)
+    cache = PrefixCache(30)
     for key in "abc":
         cache.put(key, Entry(10))
     assert cache.get("a") is not None
@@ -140,7 +141,7 @@ def test_the_cache_is_bounded_and_forgets_the_least_recently_used():
     uses=st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(1, 15)), max_size=40),
 )
 def test_the_cache_is_the_map_of_its_most_recent_entries(capacity, uses):
-    cache, recent, kept = TrajectoryCache(capacity), [], {}
+    cache, recent, kept = PrefixCache(capacity), [], {}
     for puts, key, size in uses:
         if puts:
             kept[key] = entry = Entry(size)

@@ -7,14 +7,14 @@ from support.problems import FAMILIES as FAMILY_NAMES
 from support.problems import FIRST_KINDS, problem_for
 from support.schedules import rates
 
-from mse_rl.architecture import ENTRY, Link, Position
-from mse_rl.config import OptimizerConfig
-from mse_rl.families import KINDS
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.spec.architecture import ENTRY, Link, Position
+from mse_rl.spec.families import KINDS
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, capture, make_optimizer, restore, train_slice_
-from mse_rl.training.randomness import generator
-from mse_rl.training.snapshot import TENSOR_BYTES
+from mse_rl.training.live_child import TENSOR_BYTES
+from mse_rl.training.slice import generator
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
 SPACE = SearchSpace(start_width=4)

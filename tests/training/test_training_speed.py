@@ -4,11 +4,11 @@ import pytest
 import torch
 from support.problems import FAMILIES, problem_for
 
-from mse_rl.config import OptimizerConfig
-from mse_rl.cost import training_flops
-from mse_rl.search_space import SearchSpace, starting_architecture
-from mse_rl.training import speed
-from mse_rl.training.speed import training_speed
+from mse_rl.config.training import OptimizerConfig
+from mse_rl.costs.measures import training_flops
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.training import slice as speed
+from mse_rl.training.slice import training_speed
 
 
 def first(family):

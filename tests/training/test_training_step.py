@@ -9,9 +9,9 @@ from support.problems import FAMILIES, problem_for
 from support.schedules import short_slice
 from torch.nn import functional as F
 
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import make_optimizer
 from mse_rl.training.step import Step
 

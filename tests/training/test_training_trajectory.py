@@ -11,15 +11,16 @@ from support.grown import grown
 from support.problems import FAMILIES, FIRST_KINDS, problem_for
 from support.schedules import even
 
-from mse_rl.architecture import ENTRY, Link, Position
-from mse_rl.config import BudgetConfig, GrowthConfig, OptimizerConfig
+from mse_rl.config.training import BudgetConfig, GrowthConfig, OptimizerConfig
 from mse_rl.data import Augmentation
 from mse_rl.errors import InvalidTransformation
-from mse_rl.growth import GrowthProcess
-from mse_rl.growth_state import CacheEntry
+from mse_rl.growth.cache import CacheFolder, PrefixCache, PrefixKey, digest
+from mse_rl.growth.process import GrowthProcess
+from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import empty_child
-from mse_rl.search_space import SearchSpace
-from mse_rl.training import CacheFolder, Trajectory, TrajectoryCache, digest, restore
+from mse_rl.spec.architecture import ENTRY, Link, Position
+from mse_rl.spec.search_space import SearchSpace
+from mse_rl.training import restore
 
 STEM, START = Position(0, ENTRY), Position(0, 0)
 WAIT = ("wait", None)
@@ -87,8 +88,8 @@ def test_what_another_process_wrote_is_read_bit_for_bit_and_trains_on_bit_for_bi
     for at in range(6):
         if at:
             plain.advance(*path[at - 1])
-        writer = begin(**settings, path=path[:at], cache=TrajectoryCache(0, folder=here, shares_all=True))
-        reader = begin(**settings, path=path[:at], cache=TrajectoryCache(0, folder=there))
+        writer = begin(**settings, path=path[:at], cache=PrefixCache(0, folder=here, shares_all=True))
+        reader = begin(**settings, path=path[:at], cache=PrefixCache(0, folder=there))
         assert writer.live.trained_slices == (at > 0)  # all but the last from the folder
         assert reader.live.trained_slices == 0
         assert numbers(writer) == numbers(reader) == numbers(plain)
@@ -164,8 +165,8 @@ def test_growth_that_begins_with_a_path_is_the_one_that_went_it(family, held, le
     for at in range(length, 6):
         assert numbers(play(process, [path[at]])) == points[at + 1]
     assert {*keys[known:]} <= {*notebook.entries} <= {*keys}
-    process.trajectory.share(length)
-    process.trajectory.share(99)
+    process.prefix.share(length)
+    process.prefix.share(99)
     assert notebook.shared == [keys[length]]
 
 
@@ -273,26 +274,26 @@ def test_budgets_and_the_test_split_only_bound_or_report_so_they_share():
 
 def test_a_path_is_leapt_over_to_the_furthest_point_that_is_kept():
     notebook = Notebook()
-    walked = Trajectory("origin", notebook)
+    walked = PrefixKey("origin", notebook)
     for decision in "abc":
         walked.go(decision)
         if decision != "b":
             walked.remember(decision.upper())
     for path, point in (("ab", (1, "A")), ("abc", (3, "C")), ("abcd", (3, "C")), ("ba", (0, None))):
-        assert Trajectory("origin", notebook).leap(path) == point
-    assert Trajectory("elsewhere", notebook).leap("abc") == (0, None)
-    leaping = Trajectory("origin", notebook)
-    leaping.leap("ab")
+        assert PrefixKey("origin", notebook).advance_to_known(path) == point
+    assert PrefixKey("elsewhere", notebook).advance_to_known("abc") == (0, None)
+    leaping = PrefixKey("origin", notebook)
+    leaping.advance_to_known("ab")
     leaping.go("b")
     leaping.go("c")
-    assert leaping.recall() == "C"  # it knows where it is
+    assert leaping.lookup() == "C"  # it knows where it is
     leaping.share(1)
     assert notebook.shared == [next(iter(notebook.entries))]
-    start = Trajectory("start", notebook)
+    start = PrefixKey("start", notebook)
     start.remember("S")
-    assert Trajectory("start", notebook).leap("ab") == (0, "S")  # this point itself is kept
-    nothing = Trajectory("origin", None)
-    assert nothing.leap("ab") == (0, None)
+    assert PrefixKey("start", notebook).advance_to_known("ab") == (0, "S")  # this point itself is kept
+    nothing = PrefixKey("origin", None)
+    assert nothing.advance_to_known("ab") == (0, None)
     assert (nothing.keeps, leaping.keeps) == (False, True)
 
 

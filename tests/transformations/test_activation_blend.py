@@ -9,12 +9,12 @@ from support.problems import problem_for
 from support.schedules import rates
 from torch.nn import functional as F
 
-from mse_rl.architecture import ENTRY, Architecture, Block, Position, Stage
-from mse_rl.config import OptimizerConfig
-from mse_rl.families import ACTIVATIONS, KINDS
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
-from mse_rl.networks.activation import Activation
-from mse_rl.search_space import SearchSpace, starting_architecture
+from mse_rl.networks.layers import Activation
+from mse_rl.spec.architecture import ENTRY, Architecture, Block, Position, Stage
+from mse_rl.spec.families import ACTIVATIONS, KINDS
+from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
@@ -61,7 +61,7 @@ def train(task, child, optimizer, steps):
 @pytest.mark.parametrize("new", ACTIVATIONS)
 def test_the_blend_goes_from_the_old_function_to_the_new_one(old, new):
     activation = Activation(Block("linear", 4, activation=new, fading=old))
-    activation.birth_(seeded())
+    activation.reset_parameters_(seeded())
     x = torch.linspace(-3, 3, 61)
     assert torch.equal(activation(x), FUNCTIONS[old](x))
     activation.alpha.fill_(0.25)

@@ -12,9 +12,9 @@ from support.children import CHILDREN, SPACE, born, choices, trained, transform
 from support.strategies import FAMILY_NAMES, architectures, cnns
 
 from mse_rl import transformations
-from mse_rl.architecture import ENTRY, Architecture, Link, Position, Stage
-from mse_rl.cost import cost
-from mse_rl.families import ACTIVATIONS, FAMILIES, KINDS
+from mse_rl.costs.measures import cost
+from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position, Stage
+from mse_rl.spec.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.transformations import TRANSFORMATIONS, Inert, Shrinking, Transformation
 
 NAMES = st.sampled_from(list(TRANSFORMATIONS))

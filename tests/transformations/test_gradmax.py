@@ -8,8 +8,8 @@ import torch
 from support.children import CHILDREN, born, labels, samples, trained, transform
 from torch.nn import functional as F
 
-from mse_rl.architecture import Architecture, Block, Position, Stage
-from mse_rl.transformations.gradmax import ROW_NORM, gradmax_rows
+from mse_rl.spec.architecture import Architecture, Block, Position, Stage
+from mse_rl.transformations.surgery import ROW_NORM, gradmax_rows
 
 FIRST = Position(0, 0)
 BLOCKS = {

@@ -10,8 +10,8 @@ from support.children import CHILDREN, SPACE, born, labels, perturb_, samples, t
 from support.strategies import architectures
 from torch.nn import functional as F
 
-from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.networks.padding import without_gaps
+from mse_rl.networks.layers import without_gaps
+from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)

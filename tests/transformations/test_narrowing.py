@@ -7,8 +7,8 @@ import pytest
 import torch
 from support.children import CHILDREN, SPACE, born, choices, perturb_, samples, trained, transform, watched
 
-from mse_rl.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Reading
+from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
+from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, InputStatistics
 
 FAMILIES = pytest.mark.parametrize("architecture", CHILDREN.values(), ids=CHILDREN)
 STEM, FIRST = Position(0, ENTRY), Position(0, 0)
@@ -149,10 +149,10 @@ def test_the_dimensions_that_matter_least_to_all_their_readers_go_and_the_others
     statistics = watched(deepcopy(child))
     blocks = dict(statistics.blocks)
     for position, importance in ((FIRST, (0.0, 3.0, 0.0, 1.0)), (Position(0, 1), (1.0, 0.0, 0.0, 1.0))):
-        stream = Reading(importance, blocks[position].stream.mean)
+        stream = InputStatistics(importance, blocks[position].stream.mean)
         blocks[position] = replace(blocks[position], stream=stream)
-    exits = statistics.exits | {0: Reading((0.0, 0.0, 2.0, 0.0), statistics.exits[0].mean)}
-    links = {link: Reading((0.0, 0.0, 0.25, 0.0), (0.0,) * 4) for link in architecture.links}
+    exits = statistics.exits | {0: InputStatistics((0.0, 0.0, 2.0, 0.0), statistics.exits[0].mean)}
+    links = {link: InputStatistics((0.0, 0.0, 0.25, 0.0), (0.0,) * 4) for link in architecture.links}
     statistics = ChildStatistics(blocks, exits, links)  # 1, 3, 2.5 and 2 in all: two links read the stream
     narrowing = TRANSFORMATIONS["narrow_stream_x0.5"]
     assert narrowing.lost(child, STEM, SPACE, statistics) == pytest.approx(3.0)
@@ -278,7 +278,7 @@ def test_a_stream_dimension_that_was_constant_is_folded_into_the_biases_of_its_r
             block.last.weight[gone], block.last.bias[gone] = 0.0, constants
     statistics = watched(child)
     block = statistics.blocks[FIRST]
-    unimportant = replace(block, stream=Reading((1e9, 0.0, 0.0, 1e9), block.stream.mean))
+    unimportant = replace(block, stream=InputStatistics((1e9, 0.0, 0.0, 1e9), block.stream.mean))
     statistics = replace(statistics, blocks=statistics.blocks | {FIRST: unimportant})
     before = outputs(child)
     child, receipt = transform("narrow_stream_x0.5", STEM, child, optimizer, statistics=statistics)

@@ -11,11 +11,11 @@ import torch
 from support.children import CHILDREN, born, choices, labels, perturb_, samples, seeded, train_, transform
 from torch.nn import functional as F
 
-from mse_rl.architecture import PADDING, Link, Position
-from mse_rl.config import OptimizerConfig
+from mse_rl.config.training import OptimizerConfig
+from mse_rl.spec.architecture import PADDING, Link, Position
 from mse_rl.training import capture, restore
-from mse_rl.training.muon import MOMENTUM, orthogonal
-from mse_rl.transformations import TRANSFORMATIONS, BlockStatistics, ChildStatistics, Reading
+from mse_rl.training.optimizer import MOMENTUM, orthogonal
+from mse_rl.transformations import TRANSFORMATIONS, BlockStatistics, ChildStatistics, InputStatistics
 
 OPTIMIZERS = pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 ENTRY_BY_ENTRY = pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -50,7 +50,7 @@ def importance(unit):
 
 
 def reading(units, head=1):
-    return Reading(tuple(importance(unit // head) for unit in range(units)), (0.0,) * units)
+    return InputStatistics(tuple(importance(unit // head) for unit in range(units)), (0.0,) * units)
 
 
 def told(architecture):

@@ -1,0 +1,156 @@
+"""The settings of growing one child, and of using it."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
+from mse_rl.costs.budget import FIRST_COST, BudgetConfig, Budgets
+from mse_rl.costs.reward import RewardConfig
+from mse_rl.errors import MOST_SEED, require, require_within
+from mse_rl.plugins import path_of
+from mse_rl.spec.search_space import SearchSpace
+
+MOST_THREADS = 1024
+MOST_BATCH = 64
+LEAST_BATCH = 16
+"""Samples in a training step, where none are given."""
+VALIDATION_FRACTION = 0.1
+"""Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
+DEFAULT_CONTROLLER = "balance"
+"""The one that measured best (docs/experiments.md)."""
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Asking a grown network for the classes of a dataset."""
+
+    child: Path
+    """Folder of a child that apply has grown."""
+    task: str
+    """The dataset whose inputs are read, as the child's own was."""
+    split: Literal["train", "test"] = "test"
+    """Which of its samples."""
+    out: Path | None = None
+    """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
+
+
+def default_batch_size(samples: int) -> int:
+    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, but at
+    least ``LEAST_BATCH`` (where there are as many) and at most ``MOST_BATCH``.
+
+    >>> [default_batch_size(samples) for samples in (40, 300, 600, 50_000)]
+    [16, 32, 64, 64]
+    """
+    batch = 1 << max(0, (samples // 8).bit_length() - 1)
+    return min(max(LEAST_BATCH, batch), MOST_BATCH, samples)
+
+
+@dataclass(frozen=True)
+class ApplyConfig(GrowthRules):
+    """Growing one child by a rule or a learned policy."""
+
+    task: str
+    """The dataset to grow a child on, or one of your own, my_package.module:thing (docs/extending.md)."""
+    controller: str = DEFAULT_CONTROLLER
+    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a policy that comes along
+    (small), the folder of a run or policy, or a controller of your own, my_package.module:thing
+    (docs/extending.md)."""
+    trust_policy: bool = False
+    """Import the reward, cost and transformations of others that a policy was trained with."""
+    out: Path | None = None
+    """Where the child is kept; runs/TIME if not given."""
+    seed: int = 0
+    """Seed of first weights, order of data and all else that is drawn."""
+    cost: str | None = None
+    """What is priced: flops, params or latency, or a cost of your own, my_package.module:thing
+    (docs/extending.md); as the policy was trained if not given, or flops. Its budget, if not given, is 16
+    times what the first child costs."""
+    training_flops: float | None = None
+    """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
+    TFLOPs, but at most what a number of passes of the first child over the data cost: 100 for images, 200 for
+    sequences, 5 to 30 for vectors (with their number), 10 for texts."""
+    minutes: float | None = None
+    """Choose training-flops for about so many minutes, by a short measurement on this machine."""
+    epochs: float | None = None
+    """Passes over the training split, whatever they cost, instead of a number of training FLOPs."""
+    family: str | None = None
+    """cnn, mlp, rnn or transformer; that of the policy or of the child to start from, or the one for what the
+    task's inputs are, if not given."""
+    slices: int | None = None
+    """Decisions; the child trains for one slice after each. As the policy was trained if not given, or 10."""
+    batch_size: int | None = None
+    """Samples in a training step; 64 if not given, or fewer where there are less than 512 to train on."""
+    architecture: Path | None = None
+    """Folder of a child grown before, or its architecture.json, to start from with new weights."""
+    init: Path | None = None
+    """Folder of a child grown before, to start from: what does not fit the task is made new, and a child
+    beyond a budget is shrunk until it fits."""
+    device: str = "cpu"
+    """Where the child is trained: cpu, cuda, cuda:1, ..."""
+    threads: int = 1
+    """Threads on the CPU. For children as small as these more are seldom faster, and far slower where other
+    processes want the cores, too."""
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    budget: Budgets = field(default_factory=Budgets)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cost is not None:
+            object.__setattr__(self, "cost", path_of(self.cost, "cost"))
+        require_within(self, 1e-6, 1e6, "epochs", "minutes")
+        require_within(self, 0, MOST_SEED, "seed")
+        require_within(self, 1, MOST_THREADS, "threads")
+        lengths = [
+            name for name in ("training_flops", "minutes", "epochs") if getattr(self, name) is not None
+        ]
+        require(
+            len(lengths) < 2,
+            f"the length of training is given by one of `training_flops`, `minutes` and `epochs`, got "
+            f"{' and '.join(f'`{name}`' for name in lengths)}: leave all but one out",
+        )
+        require(
+            self.architecture is None or self.init is None,
+            "`architecture` starts with new weights, `init` with those of a child, got both: leave one out",
+        )
+        require(
+            self.controller != "static" or self.architecture is not None,
+            "static trains an architecture that does not grow, got none: name one as `architecture`",
+        )
+        self.expansion(slices=10, reward=RewardConfig())  # so that it complains now
+
+    def expansion(
+        self, *, slices: int, reward: RewardConfig, training_steps: int | None = None
+    ) -> ExpansionConfig:
+        """Return the environment of the one episode.
+
+        Args:
+            slices: of the schedule, where this configuration names none.
+            reward: what the controller was trained for.
+            training_steps: that ``epochs`` are; None where the schedule has a number of training FLOPs.
+        """
+        growth = GrowthConfig(
+            family=self.family,
+            slices=slices if self.slices is None else self.slices,
+            batch_size=MOST_BATCH if self.batch_size is None else self.batch_size,
+            training_flops=self.training_flops,
+            training_steps=training_steps,
+            **{rule.name: getattr(self, rule.name) for rule in fields(GrowthRules)},
+        )
+        return ExpansionConfig(
+            task=(self.task,),
+            data=self.data,
+            growth=growth,
+            optimizer=self.optimizer,
+            space=self.space,
+            budget=BudgetConfig(
+                cost=self.cost or FIRST_COST,
+                **{budget.name: getattr(self.budget, budget.name) for budget in fields(Budgets)},
+            ),
+            reward=reward,
+            device=self.device,
+            cache_mb=0,
+        )

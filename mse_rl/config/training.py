@@ -1,0 +1,282 @@
+"""One frozen tree of settings for a run; each part is validated when it is made."""
+
+from dataclasses import dataclass, field, replace
+from math import ceil, inf
+from pathlib import Path
+from typing import Literal
+
+from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.compute_optimal import Schedule
+from mse_rl.costs.measures import TRAINING_PASSES
+from mse_rl.costs.reward import RewardConfig
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, require, require_positive, require_within
+from mse_rl.plugins import path_of
+from mse_rl.spec.families import FAMILIES
+from mse_rl.spec.search_space import SearchSpace
+
+PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
+"""Highest learning rates where the optimizer is named and none is given."""
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """How datasets are found and prepared."""
+
+    data_dir: Path | None = None
+    """Where datasets lie or are downloaded to; else the environment's MSE_RL_DATA, else ./data."""
+    resolution: int | None = None
+    """Resize images to this many pixels a side; as they are if not given."""
+    max_train: int | None = None
+    """Use at most this many training samples, drawn by class; all if not given."""
+    validation_fraction: float = 0.2
+    """Share of the training split that is held out to choose on (at most 5,000 samples)."""
+    split_seed: int = 0
+    """Seed of the validation split and of the draw of max-train."""
+    augment: Literal["auto", "none", "crop", "flip", "crop-flip"] = "auto"
+    """Random changes of training images; auto: what is right for the dataset."""
+    input: Literal["auto", "image", "vector", "sequence", "tokens"] = "auto"
+    """What the inputs of npz files are; auto: told by shape and dtype."""
+
+    def __post_init__(self) -> None:
+        require_within(self, 4, 1024, "resolution")
+        require_within(self, 1, MOST, "max_train")
+        require(
+            0 < self.validation_fraction < 1,
+            f"`validation_fraction` must lie between 0 and 1, got {self.validation_fraction}",
+        )
+        require_within(self, 0, MOST_SEED, "split_seed")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How a child is trained."""
+
+    optimizer: Literal["auto", "sgd", "adamw", "muon"] = "auto"
+    """sgd (Nesterov momentum 0.9), adamw or muon; auto: what measured best for the family."""
+    learning_rate: float | None = None
+    """Highest learning rate; what measured best for the optimizer, and with auto for the family, if not
+    given."""
+    learning_rate_hold: float = 0.6
+    """The learning rate is constant up to this share of the schedule, then it falls linearly to zero."""
+    weight_decay: float = 5e-4
+    """Decay of weights; biases and norms do not decay."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all classes in training."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products and convolutions in training; evaluation is always in float32."""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "learning_rate")
+        require_within(self, 0, 1, "learning_rate_hold", "weight_decay")
+        require(
+            0 <= self.label_smoothing < 1,
+            f"`label_smoothing` must be at least 0 and below 1, got {self.label_smoothing}",
+        )
+
+    def of(self, family: str) -> "OptimizerConfig":
+        """Return the same for children of one family: auto becomes what it stands for."""
+        if self.optimizer != "auto":
+            return self
+        own = FAMILIES[family]
+        return replace(self, optimizer=own.optimizer, learning_rate=self.learning_rate or own.learning_rate)
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate at its highest."""
+        return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthRules:
+    """What may be done to a child, and what ends its growth."""
+
+    transformations: tuple[str, ...] | None = None
+    """Names of the transformations that may be used, beside wait; all if not given. One of your own is named
+    by where it is imported from, as my_package.module:thing."""
+    new_units: Literal["he", "gradmax"] = "he"
+    """How new units get their incoming weights: drawn (He), or those with the largest gradient (GradMax)."""
+    skill_tolerance: float = 0.05
+    """What shrinks a child is taken back if validation skill is lower by more than this a slice later."""
+    target_skill: float | None = None
+    """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
+    time_limit_seconds: float | None = None
+    """End after the slice in which this time runs out."""
+    memory_budget: int | None = None
+    """Most bytes that training a child may take (estimated); no bound if not given."""
+
+    def __post_init__(self) -> None:
+        if self.transformations is not None:  # from Python they may be objects as well
+            names = (path_of(each, "transformation") for each in self.transformations)
+            object.__setattr__(self, "transformations", tuple(names))
+        require_within(self, 1, MOST, "memory_budget")
+        require_within(self, 0, 1, "skill_tolerance")
+        require(
+            self.target_skill is None or 0 < self.target_skill <= 1,
+            f"`target_skill` must lie between 0 and 1, got {self.target_skill}",
+        )
+        require_positive(self, "time_limit_seconds")
+
+
+@dataclass(frozen=True)
+class GrowthConfig(GrowthRules):
+    """How one child grows: its family, its schedule, and the rules."""
+
+    family: str | None = None
+    """cnn, mlp, rnn or transformer; the one for what the task's inputs are if not given."""
+    slices: int = 10
+    """Decisions of an episode; the child trains for one slice after each."""
+    batch_size: int = 64
+    """Samples in a training step."""
+    training_flops: float | None = None
+    """Training FLOPs of an episode; drawn for every episode if neither these nor training-steps are given."""
+    training_steps: int | None = None
+    """Training steps of an episode, whatever the child costs, instead of training FLOPs."""
+    passes_low: float = 2.0
+    """Training FLOPs are drawn log-uniformly for every episode, from what so many passes of the first child
+    over the data cost ..."""
+    passes_high: float = 64.0
+    """... to what so many cost."""
+    width_low: float = 0.125
+    """The width of the first child is drawn log-uniformly for every episode, if start-width is not given,
+    from so many times that of its family ..."""
+    width_high: float = 1.0
+    """... to so many times."""
+    decision_share: float = 0.6
+    """Decisions are spread evenly over this share of the schedule; the last slice takes what is left."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_within(self, 1, MOST, "slices", "training_flops", "training_steps")
+        require_within(self, 2, MOST, "batch_size")  # BatchNorm has no spread over one sample
+        require(
+            self.training_flops is None or self.training_steps is None,
+            "a schedule has `training_flops` or `training_steps`, got both: leave one out",
+        )
+        require(
+            0 < self.passes_low <= self.passes_high < inf,
+            "training FLOPs are drawn from 0 < `passes_low` <= `passes_high`, "
+            f"got {self.passes_low} and {self.passes_high}",
+        )
+        require(
+            0 < self.width_low <= self.width_high < inf,
+            "first widths are drawn from 0 < `width_low` <= `width_high`, "
+            f"got {self.width_low} and {self.width_high}",
+        )
+        require(
+            0 < self.decision_share <= 1,
+            f"`decision_share` must be above 0 and at most 1, got {self.decision_share}",
+        )
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule of the episode.
+
+        Raises:
+            InvalidConfig: if its length is not given.
+        """
+        counts_steps = self.training_steps is not None
+        total = self.training_steps if counts_steps else self.training_flops
+        if total is None:
+            raise InvalidConfig("a schedule needs a length: give training_flops or training_steps")
+        return Schedule(int(total), counts_steps, self.slices, self.batch_size, self.decision_share)
+
+    def completed(self, first_flops: int, samples: int, passes: float) -> "GrowthConfig":
+        """Return the same with a length: what ``passes`` over the data cost for the first child, if none is
+        given, but at least a training step of it for every slice.
+        """
+        if self.training_flops is not None or self.training_steps is not None:
+            return self
+        least = (ceil(self.slices / self.decision_share) + 1) * self.batch_size
+        seen = max(samples * passes, least)
+        return replace(self, training_flops=float(TRAINING_PASSES * first_flops * seen))
+
+
+@dataclass(frozen=True)
+class ExpansionConfig:
+    """Everything that makes an Expansion environment: tasks, children, schedule, budget, reward."""
+
+    task: tuple[str, ...] = ("digits", "digit_sums", "hastie")
+    """Datasets; an episode draws one. One of your own is my_package.module:thing (docs/extending.md)."""
+    data: TaskConfig = field(default_factory=TaskConfig)
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    device: str = "cpu"
+    """Where children are trained: cpu, cuda, cuda:1, ..."""
+    cache_mb: int = 96
+    """Memory of the trajectory cache of each worker, in MiB; 0 keeps none in memory."""
+    cache_dir: Path | None = None
+    """Folder in which all trajectories are kept for later runs; none is kept if not given."""
+    cache_dir_mb: int = 4096
+    """Most that this folder may take, in MiB; what was not used for longest goes first."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", tuple(path_of(task, "task") for task in self.task))
+        require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
+        require_within(self, 0, MOST, "cache_mb")
+        require_within(self, 1, MOST, "cache_dir_mb")
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How the controller learns."""
+
+    groups: int = 6
+    """Contexts (task, budget, seed) in an update of the policy."""
+    rollouts: int = 8
+    """Episodes of a context; their returns are compared with each other."""
+    epochs: int = 6
+    """Passes over the episodes of an update."""
+    policy_learning_rate: float = 1.5e-3
+    """Learning rate of the policy at the start; it falls linearly."""
+    policy_learning_rate_end: float = 2e-4
+    """Learning rate of the policy at the end."""
+    entropy_weight: float = 0.003
+    """Weight of the policy's entropy in its loss."""
+    clip_range: float = 0.2
+    """How far an update may move the probability of an action, as a share."""
+
+    def __post_init__(self) -> None:
+        require_within(self, 1, MOST, "groups", "epochs")
+        require_within(self, 2, MOST, "rollouts")  # they are compared with each other
+        require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
+        require(0 < self.clip_range < 1, f"`clip_range` must lie between 0 and 1, got {self.clip_range}")
+
+    @property
+    def episodes_per_update(self) -> int:
+        """Episodes between two updates of the policy."""
+        return self.groups * self.rollouts
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run of a controller."""
+
+    env: ExpansionConfig = field(default_factory=ExpansionConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    episodes: int = 1152
+    """Episodes to learn from; rounded up to whole updates."""
+    workers: int = 2
+    """Processes that run episodes, each with one thread."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    held_out: int = 32
+    """Seeds, never trained on, on which the policy is compared with the rules at the end."""
+    run_dir: Path | None = None
+    """Where the run is kept; runs/TIME if not given."""
+
+    def __post_init__(self) -> None:
+        require_within(self, 1, MOST, "episodes", "workers", "held_out")
+        require_within(self, 0, MOST_SEED, "seed")
+        require(
+            self.env.growth.time_limit_seconds is None,
+            "rollouts are compared decision by decision, so that training a policy takes no time limit: "
+            "leave `time_limit_seconds` out, or lower `slices`",
+        )
+
+    @property
+    def updates(self) -> int:
+        """Updates of the policy."""
+        return -(-self.episodes // self.ppo.episodes_per_update)

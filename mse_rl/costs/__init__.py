@@ -1,0 +1,1 @@
+"""What children cost and are worth: measures, budgets, rewards, schedules."""

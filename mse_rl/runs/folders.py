@@ -1,0 +1,131 @@
+"""The folder of a run, and tensors in files: nothing is unpickled."""
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from mse_rl.errors import InvalidRun
+
+RECORDED_PACKAGES = ("mse-rl", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
+
+
+def new_directory(path: Path | None) -> Path:
+    """Return where a run is to be kept: ``path``, or runs/ and the time. Makes nothing yet.
+
+    Raises:
+        InvalidRun: if something is there already, or nothing can be written there.
+    """
+    path = path or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    require_writable(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InvalidRun(f"expected a new folder, but {path} exists already: name another one or remove it")
+    return path
+
+
+def require_writable(path: Path) -> None:
+    """Raise unless files can be written into ``path``, once it is made if it is not there.
+
+    Raises:
+        InvalidRun: if it, or what is there of its parents, is no folder that can be written to.
+    """
+    try:
+        home = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    except OSError as error:  # a name that no file system takes
+        raise InvalidRun(f"expected a folder, but {path} cannot be one: {error.strerror}") from error
+    if not (home.is_dir() and os.access(home, os.W_OK)):
+        raise InvalidRun(f"expected a folder to write {path} into, but {home} is none: name another one")
+
+
+def require_new_file(path: Path) -> None:
+    """Raise unless a new file can be written at ``path``, once its folder is made.
+
+    Raises:
+        InvalidRun: if it is there already, or cannot be.
+    """
+    require_writable(path.parent)
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that no file system takes
+        raise InvalidRun(f"expected a file, but {path} cannot be one: {error.strerror}") from error
+    if there:
+        raise InvalidRun(f"expected a new file, but {path} exists already: name another one")
+
+
+def begin(path: Path, config: object) -> None:
+    """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRun(f"expected a folder, but {path} cannot be made: {error.strerror}") from error
+    write_json(path / "config.json", config)
+    (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+    versions = {name: installed_version(name) for name in RECORDED_PACKAGES}
+    write_json(path / "versions.json", {"python": sys.version.split()[0]} | versions)
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None for what runs from a checkout, not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write dataclasses, paths and plain data as JSON, whole or not at all."""
+    plain = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
+    write_bytes(path, (json.dumps(plain, indent=1, default=_plain) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file beside its place, and move it there once it is on disk: whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"expected plain data, got {value!r}")
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Give ``module``, which may be on the meta device, the tensors in ``path``. Nothing is unpickled.
+
+    Raises:
+        InvalidRun: if there is no such file, it holds no tensors, or they do not fit.
+    """
+    if not path.is_file():
+        raise InvalidRun(f"expected weights in {path}, but there is no such file")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InvalidRun(f"expected safetensors in {path}, got: {error}") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if got != expected:
+        wrong = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
+        raise InvalidRun(
+            f"{path} does not fit what it should hold: {len(wrong)} tensors differ, the first is {wrong[0]} "
+            f"(expected {expected.get(wrong[0])}, got {got.get(wrong[0])})"
+        )
+    module.load_state_dict(tensors, assign=True)

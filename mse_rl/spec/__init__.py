@@ -1,0 +1,1 @@
+"""What describes a child: architecture, families, search space. No torch here."""
