@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,26 @@ def test_a_module_is_small_says_what_it_is_for_and_is_named_after_it(name):
     assert len(text.splitlines()) <= 350
     assert ast.get_docstring(ast.parse(text))
     assert not {"utils", "helpers", "common"} & set(name.split("."))
+
+
+def imports_of(name):
+    """Return the modules of the package that one imports, wherever in it, but not for type checkers alone."""
+    tree = ast.parse(MODULES[name].read_text())
+    for_types = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for part in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in for_types:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= parts or {node.module} & MODULES.keys()
+    return found - {name}
+
+
+def test_modules_import_each_other_in_no_circle():
+    order = TopologicalSorter({name: imports_of(name) for name in MODULES})
+    order.prepare()  # raises CycleError, which names the circle
+    assert order.is_active()
