@@ -40,7 +40,7 @@ def from_plain(kind: Any, plain: Any) -> Any:
     if hasattr(kind, "_fields"):  # a NamedTuple
         return kind(*_each(tuple(_hints(kind).values()), plain))
     if not isinstance(plain, kind) or isinstance(plain, bool) != (kind is bool):
-        raise ValueError(f"expected {kind}, got {plain!r:.80}")
+        raise ValueError(f"expected {_NAMES.get(kind, kind)}, got {plain!r:.80}")
     return plain
 
 
@@ -90,6 +90,8 @@ def _float(_: tuple[Any, ...], plain: Any) -> float:
         raise ValueError("expected a number that a float can hold") from error
 
 
+_NAMES: dict[Any, str] = {int: "a whole number", str: "a string", bool: "true or false"}
+"""What messages call them."""
 _READERS: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
     Union: _union,
     UnionType: _union,

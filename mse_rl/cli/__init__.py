@@ -13,7 +13,6 @@ from tyro.conf import OmitArgPrefixes, Positional, subcommand
 from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
 from mse_rl.config.training import TrainConfig
 from mse_rl.errors import MseRlError
-from mse_rl.runs.folders import installed_version
 
 Train = Annotated[
     TrainConfig,
@@ -60,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a user's own modules may lie here; workers get the same path
     if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        from mse_rl.runs.folders import installed_version
+
         print(f"mse-rl {installed_version('mse-rl') or '(not installed)'}")
         return
     signal.signal(signal.SIGTERM, _end)  # without it, what workers share would be left in memory

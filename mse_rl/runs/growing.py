@@ -134,12 +134,15 @@ def grow(
     if policy and policy.experience:
         _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
-    config = _with_length(config, env, context)
+    minutes, config = config.minutes, _with_length(config, env, context)
     env = _environment(config, task, inherited, start, policy)
-    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     if inherited is None and start is None:
         config = _with_first_width(config, env, context)
         env = _environment(config, task, inherited, start, policy)
+        if minutes is not None:  # the child that it takes for them is as fast as its own width allows
+            config = _with_length(replace(config, training_flops=None, minutes=minutes), env, context)
+            env = _environment(config, task, inherited, start, policy)
+    env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
     episode, kept = _grow(env, controller, context, config.seed, tell)
     return Growth(config, task, episode, kept, env.process)

@@ -78,7 +78,7 @@ def test_workers_play_it_by_its_path(tiny, task, monkeypatch, tmp_path):
         ("Choosy", r"called as Choosy\(\), got \(size\)"),
         ("NUMBER", r"called as NUMBER\(\), got 3"),
         ("made_of", r"called as made_of\(\), got \(controller, env\)"),
-        ("Empty", r"called as Empty\.decide\(turn\), got None"),
+        ("Empty", r"called as Empty\.decide\(point\), got None"),
         ("missing", "no 'missing'"),
     ],
 )

@@ -524,7 +524,7 @@ def test_the_target_skill_terminates(longer):
 def test_a_space_with_fewer_rows_than_the_first_child_asks_for_is_refused(tiny, family, bound):
     settings = settings_of(tiny, family)
     settings["config"] = replace(settings["config"], space=SearchSpace(**{bound: 1}))
-    with pytest.raises(MseRlError, match=bound.replace("_", "-")):
+    with pytest.raises(MseRlError, match=f"`{bound}`"):
         ExpansionEnv(**settings).reset(seed=0)
 
 

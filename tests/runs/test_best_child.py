@@ -13,7 +13,7 @@ class Process:
     task = SimpleNamespace(validation=range(100))
 
     def __init__(self):
-        self.live = SimpleNamespace(capture=lambda: self.state.slice_index, hold=self._hold)
+        self.live = SimpleNamespace(capture=lambda: self.state.slice_index, restore=self._restore)
         self.held = None
         self.become(0, "small", 0.1)
 
@@ -23,7 +23,7 @@ class Process:
         )
         self.held = slice_index
 
-    def _hold(self, snapshot):
+    def _restore(self, snapshot):
         self.held = snapshot
 
 

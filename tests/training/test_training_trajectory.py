@@ -276,7 +276,7 @@ def test_a_path_is_leapt_over_to_the_furthest_point_that_is_kept():
     notebook = Notebook()
     walked = PrefixKey("origin", notebook)
     for decision in "abc":
-        walked.go(decision)
+        walked.extend(decision)
         if decision != "b":
             walked.remember(decision.upper())
     for path, point in (("ab", (1, "A")), ("abc", (3, "C")), ("abcd", (3, "C")), ("ba", (0, None))):
@@ -284,8 +284,8 @@ def test_a_path_is_leapt_over_to_the_furthest_point_that_is_kept():
     assert PrefixKey("elsewhere", notebook).advance_to_known("abc") == (0, None)
     leaping = PrefixKey("origin", notebook)
     leaping.advance_to_known("ab")
-    leaping.go("b")
-    leaping.go("c")
+    leaping.extend("b")
+    leaping.extend("c")
     assert leaping.lookup() == "C"  # it knows where it is
     leaping.share(1)
     assert notebook.shared == [next(iter(notebook.entries))]
