@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mse_rl
-from mse_rl import cli
 from mse_rl.cli import main
 from mse_rl.config.apply import VALIDATION_FRACTION
+from mse_rl.runs import folders
 
 TINY_GROWTH = ["--slices", "2", "--epochs", "0.2"]
 BLOCK = {"inner": 4, "kernel": 3, "activation": "relu", "head_width": 1, "fading": None}
@@ -487,9 +487,9 @@ def test_help_imports_no_torch() -> None:
 
 
 def test_it_tells_its_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "installed_version", {"mse-rl": "1.2.3"}.get)
+    monkeypatch.setattr(folders, "installed_version", {"mse-rl": "1.2.3"}.get)
     main(["--version"])
     assert capsys.readouterr().out == "mse-rl 1.2.3\n"
-    monkeypatch.setattr(cli, "installed_version", {}.get)
+    monkeypatch.setattr(folders, "installed_version", {}.get)
     main(["--version"])
     assert capsys.readouterr().out == "mse-rl (not installed)\n"
