@@ -70,7 +70,7 @@ class Episode:
         rewards: what each decision brought.
         infos: of the environment after each decision.
         start: info of the environment after the reset.
-        cached_slices: slices that were restored from the trajectory cache instead of trained.
+        cached_slices: slices that were restored from the prefix cache instead of trained.
         seconds: that it took; and of them
         child_seconds: those of the child's training and evaluation.
         test_accuracy: of the finished child; None unless it was asked for.

@@ -222,7 +222,7 @@ def _made(spec: str | PolicyWeights) -> Controller:
 class WorkerPool:
     """A number of worker processes, each with an environment and one thread.
 
-    They share the tasks' tensors, and a folder of trajectories and latencies, which is in memory where that
+    They share the tasks' tensors, and a folder of prefixes and latencies, which is in memory where that
     can be.
 
     Args:

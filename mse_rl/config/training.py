@@ -206,9 +206,9 @@ class ExpansionConfig:
     device: str = "cpu"
     """Where children are trained: cpu, cuda, cuda:1, ..."""
     cache_mb: int = 96
-    """Memory of the trajectory cache of each worker, in MiB; 0 keeps none in memory."""
+    """Memory of the prefix cache of each worker, in MiB; 0 keeps none in memory."""
     cache_dir: Path | None = None
-    """Folder in which all trajectories are kept for later runs; none is kept if not given."""
+    """Folder in which all prefixes are kept for later runs; none is kept if not given."""
     cache_dir_mb: int = 4096
     """Most that this folder may take, in MiB; what was not used for longest goes first."""
 

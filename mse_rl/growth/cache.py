@@ -80,7 +80,7 @@ class CacheFolder(Generic[Entry]):
         except OSError as error:
             self._writable = False
             _LOGGER.warning(
-                "the trajectory cache takes no more, and the run goes on without: %s (%s)",
+                "the prefix cache takes no more, and the run goes on without: %s (%s)",
                 error.strerror,
                 self.path,
             )
@@ -97,7 +97,7 @@ class CacheFolder(Generic[Entry]):
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            _LOGGER.warning("the trajectory cache cannot read %s, and it is trained again: %s", path, error)
+            _LOGGER.warning("the prefix cache cannot read %s, and it is trained again: %s", path, error)
             return None
 
     def _write(self, key: str, content: bytes) -> None:

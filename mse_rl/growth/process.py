@@ -54,7 +54,7 @@ class GrowthProcess:
         start: an architecture to start from, with new weights; that of the family's first child if neither
             this nor ``init`` is given.
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
-        cache: trajectories of this and other processes.
+        cache: prefixes of this and other processes.
         path: decisions to begin with, as ``advance`` takes them.
         meter: tells latencies, where they are asked for; one of the process's own if not given.
 

@@ -125,7 +125,7 @@ def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthSt
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What the trajectory cache keeps of a process."""
+    """What the prefix cache keeps of a process."""
 
     state: GrowthState
     snapshot: Snapshot
