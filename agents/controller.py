@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import Observation
-from mse_rl.errors import InvalidController
+from mse_rl.errors import InvalidConfig, InvalidController
 from mse_rl.plugins import in_short, label, require_callable
 from mse_rl.transformations import Decision
 
@@ -52,7 +52,12 @@ def own_controller(found: Any, name: str) -> Controller:
     """
     if isinstance(found, type) or not hasattr(found, "decide"):
         require_callable(found, (), name, "controller")
-        found = found()
+        try:
+            found = found()
+        except TypeError as error:  # a class that lacks what its base leaves open
+            raise InvalidConfig(
+                f"expected {name} to make a controller, got TypeError: {error}: define it"
+            ) from error
     require_callable(getattr(found, "decide", None), ("point",), f"{name}.decide", "controller")
     controller: Controller = found
     return controller

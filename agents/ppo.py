@@ -202,7 +202,7 @@ class GroupedPPO(MaskablePPO):
         return True
 
     def _record_times(self, episodes: list[Episode]) -> None:
-        """Return what the workers did with the time since the last update, the update itself among it."""
+        """Record what the workers did with the time since the last update, the update itself among it."""
         now = time.perf_counter()
         available, self._since = self.collector.workers * (now - self._since), now
         shares = {

@@ -9,7 +9,7 @@ import numpy as np
 from mse_rl.agents.controller import Controller, DecisionPoint, own_controller
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.process import GrowthProcess
-from mse_rl.plugins import is_path, load_object
+from mse_rl.plugins import in_short, is_path, label, load_object
 from mse_rl.spec.architecture import Architecture
 from mse_rl.spec.families import FAMILIES
 from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
@@ -19,10 +19,19 @@ class Rule(Controller):
     """Decides by looking at the growth itself. A child that has to shrink is shrunk as ``Compress`` does."""
 
     def decide(self, point: DecisionPoint) -> int:
-        """Return the action of the rule's decision."""
+        """Return the action of the rule's decision.
+
+        Raises:
+            InvalidController: if it is not legal.
+        """
         process = point.env.process
-        name, target = self.choose(process, point.rng) if process.fits else least_loss(process)
-        return point.env.actions.encode(name, target, process.state.architecture)
+        decision = self.choose(process, point.rng) if process.fits else least_loss(process)
+        if decision not in process.choices():
+            raise InvalidController(
+                f"expected {label(self)} to choose one of process.choices(), got {in_short(decision)}: "
+                "return one of them"
+            )
+        return point.env.actions.encode(*decision, process.state.architecture)
 
     @abstractmethod
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
@@ -55,6 +64,10 @@ class Threshold(Rule):
     """
 
     def __init__(self, accuracy: float = 0.95) -> None:
+        if not 0 <= accuracy <= 2:  # above 1 it never stops
+            raise InvalidController(
+                f"threshold takes an accuracy from 0 to 2, got {accuracy:g}: write threshold:ACCURACY"
+            )
         self.accuracy = accuracy
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:

@@ -65,7 +65,7 @@ def train(
 
 
 def compare(
-    controllers: Mapping[str, str | Controller | Policy],
+    controllers: Mapping[str, str | Path | Policy | Controller | Callable[[], Controller]],
     tasks: Sequence[Task | str],
     *,
     seeds: Sequence[int] = range(8),
@@ -76,8 +76,8 @@ def compare(
     """Grow a child with every controller on every task with every seed, all else being equal.
 
     Args:
-        controllers: by the names that the comparison has for them: rules, policies, folders of policies, or
-            controllers of your own, which workers get a copy of for every child.
+        controllers: by the names that the comparison has for them: as ``apply`` takes them. Workers get a
+            copy of your own for every child.
         tasks: the datasets, or their names.
         seeds: of first weights, order of data, and of what ``config`` leaves to be drawn: budget, training
             FLOPs and first width.
@@ -111,7 +111,7 @@ def compare(
 
 def apply(
     task: Task | str | Callable[[TaskConfig], Task],
-    controller: str | Controller | Callable[[], Controller] = DEFAULT_CONTROLLER,
+    controller: str | Path | Policy | Controller | Callable[[], Controller] = DEFAULT_CONTROLLER,
     *,
     init: Grown | str | Path | None = None,
     tell: Tell = silent,
@@ -121,7 +121,7 @@ def apply(
 
     Args:
         task: the dataset, its name, or a function that makes it.
-        controller: a rule, a policy that comes along (``small``), the folder of a run or policy, the import
+        controller: a rule, a policy that comes along (``small``), a policy or its folder, the import
             path of a controller, an object with ``decide``, or a class or function that makes one.
         init: a network grown before, or its folder, to start from; it is left as it is.
         tell: gets one line for each thing that happens.
@@ -146,8 +146,8 @@ def apply(
         raise InvalidConfig(
             f"{given[0]} does nothing here: leave it out, and use Grown.save or the task's own"
         )
-    if isinstance(controller, str):
-        decider, own = controller, None
+    if isinstance(controller, str | Path):
+        decider, own = str(controller), None
     else:
         decider, own = label(controller), own_controller(controller, label(controller))
     name = task if isinstance(task, str) else task.name if isinstance(task, Task) else label(task)
@@ -165,5 +165,6 @@ def apply(
         return load_task(task, config.data) if isinstance(task, str) else own_task(task, name, config.data)
 
     with _threads_kept():
-        growth = grow(config, load, tell, controller=own, inherited=inherited)
+        policy = controller if isinstance(controller, Policy) else None
+        growth = grow(config, load, tell, controller=own, policy=policy, inherited=inherited)
     return grown_of(growth.process.child, growth.record)

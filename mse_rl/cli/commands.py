@@ -51,14 +51,30 @@ def train(config: TrainConfig, console: Console) -> None:
     Raises:
         MseRlError: for anything that is wrong with the settings, before the folder is made.
     """
-    with training_bars(console, config) as bars:
-        result = run(
-            config,
-            tell=lambda line: say(console, line),
-            on_start=bars.start,
-            on_episode=bars.episode,
-            on_context=bars.context,
-        )
+    folders: list[Path] = []
+    try:
+        with training_bars(console, config) as bars:
+
+            def started(folder: Path) -> None:
+                folders.append(folder)
+                bars.start()
+
+            result = run(
+                config,
+                tell=lambda line: say(console, line),
+                on_start=started,
+                on_episode=bars.episode,
+                on_context=bars.context,
+            )
+    except KeyboardInterrupt:
+        for folder in folders:
+            if (folder / "policy" / "policy.json").is_file():
+                name = shlex.quote(str(folder))
+                say(
+                    console,
+                    f"the policy of the last update is kept: mse-rl apply {name} --task TASK",
+                )
+        raise
     _show_comparison(result.summary, result.folder, console)
 
 

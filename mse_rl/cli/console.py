@@ -50,12 +50,14 @@ class TrainingBars:
     def __init__(self, progress: Progress, episodes: int, contexts: int) -> None:
         self._progress, self._contexts = progress, contexts
         self._last: deque[Episode] = deque(maxlen=WINDOW)
-        self._learning = progress.add_task("episodes", total=episodes, means="", visible=False)
+        self._learning = progress.add_task("episodes", total=episodes, means="")
+        self.started = False
         self._comparing: TaskID | None = None
 
     def start(self) -> None:
         """Show the first bar."""
-        self._progress.update(self._learning, visible=True)
+        self._progress.start()
+        self.started = True
 
     def episode(self, episode: Episode) -> None:
         """Count one episode more."""
@@ -78,7 +80,7 @@ class TrainingBars:
 
 @contextmanager
 def training_bars(console: Console, config: TrainConfig) -> Iterator[TrainingBars]:
-    """Show the bars of a training run."""
+    """Show the bars of a training run, once it has started."""
     columns = (
         TextColumn("{task.description:9}"),
         MofNCompleteColumn(),
@@ -87,5 +89,10 @@ def training_bars(console: Console, config: TrainConfig) -> Iterator[TrainingBar
         TextColumn("{task.fields[means]}"),
     )
     episodes = config.updates * config.ppo.episodes_per_update
-    with Progress(*columns, console=console) as progress:
-        yield TrainingBars(progress, episodes, config.held_out)
+    progress = Progress(*columns, console=console)
+    bars = TrainingBars(progress, episodes, config.held_out)
+    try:
+        yield bars
+    finally:
+        if bars.started:
+            progress.stop()

@@ -1,23 +1,29 @@
 """Controllers compared with each other: same tasks, seeds, orders of data, schedules and budgets."""
 
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mse_rl.agents.controller import Controller, Episode
+from mse_rl.agents.controller import Controller, Episode, own_controller
 from mse_rl.agents.evaluation import compare, figure_of, paired_interval, summarise
 from mse_rl.agents.pool import PolicyWeights, Spec, WorkerPool
 from mse_rl.config.training import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidConfig
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, InvalidController
+from mse_rl.plugins import in_short, label
 from mse_rl.runs.growing import load_controller
 from mse_rl.runs.policy import Policy
 from mse_rl.runs.report import markdown
+
+AnyController = str | Path | Policy | Controller | Callable[[], Controller]
+"""A rule's name, a policy, its name or its folder, a controller, or what makes one."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,10 @@ class Comparison:
 
 
 def compare_controllers(
-    controllers: Mapping[str, str | Controller | Policy],
+    controllers: Mapping[str, AnyController],
     tasks: Sequence[Task | str],
     *,
-    seeds: Sequence[int],
+    seeds: Iterable[int],
     config: ExpansionConfig,
     workers: int,
     tell: Tell = silent,
@@ -76,8 +82,7 @@ def compare_controllers(
     """Grow a child with every controller on every task with every seed.
 
     Args:
-        controllers: by the names that the comparison has for them: rules, folders of policies, policies, or
-            controllers.
+        controllers: by the names that the comparison has for them.
         tasks: datasets, or their names.
         seeds: of first weights, order of data, and of what ``config`` leaves to be drawn.
         config: of the environment; its tasks are not used.
@@ -88,7 +93,11 @@ def compare_controllers(
     Raises:
         MseRlError: for anything that is wrong with controllers, tasks or settings.
     """
-    if not (controllers and tasks and seeds):
+    _check(controllers, tasks, config, workers)
+    if not isinstance(seeds, Iterable):
+        raise InvalidConfig(f"expected several seeds, got {in_short(seeds)}: range(8), say")
+    seeds = [_seed(seed) for seed in seeds]
+    if not (len(controllers) and len(tasks) and seeds):
         raise InvalidConfig("expected at least one controller, one task and one seed, got none")
     specs = {name: _spec(controller) for name, controller in controllers.items()}
     loaded = [load_tasks((task,), config.data, tell)[0] if isinstance(task, str) else task for task in tasks]
@@ -104,15 +113,48 @@ def compare_controllers(
     return Comparison(episodes)
 
 
-def _spec(controller: str | Controller | Policy) -> Spec:
+def _check(controllers: object, tasks: object, config: object, workers: object) -> None:
+    """Raise InvalidConfig unless these are of the types that ``compare_controllers`` takes."""
+    if not isinstance(controllers, Mapping) or not all(isinstance(name, str) for name in controllers):
+        raise InvalidConfig(f"expected controllers as a dict by their names, got {in_short(controllers)}")
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence):
+        raise InvalidConfig(f"expected a list of tasks, got {in_short(tasks)}")
+    if wrong := [task for task in tasks if not isinstance(task, str | Task)]:
+        raise InvalidConfig(f"expected tasks or their names, got {in_short(wrong[0])}: see Task.from_arrays")
+    if not isinstance(config, ExpansionConfig):
+        raise InvalidConfig(f"expected an ExpansionConfig, got {in_short(config)}")
+    if not isinstance(workers, int) or not 1 <= workers <= MOST:
+        raise InvalidConfig(f"expected at least one of `workers`, got {in_short(workers)}")
+
+
+def _seed(seed: object) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MOST_SEED:
+        raise InvalidConfig(
+            f"expected seeds as whole numbers from 0 to {MOST_SEED}, got {in_short(seed)}: range(8), say"
+        )
+    return int(seed)
+
+
+def _spec(controller: AnyController) -> Spec:
     """Return what workers make the controller of."""
-    policy = controller if isinstance(controller, Policy) else None
-    if isinstance(controller, str):
-        _, policy = load_controller(controller)
-    if policy is not None:
-        return PolicyWeights.of(policy.network, draws=False)
-    assert not isinstance(controller, Policy)
-    return controller
+    if isinstance(controller, str | Path):
+        name = str(controller)
+        if name.partition(":")[0] == "static":
+            raise InvalidController("static trains an architecture that was grown before: use wait, or apply")
+        _, policy = load_controller(name)
+        return PolicyWeights.of(policy.network, draws=False) if policy else name
+    if isinstance(controller, Policy):
+        return PolicyWeights.of(controller.network, draws=False)
+    name = label(controller)
+    own = own_controller(controller, name)
+    try:
+        pickle.dumps(own)
+    except Exception as error:
+        raise InvalidController(
+            f"expected a controller that can be sent to workers, got {name} ({in_short(error)}): define its "
+            "class at the top of a module"
+        ) from error
+    return own
 
 
 def _context(env: ExpansionEnv, task: int, seed: int) -> Context:

@@ -61,12 +61,21 @@ def require_new_file(path: Path) -> None:
         raise InvalidRun(f"expected a new file, but {path} exists already: name another one")
 
 
-def begin(path: Path, config: object) -> None:
-    """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, if they are not there.
+
+    Raises:
+        InvalidRun: if it cannot be made.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidRun(f"expected a folder, but {path} cannot be made: {error.strerror}") from error
+
+
+def begin(path: Path, config: object) -> None:
+    """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
+    make_folder(path)
     write_json(path / "config.json", config)
     (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
     versions = {name: installed_version(name) for name in RECORDED_PACKAGES}

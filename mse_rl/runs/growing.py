@@ -106,6 +106,7 @@ def grow(
     tell: Tell,
     *,
     controller: Controller | None = None,
+    policy: Policy | None = None,
     inherited: Inheritance | None = None,
 ) -> Growth:
     """Grow a child.
@@ -115,13 +116,13 @@ def grow(
         load: returns the dataset, once all else is known to be there.
         tell: gets one line for each thing that happens.
         controller: decides; the one that the configuration names if not given.
+        policy: the controller, if it is one.
         inherited: the child to start from; the one that the configuration names, if any, if not given.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges.
     """
     torch.set_num_threads(config.threads)
-    policy = None
     if controller is None:
         controller, policy = load_controller(config.controller, trust=config.trust_policy)
     check_devices(config.device, config.budget.latency_device)
@@ -217,7 +218,7 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> Ap
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
-    """Return how long a number of training FLOPs takes."""
+    """Tell how long a number of training FLOPs takes."""
     total = env.config.growth.training_flops
     if total is None:
         return
@@ -258,11 +259,13 @@ def _environment(
     start: Architecture | None,
     policy: Policy | None,
 ) -> ExpansionEnv:
+    steps = _steps(config.epochs, len(task.train), config.batch_size or MOST_BATCH)
+    slices = policy.slices if policy else RULE_SLICES
     return ExpansionEnv(
         config.expansion(
-            slices=policy.slices if policy else RULE_SLICES,
+            slices=slices if steps is None else min(slices, steps),  # of at least one step each
             reward=policy.reward if policy else RewardConfig(),
-            training_steps=_steps(config.epochs, len(task.train), config.batch_size or MOST_BATCH),
+            training_steps=steps,
         ),
         tasks=(task,),
         start=start,
@@ -277,7 +280,7 @@ def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
 
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) -> None:
-    """Return what was kept of a child that was taken over, and that it has to shrink, if it has."""
+    """Tell what was kept of a child that was taken over, and that it has to shrink, if it has."""
     receipt = process.state.receipt
     if receipt is None:
         return

@@ -16,14 +16,21 @@ from mse_rl.data import Task
 from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidRun
 from mse_rl.networks import Child, empty_child
-from mse_rl.runs.folders import load_weights, new_directory, write_bytes, write_json, write_tensors
+from mse_rl.runs.folders import (
+    load_weights,
+    make_folder,
+    new_directory,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
 from mse_rl.spec.architecture import Architecture
 from mse_rl.transformations import Renumbering
 
 
 def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
     """Write a child and the record of its growth into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {name: tensor.cpu() for name, tensor in child.state_dict().items()}
     write_tensors(folder / "child.safetensors", tensors)
     write_bytes(folder / "architecture.json", f"{child.architecture.to_json()}\n".encode())

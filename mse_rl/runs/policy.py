@@ -14,10 +14,17 @@ from mse_rl.agents.learned import BlockNetwork, Learned, attributions
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidConfig, InvalidController, InvalidRun
+from mse_rl.errors import MOST, InvalidConfig, InvalidController, InvalidRun
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
-from mse_rl.runs.folders import load_weights, new_directory, write_bytes, write_json, write_tensors
+from mse_rl.runs.folders import (
+    load_weights,
+    make_folder,
+    new_directory,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
 from mse_rl.transformations import TRANSFORMATIONS, operations, transformation
 
 PLURALS = {"image": "images", "vector": "tables", "sequence": "series", "tokens": "texts"}
@@ -119,23 +126,23 @@ class Policy:
     def family(self) -> str | None:
         """The family of the children that it was trained on; None where it followed the tasks."""
         family = self._env["growth"]["family"]
-        return None if family is None else str(family)
+        return from_plain(str | None, family)  # type: ignore[no-any-return]
 
     @property
     def slices(self) -> int:
         """Decisions of its episodes."""
-        return int(self._env["growth"]["slices"])
+        return from_plain(int, self._env["growth"]["slices"])  # type: ignore[no-any-return]
 
     @property
     def cost(self) -> str:
         """The cost that its episodes were priced by."""
-        return str(self._env["budget"]["cost"])
+        return from_plain(str, self._env["budget"]["cost"])  # type: ignore[no-any-return]
 
     @property
     def transformations(self) -> tuple[str, ...] | None:
         """The transformations that it could choose from; None for all."""
         names = self._env["growth"]["transformations"]
-        return None if names is None else tuple(map(str, names))
+        return from_plain(tuple[str, ...] | None, names)  # type: ignore[no-any-return]
 
     @cached_property
     def reward(self) -> RewardConfig:
@@ -166,7 +173,7 @@ def card_of(record: dict[str, Any], table: str) -> str:
 
 def save_policy(folder: Path, policy: Policy) -> None:
     """Write a policy into ``folder``, which is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     network = policy.network
     write_tensors(folder / "policy.safetensors", network.state_dict())
     trained_on = {} if policy.experience is None else {"trained_on": to_plain(policy.experience)}
@@ -190,7 +197,14 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         InvalidController: if there is none, it is of a later version, weights and layout do not fit, or it
             asks for trust that it has not got.
     """
-    folder = SHIPPED.get(str(path), Path(path))
+    folder = SHIPPED.get(str(path)) or Path(path)
+    if folder != Path(path) and any(
+        (Path(path) / part / "policy.json").is_file() for part in (".", "policy")
+    ):
+        raise InvalidController(
+            f"{path} is a policy that comes along, and a folder here: write ./{path} for the folder, or "
+            "rename it"
+        )
     folder = folder if (folder / "policy.json").is_file() else folder / "policy"
     file = folder / "policy.json"
     try:
@@ -213,7 +227,7 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         raise InvalidController(
             f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InvalidController(
             f"expected a policy in {file}, got: {error!r}; copy it again, or train a new one"
         ) from error
@@ -221,18 +235,25 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         load_weights(policy.network, folder / "policy.safetensors")
     except InvalidRun as error:
         raise InvalidController(str(error)) from error
+    if not all(parameter.isfinite().all() for parameter in policy.network.parameters()):
+        raise InvalidController(
+            f"expected finite weights in {folder / 'policy.safetensors'}, got others; copy it again, or "
+            "train a new one"
+        )
     return policy
 
 
 def _check_record(policy: Policy) -> None:
-    """Read all of a policy's record that growth depends on, so that what is missing is said now."""
-    for name in ("family", "slices", "transformations", "reward"):
+    """Read all of a policy's record that growth depends on, so that what is wrong is said now."""
+    for name in ("family", "cost", "transformations", "reward"):
         getattr(policy, name)
+    if not 1 <= policy.slices <= MOST:
+        raise ValueError(f"expected slices from 1 on, got {policy.slices}")
 
 
 def _check_format(path: str | Path, got: object) -> None:
     """Raise unless a policy is of this version's format."""
-    if not isinstance(got, int):
+    if not isinstance(got, int) or isinstance(got, bool):
         raise ValueError(f"expected format {FORMAT}, got {got!r}")
     if got > FORMAT:
         raise InvalidController(

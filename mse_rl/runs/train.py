@@ -61,7 +61,7 @@ def train(
     *,
     tasks: Sequence[Task] | None = None,
     tell: Tell = silent,
-    on_start: Callable[[], None] = lambda: None,
+    on_start: Callable[[Path], None] = lambda folder: None,
     on_episode: Callable[[Episode], None] = lambda episode: None,
     on_context: Callable[[], None] = lambda: None,
 ) -> TrainResult:
@@ -71,7 +71,7 @@ def train(
         config: of the whole run.
         tasks: the datasets; those that ``config`` names if not given.
         tell: gets one line for each thing that a user should know.
-        on_start: called before the first episode.
+        on_start: called before the first episode, with the folder of the run.
         on_episode: called after each episode that the policy learns from.
         on_context: called after each held-out context.
 
@@ -93,7 +93,7 @@ def train(
     require_shared_memory(env.tasks, free_shared_memory())
     begin(folder, config)
     tell(f"the run is kept in {folder}; to look at it while it goes on: tensorboard --logdir {folder}")
-    on_start()
+    on_start(folder)
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")

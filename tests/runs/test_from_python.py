@@ -7,6 +7,7 @@ import pytest
 
 import mse_rl
 from mse_rl import Context, DecisionPoint, ExpansionConfig, ExpansionEnv, GrowthConfig, PPOConfig, TrainConfig
+from mse_rl.agents.rules import Rule
 
 TINY = ExpansionConfig(task=("wine",), growth=GrowthConfig(slices=3, training_steps=9, batch_size=16))
 
@@ -169,3 +170,118 @@ def test_controllers_of_all_kinds_are_compared_on_the_same_episodes(result):
 def test_a_comparison_of_nothing_is_refused(controllers, tasks, seeds, said):
     with pytest.raises(mse_rl.MseRlError, match=said):
         mse_rl.compare(controllers, tasks, seeds=seeds, config=TINY, workers=1)
+
+
+def not_importable():
+    class Local:
+        def decide(self, point):
+            return 0
+
+    return Local()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"controllers": ["wait"]}, "expected controllers as a dict"),
+        ({"controllers": {1: "wait"}}, "expected controllers as a dict"),
+        ({"controllers": {"a": None}}, "to be called as"),
+        ({"controllers": {"a": "static"}}, "static trains an architecture"),
+        ({"controllers": {"a": not_importable()}}, "at the top of a module"),
+        ({"tasks": "wine"}, "expected a list of tasks, got 'wine'"),
+        ({"tasks": [3]}, "expected tasks or their names, got 3"),
+        ({"seeds": 3}, "expected several seeds, got 3"),
+        ({"seeds": [0.5]}, "whole numbers from 0"),
+        ({"seeds": [-1]}, "whole numbers from 0"),
+        ({"workers": 0}, "at least one of `workers`, got 0"),
+        ({"config": TrainConfig()}, "expected an ExpansionConfig"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(changes, said):
+    settings = {"controllers": {"a": "wait"}, "tasks": ["wine"], "seeds": [0], "config": TINY, "workers": 1}
+    settings |= changes
+    with pytest.raises(mse_rl.MseRlError, match=said) as refused:
+        mse_rl.compare(settings.pop("controllers"), settings.pop("tasks"), **settings)
+    assert "\n" not in str(refused.value)
+
+
+def test_classes_paths_and_arrays_of_seeds_are_compared(result):
+    controllers = {"class": Stubborn, "path": result[0].folder}
+    comparison = mse_rl.compare(controllers, [wine()], seeds=np.arange(2), config=TINY, workers=1)
+    assert [len(played) for played in comparison.episodes.values()] == [2, 2]
+
+
+def test_a_policy_and_its_path_are_applied_alike(result):
+    grown = [
+        mse_rl.apply(wine(), controller, epochs=1.0).growth["timeline"]
+        for controller in (result[0].policy, result[0].folder, str(result[0].folder))
+    ]
+    assert grown[0] == grown[1] == grown[2]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda data: data["training"]["config"]["env"]["growth"].update(slices=1.5),
+            "a whole number, got 1.5",
+        ),
+        (lambda data: data["training"]["config"]["env"]["growth"].update(slices=0), "slices from 1 on"),
+        (lambda data: data["training"]["config"]["env"]["growth"].update(transformations="x"), "got 'x'"),
+        (lambda data: data["training"]["config"]["env"]["growth"].update(transformations=[3]), "got"),
+        (lambda data: data["training"]["config"]["env"]["budget"].update(cost=3), "a string, got 3"),
+        (lambda data: data.update(format=True), "expected format"),
+    ],
+)
+def test_a_policy_whose_record_is_wrong_is_refused(result, tmp_path, edit, said):
+    result[0].policy.save(tmp_path / "policy")
+    data = json.loads((tmp_path / "policy" / "policy.json").read_text())
+    edit(data)
+    (tmp_path / "policy" / "policy.json").write_text(json.dumps(data))
+    with pytest.raises(mse_rl.MseRlError, match=said):
+        mse_rl.Policy.load(tmp_path / "policy")
+
+
+def test_a_policy_of_a_deep_file_or_of_weights_that_are_no_numbers_is_refused(result, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    result[0].policy.save(tmp_path / "policy")
+    weights = tmp_path / "policy" / "policy.safetensors"
+    tensors = load_file(weights)
+    save_file({name: torch.full_like(tensor, torch.nan) for name, tensor in tensors.items()}, weights)
+    with pytest.raises(mse_rl.MseRlError, match="expected finite weights"):
+        mse_rl.Policy.load(tmp_path / "policy")
+    (tmp_path / "policy" / "policy.json").write_text("[" * 100_000)
+    with pytest.raises(mse_rl.MseRlError, match="expected a policy in"):
+        mse_rl.Policy.load(tmp_path / "policy")
+
+
+def test_a_folder_that_is_called_like_a_shipped_policy_is_asked_about(result, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert mse_rl.Policy.load("small").slices == 10
+    result[0].policy.save("small")
+    with pytest.raises(mse_rl.MseRlError, match=r"write \./small for the folder"):
+        mse_rl.Policy.load("small")
+    assert mse_rl.Policy.load("./small").slices == 3
+
+
+class Babbling(Rule):
+    def choose(self, process, rng):
+        return "widen"
+
+
+@pytest.mark.parametrize(
+    ("controller", "said"), [(Babbling, "to choose one of"), (Rule, "make a controller|to choose")]
+)
+def test_a_rule_that_chooses_nonsense_is_refused(controller, said):
+    with pytest.raises(mse_rl.MseRlError, match=said):
+        mse_rl.apply(wine(), controller, epochs=1.0)
+
+
+def test_few_epochs_have_fewer_decisions():
+    grown = mse_rl.apply(wine(), "wait", epochs=1.0)
+    assert len(grown.growth["timeline"]) == 1 + 5  # as many slices as training steps
+    with pytest.raises(mse_rl.MseRlError, match="6 slices need as many training steps, got 5"):
+        mse_rl.apply(wine(), "wait", epochs=1.0, slices=6)
