@@ -74,3 +74,17 @@ def test_a_name_without_a_transformation_is_one_line(command, name, said, tmp_pa
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (extras.Scopeless, "to have a scope, child, block, pair, got 'foo'"),
+        (extras.Aimless, "expected targets of .* to return several, got None"),
+        (extras.Astray, "expected a Position as the target of what is aimed at the block, got None"),
+        (extras.Thoughtless, "expected edit of .* to return an Architecture, got None"),
+    ],
+)
+def test_a_transformation_that_breaks_its_contract_is_refused(own, said):
+    with pytest.raises(mse_rl.MseRlError, match=said):
+        mse_rl.apply("wine", "random", transformations=(own,), training_flops=1e9, slices=4)

@@ -1,6 +1,6 @@
 """Which transformations may be applied: known from the pure edit, before any weight moves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
@@ -8,10 +8,12 @@ from math import inf
 from mse_rl.config.training import GrowthConfig
 from mse_rl.costs.budget import FIRST_COST, BudgetConfig
 from mse_rl.costs.measures import Meter, cost, measure_of, training_bytes
+from mse_rl.errors import InvalidTransformation
 from mse_rl.growth.state import GrowthState
+from mse_rl.plugins import in_short
 from mse_rl.spec.architecture import Architecture
 from mse_rl.spec.search_space import SearchSpace
-from mse_rl.transformations import WAIT, Decision, Target, operations, transformation
+from mse_rl.transformations import WAIT, Decision, Target, operations, require_target, transformation
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,10 @@ class Bounds:
         """
         change = transformation(name)
         after = change.edit(before, target, self.space)
+        if not isinstance(after, Architecture):
+            raise InvalidTransformation(
+                f"expected edit of {name} to return an Architecture, got {in_short(after)}"
+            )
         if change.ends_growth:
             allowed = self.fit(before)
         elif after == before or not self.space.allows(after):
@@ -135,6 +141,22 @@ def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, me
     return Bounds(space, budget, meter, config.memory_budget, config.batch_size, vocabulary)
 
 
+def _targets(name: str, architecture: Architecture) -> list[Target]:
+    """Return the targets of a transformation, which may be a user's own.
+
+    Raises:
+        InvalidTransformation: if they are none, or not what its scope asks for.
+    """
+    change = transformation(name)
+    found = change.targets(architecture)
+    if not isinstance(found, Iterable):
+        raise InvalidTransformation(f"expected targets of {name} to return several, got {in_short(found)}")
+    targets = list(found)
+    for target in targets:
+        require_target(target, change.scope)
+    return targets
+
+
 @lru_cache(maxsize=4096)
 def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision, int], ...]:
     """Return what may be done to an architecture, with the FLOPs after it.
@@ -145,6 +167,6 @@ def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision
         (Decision(name, target), cost(after).flops)
         for name in bounds.vocabulary
         if not transformation(name).changes_nothing
-        for target in transformation(name).targets(architecture)
+        for target in _targets(name, architecture)
         if (after := bounds.permitted(architecture, name, target)) is not None
     )

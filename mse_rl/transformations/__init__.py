@@ -2,7 +2,16 @@
 
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
 from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, Receipt, apply
-from mse_rl.transformations.base import WAIT, Decision, Inert, Origins, Shrinking, Target, Transformation
+from mse_rl.transformations.base import (
+    WAIT,
+    Decision,
+    Inert,
+    Origins,
+    Shrinking,
+    Target,
+    Transformation,
+    require_target,
+)
 from mse_rl.transformations.registry import TRANSFORMATIONS, operations, transformation
 from mse_rl.transformations.statistics import BlockStatistics, ChildStatistics, InputStatistics
 
@@ -27,5 +36,6 @@ __all__ = [
     "adopted",
     "apply",
     "operations",
+    "require_target",
     "transformation",
 ]

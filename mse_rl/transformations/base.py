@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from mse_rl.errors import InvalidTransformation
 from mse_rl.networks import Child
 from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
 from mse_rl.spec.search_space import SearchSpace
@@ -213,13 +214,30 @@ class ResizeStream(StageTransformation):
         return architecture.with_stage(stage, width=self.resized(space, architecture.stages[stage].width))
 
 
+SCOPES: dict[str, type] = {"child": type(None), "block": Position, "pair": Link}
+"""What a transformation may be aimed at, and the types of such targets."""
+
+
+def require_target(target: object, scope: str) -> None:
+    """Raise unless a target is of the type that a scope asks for.
+
+    Raises:
+        InvalidTransformation: if it is not.
+    """
+    kind = SCOPES[scope]
+    if not isinstance(target, kind):
+        raise InvalidTransformation(
+            f"expected a {kind.__name__} as the target of what is aimed at the {scope}, got {target!r:.80}"
+        )
+
+
 def at_block(target: Target) -> Position:
     """Return the target of a transformation whose scope is the block."""
-    assert isinstance(target, Position)
-    return target
+    require_target(target, "block")
+    return cast(Position, target)
 
 
 def at_pair(target: Target) -> Link:
     """Return the target of a transformation whose scope is the pair."""
-    assert isinstance(target, Link)
-    return target
+    require_target(target, "pair")
+    return cast(Link, target)

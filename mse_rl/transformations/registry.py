@@ -6,7 +6,7 @@ from functools import lru_cache
 from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.plugins import is_path, load_object
 from mse_rl.spec.families import ACTIVATIONS, KINDS
-from mse_rl.transformations.base import WAIT, Inert, Transformation
+from mse_rl.transformations.base import SCOPES, WAIT, Inert, Transformation
 from mse_rl.transformations.blocks import AddLink, ChangeActivation, Deepen, GrowKernel, RemoveBlock, Unlink
 from mse_rl.transformations.widths import (
     NarrowChild,
@@ -94,6 +94,10 @@ def _imported(path: str) -> Transformation:
         raise InvalidConfig(
             f"expected a transformation at {path}, got a {type(found).__name__}: derive it from "
             "mse_rl.transformations.Transformation"
+        )
+    if found.scope not in SCOPES:
+        raise InvalidConfig(
+            f"expected transformation {path} to have a scope, {', '.join(SCOPES)}, got {found.scope!r}"
         )
     found = copy(found)
     found.name = path

@@ -14,3 +14,22 @@ class Wider(WidenStream):
 
 
 unlike = "a transformation"
+
+
+class Scopeless(Wider):
+    scope = "foo"  # type: ignore[assignment]
+
+
+class Aimless(Wider):
+    def targets(self, architecture):
+        return None
+
+
+class Astray(Wider):
+    def targets(self, architecture):
+        yield None
+
+
+class Thoughtless(Wider):
+    def edit(self, architecture, target, space):
+        return None
