@@ -28,6 +28,8 @@ _NAME = "fit"
 """Of every task: their classes are the same."""
 _INPUTS: dict[int, Any] = {2: "vector", 3: "sequence"}
 """What samples are, by the rank of their array; images if it is not here."""
+_LEAST_BATCH = 3
+"""Samples that a network goes on from: two to train on (see ``GrowthConfig``), one held out."""
 
 
 class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -133,7 +135,9 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probability of each class (n, K) for samples (n, …)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
-        return self.grown_.predict_proba(X)
+        with _value_errors():
+            found: NDArray[np.float64] = self.grown_.predict_proba(X)
+        return found
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class (n,) for samples (n, …)."""
@@ -149,18 +153,23 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _begin(self, X: NDArray[Any], y: NDArray[Any], classes: NDArray[Any]) -> Self:
         numbers = _numbers(y, classes)
         config = TaskConfig(validation_fraction=VALIDATION_FRACTION, input=_INPUTS.get(X.ndim, "image"))
-        with _value_errors(y):
+        with _value_errors(f" ({len(y)} samples of {len(np.unique(y))} classes)"):
             task = Task.from_arrays(X, numbers, X, numbers, name=_NAME, config=config)
-            task = _with_classes(task, np.unique(numbers), len(classes))
+            task = _with_classes(task, np.unique(numbers), classes)
             grown = self._grow(task, self.controller)
         self.classes_ = classes
         self.growth_: list[dict[str, Any]] = []
         return self._hold(grown, len(task.validation))
 
     def _go_on(self, X: NDArray[Any], numbers: NDArray[np.int64]) -> Self:
-        right = self.grown_.predict_proba(X).argmax(axis=1) == numbers
-        controller = self.controller if right.mean() < self.least_accuracy_ else "wait"
-        with _value_errors(numbers):
+        if len(X) < _LEAST_BATCH:
+            raise ValueError(
+                f"expected at least {_LEAST_BATCH} samples, to train on and to hold out, got {len(X)}: "
+                "collect more before partial_fit"
+            )
+        with _value_errors():
+            right = self.grown_.predict_proba(X).argmax(axis=1) == numbers
+            controller = self.controller if right.mean() < self.least_accuracy_ else "wait"
             task = _task_like(self.grown_, X, numbers)
             grown = self._grow(task, controller, init=self.grown_)
         return self._hold(grown, len(task.validation))
@@ -190,7 +199,8 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _hold(self, grown: Grown, held_out: int) -> Self:
         grown.child.double()  # so that a row's probabilities do not depend on the rows beside it
-        self.grown_ = replace(grown, classes_=self.classes_)
+        record = grown.growth | {"test_accuracy": None}  # there is no test split but what was trained on
+        self.grown_ = replace(grown, classes_=self.classes_, growth=record)
         self.growth_ = [*self.growth_, *grown.growth["timeline"]]
         self.architecture_ = grown.architecture
         self.learning_curve_ = [entry["skill"] for entry in self.growth_]
@@ -200,12 +210,12 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 @contextmanager
-def _value_errors(y: NDArray[Any]) -> Iterator[None]:
-    """Raise the package's errors as scikit-learn expects them, with how many samples there were."""
+def _value_errors(given: str = "") -> Iterator[None]:
+    """Raise the package's errors as scikit-learn expects them, with what was given at their end."""
     try:
         yield
     except MseRlError as error:
-        raise ValueError(f"{error} ({len(y)} samples of {len(np.unique(y))} classes)") from error
+        raise ValueError(f"{error}{given}") from error
 
 
 def _numbers(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
@@ -218,16 +228,25 @@ def _numbers(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     return np.searchsorted(classes, y).astype(np.int64)
 
 
-def _with_classes(task: Task, numbers: NDArray[np.int64], count: int) -> Task:
-    """Return a task with ``count`` classes, in which its own are those of the given numbers."""
-    if count == len(numbers):
-        return task
+def _with_classes(task: Task, numbers: NDArray[np.int64], classes: NDArray[Any]) -> Task:
+    """Return a task with the given classes (K,), in which its own are those of the given numbers."""
     places = torch.from_numpy(numbers)
     train, validation, test = (
         Split(split.x, places[split.y]) for split in (task.train, task.validation, task.test)
     )
-    encoding = {key: value for key, value in task.encoding.items() if key != "labels"}
-    return replace(task, classes=count, train=train, validation=validation, test=test, encoding=encoding)
+    encoding = {key: value for key, value in task.encoding.items() if key != "labels"} | _record_of(classes)
+    return replace(
+        task, classes=len(classes), train=train, validation=validation, test=test, encoding=encoding
+    )
+
+
+def _record_of(classes: NDArray[Any]) -> dict[str, Any]:
+    """Return classes (K,) as ``Task.encoding`` has them: numbers and truth values as labels, all else by
+    name.
+    """
+    if classes.dtype.kind in "biuf":
+        return {"labels": classes.tolist()}
+    return {"classes": [str(name) for name in classes]}
 
 
 def _task_like(grown: Grown, X: NDArray[Any], numbers: NDArray[np.int64]) -> Task:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from inspect import signature
 from typing import Any
@@ -82,6 +83,16 @@ def path_of(thing: Any, what: str) -> str:
             "my_package.module:thing"
         )
     return path
+
+
+def paths_of(things: Any, what: str) -> tuple[str, ...]:
+    """Return the same of several, or of one.
+
+    Raises:
+        InvalidConfig: if one has no path.
+    """
+    several = isinstance(things, Iterable) and not isinstance(things, str | type)
+    return tuple(path_of(thing, what) for thing in (things if several else (things,)))
 
 
 def label(thing: Any) -> str:

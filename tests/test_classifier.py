@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import mse_rl
 from mse_rl import GrowingClassifier
 
 ROWS, CLASSES = load_wine(return_X_y=True)
@@ -57,6 +58,56 @@ def test_joblib_keeps_it_and_spreads_its_work(tmp_path):
     assert np.array_equal(joblib.load(tmp_path / "classifier").predict(ROWS), classifier.predict(ROWS))
     alone, shared = (cross_val_score(classifier, ROWS, CLASSES, cv=2, n_jobs=jobs) for jobs in (1, 2))
     assert np.array_equal(alone, shared)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array([5, 6, 9]),
+        np.array([-1.0, 0.0, 2.0]),
+        np.array([2**63, 2**63 + 1, 2**64 - 1], dtype=np.uint64),
+        np.array(["ant", "bee", "cow"]),
+        np.array(["ant", "bee", "cow"], dtype=object),
+    ],
+    ids=lambda classes: f"{classes.dtype}",
+)
+def test_what_is_saved_tells_the_classes_that_it_was_given(tmp_path, classes):
+    rows, labels = stream(60, 0)
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(rows, classes[labels])
+    for folder in ("fitted", "went on"):
+        classifier.grown_.save(tmp_path / folder)
+        told = mse_rl.load(tmp_path / folder).predict(rows)
+        assert told.tolist() == classifier.predict(rows).tolist()
+        assert set(told) <= set(classes)
+        classifier.partial_fit(rows, classes[labels])
+
+
+def test_what_is_saved_tells_truth_values_and_classes_that_came_later(tmp_path):
+    rows, labels = stream(60, 0)
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(rows, labels == 1)
+    classifier.grown_.save(tmp_path / "truth")
+    assert mse_rl.load(tmp_path / "truth").classes_.tolist() == [False, True]
+    early = labels != 1
+    classifier = GrowingClassifier(random_state=0, epochs=20)
+    classifier.partial_fit(rows[early], labels[early] + 5, [5, 6, 7])
+    classifier.grown_.save(tmp_path / "early")
+    assert mse_rl.load(tmp_path / "early").classes_.tolist() == [5, 6, 7]
+
+
+def test_dates_are_saved_by_name(tmp_path):
+    rows, labels = stream(60, 0)
+    days = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[D]")
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(rows, days[labels])
+    classifier.grown_.save(tmp_path / "days")
+    told = mse_rl.load(tmp_path / "days").predict(rows)
+    assert told.tolist() == classifier.predict(rows).astype(str).tolist()
+
+
+def test_it_records_no_test_accuracy_as_it_has_no_test_split():
+    rows, labels = stream(60, 0)
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(rows, labels)
+    assert classifier.grown_.growth["test_accuracy"] is None
+    assert classifier.partial_fit(rows, labels).grown_.growth["test_accuracy"] is None
 
 
 @pytest.mark.parametrize("family", ["cnn", "mlp", "rnn"])
@@ -139,6 +190,34 @@ def test_a_batch_may_lack_classes_and_have_one_sample_of_others():
     rows, labels = stream(60, 1)
     kept = np.flatnonzero(labels == 0).tolist() + np.flatnonzero(labels == 1)[:1].tolist()
     assert classifier.partial_fit(rows[kept], labels[kept]).predict_proba(rows).shape == (60, 3)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_batch_too_small_to_go_on_from_is_a_value_error(samples):
+    rows, labels = stream(60, 0)
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(rows, labels)
+    with pytest.raises(ValueError, match=f"at least 3 samples, .*, got {samples}: collect more"):
+        classifier.partial_fit(rows[:samples], labels[:samples])
+    assert classifier.partial_fit(rows[:3], labels[:3]).predict(rows).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.ones((5, 3, 1)), r"shape \(n, features\)"),
+        (np.full((5, 3), 1e300), "the size of the training samples"),
+    ],
+    ids=["rank", "size"],
+)
+def test_rows_that_cannot_be_read_are_a_value_error_wherever_they_come(rows, message):
+    classifier = GrowingClassifier(random_state=0, epochs=20).fit(*stream(60, 0))
+    for ask in (
+        classifier.predict,
+        classifier.predict_proba,
+        lambda rows: classifier.partial_fit(rows, [0, 1, 2, 0, 1]),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask(rows)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import dataclasses
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.apply import ApplyConfig, PredictConfig
 from mse_rl.config.training import (
     ExpansionConfig,
     GrowthConfig,
@@ -19,6 +21,7 @@ from mse_rl.costs.compute_optimal import Schedule
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import InvalidConfig
 from mse_rl.spec.families import FAMILIES
+from mse_rl.spec.search_space import SearchSpace
 
 
 @pytest.mark.parametrize(
@@ -171,3 +174,49 @@ def test_what_apply_grows_by_is_what_it_was_told():
     config = ApplyConfig("wait", "digits", epochs=3, slices=5)
     growth = config.expansion(slices=7, reward=RewardConfig(), training_steps=90).growth
     assert growth == GrowthConfig(training_steps=90, slices=5, batch_size=64)
+
+
+@pytest.mark.parametrize(
+    ("part", "settings", "message"),
+    [
+        (GrowthConfig, {"training_flops": "x"}, "`training_flops` must be a number, got 'x'"),
+        (GrowthConfig, {"slices": 2.5}, "`slices` must be a whole number, got 2.5"),
+        (GrowthConfig, {"batch_size": 16.0}, "`batch_size` must be a whole number, got 16.0"),
+        (GrowthConfig, {"slices": True}, "`slices` must be a whole number, got True"),
+        (GrowthConfig, {"decision_share": True}, "`decision_share` must be a number, got True"),
+        (GrowthConfig, {"new_units": "hee"}, "`new_units` must be one of he, gradmax, got 'hee'"),
+        (GrowthConfig, {"family": np.eye(3)}, r"`family` must be a string, got array"),
+        (BudgetConfig, {"flops_budget": "5"}, "`flops_budget` must be a whole number, got '5'"),
+        (SearchSpace, {"max_width": "5"}, "`max_width` must be a whole number, got '5'"),
+        (RewardConfig, {"cost_weight": "5"}, "`cost_weight` must be a number, got '5'"),
+        (PPOConfig, {"groups": None}, "`groups` must be a whole number, got None"),
+        (TrainConfig, {"seed": 1.5}, "`seed` must be a whole number, got 1.5"),
+        (TrainConfig, {"env": "wine"}, "`env` must be of type ExpansionConfig, got 'wine'"),
+        (TrainConfig, {"run_dir": 3}, "`run_dir` must be a path, got 3"),
+        (ExpansionConfig, {"task": 5}, "expected a task that can be named"),
+        (ApplyConfig, {"budget": 5}, "`budget` must be of type Budgets, got 5"),
+        (ApplyConfig, {"optimizer": "adam"}, "`optimizer` must be of type OptimizerConfig, got 'adam'"),
+        (ApplyConfig, {"init": 3}, "`init` must be a path, got 3"),
+        (ApplyConfig, {"trust_policy": 1}, "`trust_policy` must be True or False, got 1"),
+        (ApplyConfig, {"epochs": "2"}, "`epochs` must be a number, got '2'"),
+        (PredictConfig, {"child": 3}, "`child` must be a path, got 3"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_another_type_is_refused_in_one_line(part, settings, message):
+    needed = {"task": "wine"} if part in (ApplyConfig, PredictConfig) else {}
+    with pytest.raises(InvalidConfig, match=message) as refused:
+        part(**needed | settings)
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_that_mean_the_same_are_converted():
+    assert TrainConfig(run_dir="runs/x") == TrainConfig(run_dir=Path("runs/x"))
+    assert TaskConfig(data_dir="data") == TaskConfig(data_dir=Path("data"))
+    assert PredictConfig("runs/x", "wine").child == Path("runs/x")
+    assert ApplyConfig("wine", init="runs/x").init == Path("runs/x")
+    assert ExpansionConfig(task="wine") == ExpansionConfig(task=["wine"]) == ExpansionConfig(task=("wine",))
+    assert GrowthConfig(transformations="widen_inner_x2").transformations == ("widen_inner_x2",)
+    numbers = TrainConfig(seed=np.int64(3), ppo=PPOConfig(clip_range=np.float32(0.5)))
+    assert (type(numbers.seed), type(numbers.ppo.clip_range)) == (int, float)
+    assert numbers == TrainConfig(seed=3, ppo=PPOConfig(clip_range=0.5))

@@ -9,6 +9,7 @@ from mse_rl.costs.budget import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import MOST_SEED, require, require_within
 from mse_rl.plugins import path_of
+from mse_rl.settings import fit_types
 from mse_rl.spec.search_space import SearchSpace
 
 MOST_THREADS = 1024
@@ -34,6 +35,9 @@ class PredictConfig:
     out: Path | None = None
     """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
     data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
+
+    def __post_init__(self) -> None:
+        fit_types(self)
 
 
 def default_batch_size(samples: int) -> int:
@@ -98,9 +102,9 @@ class ApplyConfig(GrowthRules):
     budget: Budgets = field(default_factory=Budgets)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.cost is not None:
             object.__setattr__(self, "cost", path_of(self.cost, "cost"))
+        super().__post_init__()
         require_within(self, 1e-6, 1e6, "epochs", "minutes")
         require_within(self, 0, MOST_SEED, "seed")
         require_within(self, 1, MOST_THREADS, "threads")

@@ -10,7 +10,8 @@ from mse_rl.costs.compute_optimal import Schedule
 from mse_rl.costs.measures import TRAINING_PASSES
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, require, require_positive, require_within
-from mse_rl.plugins import path_of
+from mse_rl.plugins import paths_of
+from mse_rl.settings import fit_types
 from mse_rl.spec.families import FAMILIES
 from mse_rl.spec.search_space import SearchSpace
 
@@ -38,6 +39,7 @@ class TaskConfig:
     """What the inputs of npz files are; auto: told by shape and dtype."""
 
     def __post_init__(self) -> None:
+        fit_types(self)
         require_within(self, 4, 1024, "resolution")
         require_within(self, 1, MOST, "max_train")
         require(
@@ -66,6 +68,7 @@ class OptimizerConfig:
     """Of matrix products and convolutions in training; evaluation is always in float32."""
 
     def __post_init__(self) -> None:
+        fit_types(self)
         require_positive(self, "learning_rate")
         require_within(self, 0, 1, "learning_rate_hold", "weight_decay")
         require(
@@ -106,8 +109,8 @@ class GrowthRules:
 
     def __post_init__(self) -> None:
         if self.transformations is not None:  # from Python they may be objects as well
-            names = (path_of(each, "transformation") for each in self.transformations)
-            object.__setattr__(self, "transformations", tuple(names))
+            object.__setattr__(self, "transformations", paths_of(self.transformations, "transformation"))
+        fit_types(self)
         require_within(self, 1, MOST, "memory_budget")
         require_within(self, 0, 1, "skill_tolerance")
         require(
@@ -213,7 +216,8 @@ class ExpansionConfig:
     """Most that this folder may take, in MiB; what was not used for longest goes first."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "task", tuple(path_of(task, "task") for task in self.task))
+        object.__setattr__(self, "task", paths_of(self.task, "task"))
+        fit_types(self)
         require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
         require_within(self, 0, MOST, "cache_mb")
         require_within(self, 1, MOST, "cache_dir_mb")
@@ -239,6 +243,7 @@ class PPOConfig:
     """How far an update may move the probability of an action, as a share."""
 
     def __post_init__(self) -> None:
+        fit_types(self)
         require_within(self, 1, MOST, "groups", "epochs")
         require_within(self, 2, MOST, "rollouts")  # they are compared with each other
         require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
@@ -268,6 +273,7 @@ class TrainConfig:
     """Where the run is kept; runs/TIME if not given."""
 
     def __post_init__(self) -> None:
+        fit_types(self)
         require_within(self, 1, MOST, "episodes", "workers", "held_out")
         require_within(self, 0, MOST_SEED, "seed")
         require(

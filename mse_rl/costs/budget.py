@@ -8,6 +8,7 @@ from typing import Any
 from mse_rl.costs.measures import MEASURES, OWN_BUDGET, measure_of
 from mse_rl.errors import MOST, InvalidConfig, require, require_positive, require_within
 from mse_rl.plugins import path_of
+from mse_rl.settings import fit_types
 
 FIRST_COST = "flops"
 """What is priced where nothing is named."""
@@ -31,6 +32,7 @@ class Budgets:
     """Where latency is measured: cpu, cuda, cuda:1, ...; where children are trained if not given."""
 
     def __post_init__(self) -> None:
+        fit_types(self)
         require_within(self, 1, MOST, "flops_budget", "params_budget", "latency_batch")
         require_positive(self, "latency_budget_ms", "own_budget")
 
@@ -48,8 +50,8 @@ class BudgetConfig(Budgets):
     """... to this many times."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         object.__setattr__(self, "cost", path_of(self.cost, "cost"))
+        super().__post_init__()
         own = measure_of(self.cost).budget == OWN_BUDGET
         require(
             own or self.own_budget is None,

@@ -13,6 +13,7 @@ from typing import Any
 
 from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
+from mse_rl.settings import fit_types
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class RewardConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reward", path_of(self.reward, "reward"))
+        fit_types(self)
         reward_of(self.reward)  # so that it complains now
         if not (0 <= self.cost_weight < inf and 0 <= self.training_weight < inf):
             raise InvalidConfig(

@@ -6,11 +6,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.inputs import interpret
-from mse_rl.data.raw import Array, RawData, listed
+from mse_rl.data.raw import Array, RawData, array_of, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask
 
@@ -40,11 +39,11 @@ def raw_of_arrays(
     """
     if (x_test is None) != (y_test is None):
         raise InvalidTask("expected both x_test and y_test, or neither, got one of them")
-    x, y = _array("x_train", x_train), _labels("y_train", y_train)
+    x, y = _inputs("x_train", x_train), _labels("y_train", y_train)
     if x_test is None or y_test is None:
         x, y, x_other, y_other = _held_out(x, y)
     else:
-        x_other, y_other = _array("x_test", x_test), _labels("y_test", y_test)
+        x_other, y_other = _inputs("x_test", x_test), _labels("y_test", y_test)
     y, y_other, classes = _numbered(y, y_other)
     return replace(interpret(x, y, x_other, y_other, config), classes=classes)
 
@@ -57,7 +56,7 @@ def stacked(samples: Samples) -> tuple[Array, Array]:
     """
     try:
         pairs = [
-            (_array("inputs", x), _array("labels", y).item())
+            (array_of("inputs", x), array_of("labels", y).item())
             for x, y in map(samples.__getitem__, range(len(samples)))
         ]
     except (TypeError, ValueError, AttributeError) as error:
@@ -72,32 +71,53 @@ def stacked(samples: Samples) -> tuple[Array, Array]:
     return np.stack([x for x, _ in pairs]), np.array([y for _, y in pairs])
 
 
-def _array(key: str, values: Any) -> Array:
-    try:
-        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InvalidTask(f"expected an array {key}, got: {error}") from error
+def _inputs(key: str, values: Any) -> Array:
+    """Return inputs (n, …), at least one of each sample."""
+    x = array_of(key, values)
+    if x.ndim < 2:
+        raise InvalidTask(
+            f"expected {key} of shape (n, features), (n, tokens), (n, steps, features) or "
+            f"(n, [channels,] height, width), got {x.shape}: reshape numbers, and write texts to a CSV file"
+        )
+    if len(x) and not x.size:
+        raise InvalidTask(f"expected features in {key}, got none (shape {x.shape}): check how it was made")
+    return x
 
 
 def _labels(key: str, values: Any) -> Array:
     """Return labels (n,); objects that are whole numbers as numbers."""
-    labels = _array(key, values)
+    labels = array_of(key, values)
     if labels.ndim != 1:
         raise InvalidTask(
             f"expected {key} of shape (n,), one label per sample, got {labels.shape}: reshape it"
         )
-    if labels.dtype.kind == "O":
+    return _of_one_type(key, labels) if labels.dtype.kind == "O" else labels
+
+
+def _of_one_type(key: str, labels: Array) -> Array:
+    """Return labels (n,) that are objects; whole numbers as numbers."""
+    try:
         if any(label is None or label != label for label in labels):
             raise InvalidTask(
                 f"expected a label for each sample in {key}, got gaps: fill them in or drop the samples"
             )
         if all(isinstance(label, Integral) for label in labels):
             return labels.astype(np.int64)
+        np.unique(labels)  # only what can be compared has an order
+    except TypeError as error:
+        types = sorted({type(label).__name__ for label in labels})
+        raise InvalidTask(
+            f"expected labels of one type in {key}, got {listed(types)}: make all of them strings"
+        ) from error
+    except OverflowError as error:
+        raise InvalidTask(
+            f"expected labels below 2**63 in {key}, got larger ones: number the classes 0..K-1"
+        ) from error
     return labels
 
 
 def _held_out(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
-    if x.ndim == 0 or len(x) != len(y):
+    if len(x) != len(y):
         raise InvalidTask(f"expected one label per sample, got inputs {x.shape} and labels {y.shape}")
     names, numbers = np.unique(y, return_inverse=True)
     if len(y) == 0 or (rare := np.bincount(numbers)).min() < 3:

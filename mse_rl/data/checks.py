@@ -70,7 +70,8 @@ def check_numbers(key: str, x: Array, kind: Kind) -> None:
     if x.ndim != len(axes):
         raise InvalidTask(f"expected {key} of shape ({', '.join(axes)}), got {x.shape}: reshape it")
     if x.size == 0:
-        raise InvalidTask(f"expected samples in {key}, got none (shape {x.shape}): check how it was made")
+        what = axes[x.shape.index(0)] if len(x) else "samples"
+        raise InvalidTask(f"expected {what} in {key}, got none (shape {x.shape}): check how it was made")
     if x.dtype.kind not in "biuf":
         raise InvalidTask(f"expected numbers in {key}, got dtype {x.dtype}: convert them to uint8 or float32")
 
@@ -100,6 +101,11 @@ def _check_labels(key: str, y: Array) -> None:
         )
     if y.dtype.kind not in "biuf":
         raise InvalidTask(f"expected whole numbers in {key}, got dtype {y.dtype}: number the classes 0..K-1")
+    if y.dtype.kind == "u" and len(large := y[y.astype(np.uint64) >= np.uint64(2**63)]):
+        raise InvalidTask(
+            f"expected labels below 2**63 in {key}, got {len(large):,} others, the first {large[0]}: "
+            "number the classes 0..K-1"
+        )
     with np.errstate(over="ignore"):
         values = y.astype(np.float64)
     wrong = y[~(abs(values) < 2.0**63) | (values != np.floor(values))] if y.dtype.kind == "f" else y[:0]

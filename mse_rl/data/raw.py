@@ -87,6 +87,23 @@ Source = Callable[[str, TaskConfig], RawData]
 """Takes what follows the colon of a task's name ("" without one) and the config."""
 
 
+def array_of(key: str, values: Any) -> Array:
+    """Return the values called ``key``, a tensor, an array or nested lists, as an array.
+
+    Raises:
+        InvalidTask: they are no array, or some of them are masked.
+    """
+    if np.ma.is_masked(values):
+        raise InvalidTask(
+            f"expected values everywhere in {key}, got {values.mask.sum():,} masked of "
+            f"{values.size:,}: fill them in, those at the end of sequences with NaN"
+        )
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidTask(f"expected an array {key}, got: {' '.join(str(error).split())}") from error
+
+
 Labels = NDArray[np.int64]
 
 

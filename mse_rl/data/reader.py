@@ -11,10 +11,11 @@ from torch import Tensor
 from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
 from mse_rl.data.normalisation import Bins, SeriesScaling, as_float, normalise_
-from mse_rl.data.raw import Array, Encoding, Features, Kind, fit_length, mark_padding
+from mse_rl.data.raw import Array, Encoding, Features, Kind, array_of, fit_length, mark_padding
 from mse_rl.data.table import TableEncoding
 from mse_rl.data.tokens import IdEncoding, KnownIds, TextEncoding, ids_of
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, brief
+from mse_rl.plugins import in_short
 
 Record = Mapping[str, Any]
 
@@ -154,19 +155,20 @@ def _texts(reader: InputReader, x: Any) -> Array:
 
 
 def _ids(reader: InputReader, x: Any) -> Array:
-    return ids_of("x", np.asarray(x))
+    return ids_of("x", array_of("x", x))
 
 
 def _rows(reader: InputReader, x: Any) -> Array:
     columns = [*reader.encoding["numeric"], *reader.encoding["categorical"]]
+    names = brief(", ".join(columns))
     cells = np.full((len(rows := _listed(x)), len(columns)), "", dtype=object)
     for place, row in enumerate(rows):
         if isinstance(row, Mapping):
             if missing := [column for column in columns if column not in row]:
-                raise InvalidTask(f"expected the columns {', '.join(columns)}, got none called {missing[0]}")
+                raise InvalidTask(f"expected the columns {names}, got none called {missing[0]}")
             row = [row[column] for column in columns]
         if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray) or len(row) != len(columns):
-            raise InvalidTask(f"expected rows of the columns {', '.join(columns)}, got {row!r}")
+            raise InvalidTask(f"expected rows of the columns {names}, got {in_short(row)}")
         cells[place] = [_cell(value) for value in row]
     return cells
 
@@ -180,7 +182,7 @@ def _cell(value: Any) -> str:
 
 
 def _images(reader: InputReader, x: Any) -> Array:
-    x = channels_first("x", np.asarray(x))
+    x = channels_first("x", array_of("x", x))
     raw = tuple(reader.encoding.get("resized", reader.shape[1:]))
     if x.shape[1] != reader.shape[0] or x.shape[2:] not in (raw, reader.shape[1:]):
         raise InvalidTask(
@@ -191,12 +193,12 @@ def _images(reader: InputReader, x: Any) -> Array:
 
 
 def _vectors(reader: InputReader, x: Any) -> Array:
-    return _numbers("x", np.asarray(x), "vector", len(reader.encoding.get("bins", reader.mean)))
+    return _numbers("x", array_of("x", x), "vector", len(reader.encoding.get("bins", reader.mean)))
 
 
 def _sequences(reader: InputReader, x: Any) -> Array:
     features = len(reader.encoding["series"]["middle"]) if "series" in reader.encoding else reader.shape[1]
-    x = fit_length(_numbers("x", np.asarray(x), "sequence", features), reader.shape[0])
+    x = fit_length(_numbers("x", array_of("x", x), "sequence", features), reader.shape[0])
     return mark_padding(x) if reader.encoding.get("zero_padding") else x
 
 

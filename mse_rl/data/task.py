@@ -16,6 +16,8 @@ from mse_rl.data.checks import check_task
 from mse_rl.data.preparing import Augmentation, prepare
 from mse_rl.data.split import Split, packed
 from mse_rl.data.tokens import KnownIds
+from mse_rl.errors import require
+from mse_rl.plugins import in_short
 from mse_rl.spec.architecture import Inputs
 
 _LOGGER = logging.getLogger(__name__)
@@ -93,8 +95,10 @@ class Task:
 
         Raises:
             InvalidTask: they cannot be read so, or are too few.
+            InvalidConfig: ``config`` is none.
         """
-        config = config or TaskConfig()
+        config = TaskConfig() if config is None else config
+        require(isinstance(config, TaskConfig), f"expected a TaskConfig as config, got {in_short(config)}")
         raw = raw_of_arrays(x_train, y_train, x_test, y_test, config)
         return cls(name, *prepare(raw, config, log))
 
@@ -118,6 +122,7 @@ class Task:
 
         Raises:
             InvalidTask: they cannot be read so, or are too few.
+            InvalidConfig: ``config`` is none.
         """
         arrays = [array for split in (train, test) if split is not None for array in stacked(split)]
         return cls.from_arrays(*arrays, name=name, config=config, log=log)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, lcm
 
 from mse_rl.errors import InvalidArchitecture, unknown_name
+from mse_rl.settings import fit_types
 from mse_rl.spec.architecture import Architecture, Inputs
 from mse_rl.spec.families import FAMILIES, Widths
 
@@ -34,6 +35,7 @@ class SearchSpace:
     head_width: int = 4
 
     def __post_init__(self) -> None:
+        fit_types(self)
         least = min(self.max_stages, self.max_width, self.max_kernel, self.quantum, self.head_width)
         if min(least, self.start_width or 1) < 1 or min(self.max_blocks, self.max_links) < 0:
             raise InvalidArchitecture(f"every bound of the search space must be at least 1, got {self}")

@@ -7,7 +7,7 @@ from torch.utils.data import TensorDataset
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import Task, load_task
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidConfig, InvalidTask
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 4)), np.arange(60) % 3
@@ -91,11 +91,33 @@ def test_a_dataset_that_is_none_is_refused(dataset, message):
         (X, np.array([np.nan, *Y[1:]], dtype=object), "gaps"),
         (X, "a", "one label per sample"),
         (X, Y[:, None], "one label per sample"),
+        (X, np.array([1, "a"] * 30, dtype=object), "labels of one type in y_train, got int, str"),
+        (X, Y.astype(np.uint64) + 2**63, r"labels below 2\*\*63 in y_train, got .* others"),
+        (X, np.array([2**63, 2**64, 0] * 20, dtype=object), r"labels below 2\*\*63 in y_train"),
+        (np.ma.masked_less(X, 0), Y, f"everywhere in x_train, got {(X < 0).sum()} masked of 240"),
+        (X, np.ma.masked_equal(Y, 1), "everywhere in y_train, got 20 masked of 60"),
+        (X[:, 0], Y, r"x_train of shape \(n, features\), .* got \(60,\): reshape numbers"),
+        (["one text"] * 60, Y, r"got \(60,\): .* write texts to a CSV file"),
+        (X[:, :0], Y, r"features in x_train, got none \(shape \(60, 0\)\)"),
     ],
 )
 def test_what_is_no_array_is_refused(x, y, message):
-    with pytest.raises(InvalidTask, match=message):
-        Task.from_arrays(x, y)
+    for test in ((), (x, y)):
+        with pytest.raises(InvalidTask, match=message) as refused:
+            Task.from_arrays(x, y, *test)
+        assert "\n" not in str(refused.value)
+
+
+def test_masks_that_hide_nothing_and_the_largest_labels_are_fine():
+    assert same(Task.from_arrays(np.ma.masked_invalid(X), Y), Task.from_arrays(X, Y))
+    largest = Task.from_arrays(X, Y.astype(np.uint64) + (2**63 - 3))
+    assert largest.encoding["labels"] == [2**63 - 3, 2**63 - 2, 2**63 - 1]
+
+
+@pytest.mark.parametrize("config", [{}, "wine", {"input": "vector"}], ids=str)
+def test_a_config_that_is_none_is_refused(config):
+    with pytest.raises(InvalidConfig, match="expected a TaskConfig as config, got"):
+        Task.from_arrays(X, Y, config=config)
 
 
 def test_tensors_and_objects_are_arrays():

@@ -189,6 +189,7 @@ def test_a_mistake_is_one_line(
     [
         ([{"size": 3, "colour": "red"}, {"size": 3}], "none called colour"),
         (["ab"], "rows of the columns"),
+        (np.arange(30.0).reshape(1, 30), r"rows of the columns size, colour, got array\(\["),
         ([{"size": 3, "colour": "red"}, ["3", "red", "more"]], "rows of the columns"),
         ({"size": 3, "colour": "red"}, "put a single one into a list"),
         (5, "a sequence of samples"),
@@ -198,8 +199,9 @@ def test_rows_that_are_none_are_refused(rows: object, message: str, tmp_path: Pa
     lines = [f"{'red' if i % 2 else 'blue'},{i % 7},{'ab'[i % 2]}" for i in range(120)]
     (tmp_path / "table.csv").write_text("\n".join(["colour,size,class", *lines]) + "\n")
     child = grown(f"csv:{tmp_path / 'table.csv'}", tmp_path / "o", "--training-flops", "5e8")
-    with pytest.raises(InvalidTask, match=message):
+    with pytest.raises(InvalidTask, match=message) as refused:
         child.predict(rows)
+    assert "\n" not in str(refused.value)
     generated = ({"size": size, "colour": "red"} for size in (3.0, float("nan")))
     assert child.predict(generated).tolist() == ["b", "b"]
 
@@ -208,6 +210,10 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     child = grown(npz(tmp_path / "task.npz", RAW["vectors"]), tmp_path / "o", "--training-flops", "1e9")
     with pytest.raises(InvalidTask, match="finite"):
         child.predict(np.full((2, 5), np.nan))
+    with pytest.raises(InvalidTask, match="everywhere in x, got 1 masked of 5"):
+        child.predict(np.ma.masked_equal([[1.0, 2.0, 3.0, 4.0, 5.0]], 2.0))
+    with pytest.raises(InvalidTask, match=r"expected features in x, got none \(shape \(2, 0\)\)"):
+        child.predict(np.zeros((2, 0)))
     task = npz(tmp_path / "other.npz", RAW["vectors"])
     np.savez(
         tmp_path / "other.npz",
