@@ -386,7 +386,7 @@ def test_apply_says_first_how_much_it_trains_and_how_long_that_takes(
         mse_rl.load_task("digits", mse_rl.TaskConfig(validation_fraction=VALIDATION_FRACTION)).train
     )
     assert float(found[1]) == pytest.approx(3e9 / (3 * last["flops"] * samples), rel=0.01)
-    assert 0 < float(found[2]) < 60
+    assert float(found[2]) > 0
 
 
 def test_nothing_but_the_task_has_to_be_said(tmp_path: Path) -> None:
@@ -425,11 +425,12 @@ def _first_flops(out: Path) -> int:
 
 
 def test_minutes_are_turned_into_training_flops_that_can_be_typed_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mse_rl.runs.growing.training_speed", lambda *_: 1e9)  # FLOPs a second
     said = first_line(["--minutes", "0.01"], tmp_path / "o", capsys)
     value, unit = said.split("about ")[1].split()[:2]
-    assert float(value) == pytest.approx(0.6, rel=0.1)  # FLOPs are rounded
+    assert float(value) == 0.6
     assert unit == "s"
     typed = said.split()[0]
     config = json.loads((tmp_path / "o" / "config.json").read_text())
