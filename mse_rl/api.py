@@ -156,7 +156,7 @@ def apply(
         raise InvalidConfig(
             "`architecture` starts with new weights, `init` with those of a network, got both: leave one out"
         )
-    folder = None if isinstance(init, Grown) else init
+    folder: Any = None if isinstance(init, Grown) else init  # strings become paths there
     config = ApplyConfig(task=name, controller=decider, init=folder, **settings)
 
     def load() -> Task:

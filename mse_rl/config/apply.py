@@ -74,7 +74,7 @@ class ApplyConfig(GrowthRules):
     training_flops: float | None = None
     """Training FLOPs, whatever size the child has; if neither these nor minutes nor epochs are given, 2
     TFLOPs, but at most what a number of passes of the first child over the data cost: 100 for images, 200 for
-    sequences, 5 to 30 for vectors (with their number), 10 for texts."""
+    sequences, 5 to 30 for vectors (with their number), 10 for texts of up to 64 tokens, 5 for longer ones."""
     minutes: float | None = None
     """Choose training-flops for about so many minutes, by a short measurement on this machine."""
     epochs: float | None = None

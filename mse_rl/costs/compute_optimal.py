@@ -119,7 +119,7 @@ SCALES: dict[str, Scale] = {
     "vector": Scale(samples=3e4, passes=30, default_passes=30, samples_a_pass=150, least_passes=5),
     "sequence": Scale(samples=1e4, passes=50, default_passes=200),
     "tokens": Scale(samples=1e4, passes=3, default_passes=10),
-    "long tokens": Scale(samples=1e5, passes=10, default_passes=10),
+    "long tokens": Scale(samples=5e4, passes=5, default_passes=5),
 }
 """By the kind of input; texts of more than ``LONG_TEXT`` tokens are long."""
 
