@@ -242,7 +242,10 @@ def test_two_tasks_share_a_run_whatever_their_inputs_are(tmp_path: Path) -> None
         ),
         (["apply", "wait", "--task", "digits", "--minutes", "0"], "minutes must lie between"),
         (["apply", "--task", "digits", "--threads", "0"], "threads must lie between 1 and"),
-        (["apply", "wait", "--task", "digits", "--epochs", "0.01"], "raise --epochs or lower --slices"),
+        (
+            ["apply", "wait", "--task", "digits", "--epochs", "0.1", "--slices", "5"],
+            "raise --epochs or lower --slices",
+        ),
         (["apply", "static", "--task", "digits"], "name one as --architecture"),
         (["apply", "pace:2", "--task", "digits"], "a share of the budget above 0 and at most 1"),
         (["apply", "wait:3", "--task", "digits"], "rule wait does not take '3'"),
