@@ -84,7 +84,7 @@ def training_bars(console: Console, config: TrainConfig) -> Iterator[TrainingBar
     columns = (
         TextColumn("{task.description:9}"),
         MofNCompleteColumn(),
-        BarColumn(bar_width=8),
+        BarColumn(bar_width=4),  # so that a line fits into a terminal of 80 characters
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[means]}"),
     )
