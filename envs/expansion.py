@@ -9,8 +9,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mse_rl.config.training import ExpansionConfig, GrowthConfig
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.measures import Meter, cost, measure_of
+from mse_rl.costs import cost
+from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
 from mse_rl.costs.reward import RewardInputs, terms
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable, Layout
@@ -21,9 +21,8 @@ from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import Child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import FAMILIES, SearchSpace, first_family, require_family
 from mse_rl.spec.architecture import ENTRY, Architecture, Link
-from mse_rl.spec.families import FAMILIES, first_family
-from mse_rl.spec.search_space import SearchSpace, require_family
 from mse_rl.transformations import Renumbering, Target, operations
 
 ILLEGAL_PENALTY = 0.01

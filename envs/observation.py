@@ -7,12 +7,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.costs.measures import site_cost
+from mse_rl.costs import site_cost
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
+from mse_rl.spec import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.spec.architecture import ENTRY, Position
-from mse_rl.spec.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.transformations import BlockStatistics
 
 UNSEEN = -2.0

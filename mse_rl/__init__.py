@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         TaskConfig,
         TrainConfig,
     )
-    from mse_rl.costs.budget import BudgetConfig
+    from mse_rl.costs.measures import BudgetConfig
     from mse_rl.costs.reward import RewardConfig
     from mse_rl.data import Task, load_task
     from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mse_rl.runs.grown import Grown, load, load_child
     from mse_rl.runs.policy import Policy, load_policy
     from mse_rl.runs.train import TrainResult
+    from mse_rl.spec import SearchSpace
     from mse_rl.spec.architecture import Architecture, Block, Inputs, Link, Position, Stage
-    from mse_rl.spec.search_space import SearchSpace
     from mse_rl.transformations import TRANSFORMATIONS, Transformation
 
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "Link": "mse_rl.spec.architecture",
     "Position": "mse_rl.spec.architecture",
     "Stage": "mse_rl.spec.architecture",
-    "BudgetConfig": "mse_rl.costs.budget",
+    "BudgetConfig": "mse_rl.costs.measures",
     "GrowingClassifier": "mse_rl.estimator",
     "ExpansionConfig": "mse_rl.config.training",
     "GrowthConfig": "mse_rl.config.training",
@@ -66,7 +66,7 @@ _HOMES = {
     "Policy": "mse_rl.runs.policy",
     "load_policy": "mse_rl.runs.policy",
     "TrainResult": "mse_rl.runs.train",
-    "SearchSpace": "mse_rl.spec.search_space",
+    "SearchSpace": "mse_rl.spec",
     "TRANSFORMATIONS": "mse_rl.transformations",
     "Transformation": "mse_rl.transformations",
 }

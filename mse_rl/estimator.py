@@ -17,7 +17,7 @@ from mse_rl.agents.controller import Controller
 from mse_rl.api import apply
 from mse_rl.config.apply import DEFAULT_CONTROLLER, VALIDATION_FRACTION
 from mse_rl.config.training import TaskConfig
-from mse_rl.costs.budget import Budgets
+from mse_rl.costs.measures import Budgets
 from mse_rl.data import Split, Task
 from mse_rl.data.split import stratified_split
 from mse_rl.errors import MOST_SEED, MseRlError

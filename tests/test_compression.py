@@ -12,11 +12,11 @@ from support.schedules import even
 from mse_rl.agents.controller import run_episode
 from mse_rl.agents.rules import RULES, make_rule
 from mse_rl.config.training import ExpansionConfig, GrowthConfig
-from mse_rl.costs.measures import cost, training_bytes
+from mse_rl.costs import cost, training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidTransformation
 from mse_rl.growth.cache import PrefixCache
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 

@@ -16,12 +16,11 @@ from mse_rl.config.training import (
     TaskConfig,
     TrainConfig,
 )
-from mse_rl.costs.budget import BudgetConfig
 from mse_rl.costs.compute_optimal import Schedule
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import InvalidConfig
-from mse_rl.spec.families import FAMILIES
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import FAMILIES, SearchSpace
 
 
 @pytest.mark.parametrize(

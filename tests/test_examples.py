@@ -47,7 +47,7 @@ import runpy
 runpy.run_path("examples/own_family.py", run_name="__main__")
 
 import mse_rl
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 
 names = ("deepen_gated", "widen_inner_x2", "widen_stream_x1.5", "widen_child_x1.25", "activation_relu")
 grown = mse_rl.apply("wine", "random", family="glu", training_flops=1e8, transformations=names, seed=1)

@@ -9,7 +9,7 @@ from mse_rl.config.training import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture, InvalidConfig
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.networks import build_child
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.transformations import Renumbering
 
 

@@ -13,15 +13,15 @@ from support.schedules import even
 
 from mse_rl.config.apply import ApplyConfig
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.measures import cost, training_bytes
+from mse_rl.costs import cost, training_bytes
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data.sources import silent
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.runs.growing import grow as grown_by_apply
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import live_child
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS
 

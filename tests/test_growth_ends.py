@@ -5,7 +5,7 @@ import torch
 from support.problems import FAMILIES, problem_for
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidTransformation
 from mse_rl.growth import process as growth
 from mse_rl.training import live_child

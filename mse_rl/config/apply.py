@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import FIRST_COST, BudgetConfig, Budgets
+from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST_SEED, require, require_within
+from mse_rl.errors import MOST_SEED, fit_types, require, require_within
 from mse_rl.plugins import path_of
-from mse_rl.settings import fit_types
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 
 MOST_THREADS = 1024
 MOST_BATCH = 64

@@ -5,15 +5,13 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Literal
 
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs import TRAINING_PASSES
 from mse_rl.costs.compute_optimal import Schedule
-from mse_rl.costs.measures import TRAINING_PASSES
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, require, require_positive, require_within
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, fit_types, require, require_positive, require_within
 from mse_rl.plugins import paths_of
-from mse_rl.settings import fit_types
-from mse_rl.spec.families import FAMILIES
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import FAMILIES, SearchSpace
 
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf, log, sqrt
 
-from mse_rl.costs.measures import TRAINING_PASSES, cost, training_flops
+from mse_rl.costs import TRAINING_PASSES, cost, training_flops
+from mse_rl.spec import FAMILIES, LONG_TEXT, SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Inputs
-from mse_rl.spec.families import FAMILIES, LONG_TEXT
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from math import inf, isfinite, log2
 from numbers import Real
 from typing import Any
 
-from mse_rl.errors import InvalidConfig, unknown_name
+from mse_rl.errors import InvalidConfig, fit_types, unknown_name
 from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
-from mse_rl.settings import fit_types
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import torch
 
 from mse_rl.config.training import GrowthConfig
+from mse_rl.costs import training_bytes, training_flops
 from mse_rl.costs.compute_optimal import Schedule, default_training_flops
-from mse_rl.costs.measures import measure_of, training_bytes, training_flops
+from mse_rl.costs.measures import measure_of
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.legality import Bounds
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, first_family, starting_architecture
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.families import first_family
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
 
 

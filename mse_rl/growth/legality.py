@@ -6,13 +6,13 @@ from functools import lru_cache
 from math import inf
 
 from mse_rl.config.training import GrowthConfig
-from mse_rl.costs.budget import FIRST_COST, BudgetConfig
-from mse_rl.costs.measures import Meter, cost, measure_of, training_bytes
+from mse_rl.costs import cost, training_bytes
+from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Meter, measure_of
 from mse_rl.errors import InvalidTransformation
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import in_short
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import WAIT, Decision, Target, operations, require_target, transformation
 
 

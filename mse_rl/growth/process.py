@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from mse_rl.config.apply import default_batch_size
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import optimal_flops
-from mse_rl.costs.measures import Meter, cost, measure_of, training_flops
+from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.growth.cache import PrefixCache, PrefixKey, digest, digest_of_child
@@ -30,8 +30,8 @@ from mse_rl.growth.legality import bounds_of
 from mse_rl.growth.state import CacheEntry, GrowthState, Spent, grown, rolled_back
 from mse_rl.networks import Child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Evaluation, LiveChild, learning_rate
 from mse_rl.training.slice import INITIAL_WEIGHTS, generator
 from mse_rl.transformations import Decision, Renumbering, Target, operations, transformation

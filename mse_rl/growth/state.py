@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.spec.architecture import Architecture, Position

@@ -8,17 +8,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.networks.cnn import convolutional_parts
 from mse_rl.networks.layers import Activation, Embedding, steps_there, without_gaps
 from mse_rl.networks.mlp import MLP
 from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
 from mse_rl.networks.rnn import RNN
-from mse_rl.networks.sequences import Positions
-from mse_rl.networks.transformer import TRANSFORMER
+from mse_rl.networks.transformer import TRANSFORMER, Positions
+from mse_rl.spec import require_readable
 from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
-from mse_rl.spec.search_space import require_readable
 
 Role = Literal["hidden", "table", "vector"]
 """The weight of a hidden map; an embedding or the classifier; a bias or gain."""

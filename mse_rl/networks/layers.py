@@ -103,32 +103,6 @@ class BatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-class _Recurrent(nn.RNNBase):
-    """One recurrent layer over (n, T, inputs)."""
-
-    weight_ih_l0: Tensor
-    weight_hh_l0: Tensor
-    bias_ih_l0: Tensor
-    bias_hh_l0: Tensor
-
-    def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
-
-
-class GRU(_Recurrent, nn.GRU):
-    """Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
-
-    def __init__(self, inputs: int, units: int) -> None:
-        nn.GRU.__init__(self, inputs, units, batch_first=True)
-
-
-class LSTM(_Recurrent, nn.LSTM):
-    """Hochreiter and Schmidhuber, 1997."""
-
-    def __init__(self, inputs: int, units: int) -> None:
-        nn.LSTM.__init__(self, inputs, units, batch_first=True)
-
-
 EPS = 1e-5
 
 
@@ -254,17 +228,3 @@ class Embedding(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream."""
         return F.embedding(ids, self.weight.t())
-
-
-class Bag(Embedding):
-    """Token ids (n, T) to a stream (n, width), the mean of their vectors, whatever their order.
-
-    Joulin et al., 2017, https://arxiv.org/abs/1607.01759.
-    """
-
-    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the stream; tokens for which ``mask`` (n, T, 1) is not do not count."""
-        vectors = super().forward(ids)
-        if mask is None:
-            return vectors.mean(dim=1)
-        return (vectors * mask).sum(dim=1) / mask.sum(dim=1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mse_rl.networks.layers import Activation, Bag, Linear, RMSNorm
+from mse_rl.networks.layers import Activation, Embedding, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
 from mse_rl.spec.architecture import Architecture, Block
 
@@ -54,6 +54,20 @@ class Flatten(LinearMap):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream (n, width)."""
         return super().forward(x.flatten(1))
+
+
+class Bag(Embedding):
+    """Token ids (n, T) to a stream (n, width), the mean of their vectors, whatever their order.
+
+    Joulin et al., 2017, https://arxiv.org/abs/1607.01759.
+    """
+
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream; tokens for which ``mask`` (n, T, 1) is not do not count."""
+        vectors = super().forward(ids)
+        if mask is None:
+            return vectors.mean(dim=1)
+        return (vectors * mask).sum(dim=1) / mask.sum(dim=1)
 
 
 class LinearBlock(ResidualBlock):

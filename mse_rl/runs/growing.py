@@ -11,8 +11,9 @@ from mse_rl.agents.controller import Controller, Episode, run_episode
 from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.agents.rules import RULES, is_rule, make_rule
 from mse_rl.config.apply import MOST_BATCH, ApplyConfig, default_batch_size
+from mse_rl.costs import training_flops
 from mse_rl.costs.compute_optimal import default_passes, first_width
-from mse_rl.costs.measures import measure_of, training_flops
+from mse_rl.costs.measures import measure_of
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell

@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from mse_rl.config.training import TrainConfig
-from mse_rl.costs.measures import measure_of, training_bytes
+from mse_rl.costs import training_bytes
+from mse_rl.costs.measures import measure_of
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.cache import SHARED_PART
+from mse_rl.spec import FAMILIES, KINDS, SearchSpace
 from mse_rl.spec.architecture import Architecture, Block
-from mse_rl.spec.families import FAMILIES, KINDS
-from mse_rl.spec.search_space import SearchSpace
 
 DEVICE_KINDS = ("cpu", "cuda")
 

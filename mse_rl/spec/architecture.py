@@ -105,7 +105,7 @@ class Architecture:
     """Everything that is needed to build a child, and nothing else.
 
     Args:
-        family: a key of ``mse_rl.spec.families.FAMILIES``.
+        family: a key of ``mse_rl.spec.FAMILIES``.
         input_shape: of one sample: image (C, H, W), sequence (T, F), vector (F,) or tokens (T,).
         classes: number of classes K.
         stages: at least one stage, from input to output.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mse_rl.costs.measures import activation_bytes
+from mse_rl.costs import activation_bytes
 from mse_rl.costs.reward import skill
 from mse_rl.data import Split
 from mse_rl.networks import Child

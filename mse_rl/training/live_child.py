@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.data import Task
 from mse_rl.networks import Child, empty_child
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training.evaluation import Evaluation, evaluate, evaluate_with_logits
 from mse_rl.training.optimizer import Muon, make_optimizer
 from mse_rl.training.slice import INITIAL_WEIGHTS, BatchOrder, SliceResult, generator, train_slice_

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import training_flops
+from mse_rl.costs import training_flops
 from mse_rl.data import Augmentation, Split, Task, augment
 from mse_rl.networks import Child, build_child
 from mse_rl.spec.architecture import Architecture

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from mse_rl.networks import Child, build_child
-from mse_rl.networks.sequences import PositionedStem
+from mse_rl.networks.transformer import PositionedStem
+from mse_rl.spec import FAMILIES, Widths, require_readable
 from mse_rl.spec.architecture import Architecture, Inputs
-from mse_rl.spec.families import FAMILIES, Widths
-from mse_rl.spec.search_space import require_readable
 from mse_rl.transformations.applying import Receipt, receipt_of
 
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from mse_rl.networks import Child
 from mse_rl.networks.mlp import Head
+from mse_rl.spec import FAMILIES, KINDS, SearchSpace
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, pulled, pushed
-from mse_rl.spec.families import FAMILIES, KINDS
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations.base import (
     Axis,
     BlockTransformation,

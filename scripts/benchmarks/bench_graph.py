@@ -22,11 +22,11 @@ import torch
 import tyro
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.data import Augmentation, Split, Task
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, slice, train_slice_
 
 INPUTS = Inputs((3, 32, 32), 0, 10)

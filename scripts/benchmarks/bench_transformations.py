@@ -22,13 +22,13 @@ import torch
 from torch.nn import functional as F
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.growth.legality import bounds_of
 from mse_rl.growth.state import GrowthState
 from mse_rl.networks import Child, build_child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Evaluation, capture, make_optimizer
 from mse_rl.training.optimizer import Muon
 from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Inert, Probe, apply

@@ -30,7 +30,7 @@ from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 
 SLICES = GrowthConfig().slices
 """Decisions of an episode."""

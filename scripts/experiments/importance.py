@@ -22,11 +22,11 @@ from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import load_task
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.networks import Child
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.training import evaluate, make_optimizer
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, InputStatistics, Probe, apply
 

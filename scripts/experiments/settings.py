@@ -8,14 +8,14 @@ import torch
 
 from mse_rl.agents.controller import run_episode
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs import training_flops
 from mse_rl.costs.compute_optimal import first_width
-from mse_rl.costs.measures import training_flops
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import Task, load_task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.growing import load_controller
+from mse_rl.spec import FAMILIES
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.families import FAMILIES
 
 DECISIONS = 10
 

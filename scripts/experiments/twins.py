@@ -19,12 +19,12 @@ from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import load_task
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 PREFIX = ("deepen", "deepen", "widen_stream_x2", "widen_inner_x2", "link", "wait")

@@ -24,8 +24,8 @@ from mse_rl.config.training import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import WorkerLost
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))

@@ -18,13 +18,13 @@ from support.problems import FAMILIES, problem_for
 from support.schedules import even
 
 from mse_rl.config.training import OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import REWARDS, RewardConfig
 from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv, place
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
 from mse_rl.errors import MseRlError
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 

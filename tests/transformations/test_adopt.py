@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.children import CHILDREN, born, perturb_, samples, seeded, trained
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs, Stage
 from mse_rl.transformations import Renumbering, adopt, adopted

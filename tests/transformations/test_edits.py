@@ -12,9 +12,9 @@ from support.children import CHILDREN, SPACE, born, choices, trained, transform
 from support.strategies import FAMILY_NAMES, architectures, cnns
 
 from mse_rl import transformations
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
+from mse_rl.spec import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position, Stage
-from mse_rl.spec.families import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.transformations import TRANSFORMATIONS, Inert, Shrinking, Transformation
 
 NAMES = st.sampled_from(list(TRANSFORMATIONS))
@@ -333,7 +333,7 @@ def test_the_registry_holds_every_transformation_once_under_its_own_name():
     kinds = {type(transformation) for transformation in TRANSFORMATIONS.values()}
     written = {
         kind
-        for module in vars(transformations).values()
+        for module in (transformations, *vars(transformations).values())
         if inspect.ismodule(module)
         for kind in vars(module).values()
         if inspect.isclass(kind)
