@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import mse_rl
-from mse_rl.networks.child import PARTS
+from mse_rl.networks import PARTS
 from mse_rl.networks.mlp import MLP, LinearBlock, LinearMap
 from mse_rl.spec import FAMILIES, KINDS, Cost, Kind
 

@@ -339,11 +339,12 @@ def test_a_task_is_enough_and_the_rest_is_as_apply_chooses_it():
     assert process.config.training_flops == applied.config.training_flops
     assert process.config.batch_size == applied.config.batch_size == 16
     assert (process.config.slices, process.seed) == (10, applied.config.seed)
+    assert process.space == applied.config.space != SearchSpace()
+    assert process.first_architecture == applied.process.first_architecture
     assert process.bounds.budget.most == {"flops": 16 * process.first_flops}
-    assert applied.process.cost_budget == 16 * applied.process.first_flops
     while not process.finished:
         process.advance("wait")
-    assert process.state.validation.skill > 0.9
+    assert process.state == applied.process.state
 
 
 def test_what_is_given_is_kept_where_the_rest_is_chosen():

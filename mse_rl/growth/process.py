@@ -14,18 +14,11 @@ from mse_rl.config.apply import default_batch_size
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import optimal_flops
-from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
+from mse_rl.costs.measures import BudgetConfig, Meter
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.growth.cache import PrefixCache, PrefixKey, digest, digest_of_child
-from mse_rl.growth.first_child import (
-    DEFAULT_BUDGET_MULTIPLE,
-    first_architecture,
-    first_child,
-    require_room,
-    require_steps,
-    with_length,
-)
+from mse_rl.growth.first_child import beginning, first_child, require_room, require_steps
 from mse_rl.growth.legality import bounds_of
 from mse_rl.growth.state import CacheEntry, GrowthState, Spent, grown, rolled_back
 from mse_rl.networks import Child
@@ -45,7 +38,8 @@ class GrowthProcess:
         config: the schedule and the rules of growth; ten slices of the batches that ``mse-rl apply`` takes
             if not given. Its length is what ``mse-rl apply`` chooses if not given.
         optimizer: how the child is trained; what measured best for its family if not given.
-        space: the bounds of growth; those of ``SearchSpace()`` if not given.
+        space: the bounds of growth; those of ``SearchSpace()`` if not given. Where the schedule is a number
+            of training FLOPs, a first width that is not given is the one that ``mse-rl apply`` chooses.
         seed: of first weights, order of data, augmentation and new weights.
         budget: the most that the child may cost; 16 times what the first child costs, in the measure that is
             priced, if not given.
@@ -91,11 +85,10 @@ class GrowthProcess:
                 f"of {task.name}: lower `batch_size`"
             )
         self._started_seconds = time.monotonic()
-        architecture = first_architecture(task, config, space, init, start)
-        config = with_length(config, architecture, samples)
         meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
-        first_cost = measure_of(budget.cost).cost(architecture, meter)
-        budget = budget.completed(first_cost, DEFAULT_BUDGET_MULTIPLE)
+        architecture, config, space, budget = beginning(
+            task, config, space, budget, meter, init=init, start=start
+        )
         self.task, self.config, self.space, self.seed = task, config, space, seed
         self._init, self._renumbering = init, renumbering
         self.bounds = bounds_of(config, space, budget, meter)
@@ -105,7 +98,7 @@ class GrowthProcess:
         self.schedule = config.schedule
         require_steps(architecture, self.schedule)
         self.first_architecture = architecture
-        self.first_flops, self.first_cost = cost(architecture).flops, first_cost
+        self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
         self.cost_budget = budget.cost_budget
         self._timed_out = False
         self.prefix = PrefixKey(self._origin(), cache)
@@ -263,7 +256,7 @@ class GrowthProcess:
         return self.state
 
     def test(self) -> Evaluation:
-        """CostMeasure the child on the test split. For the final report only."""
+        """Measure the child on the test split. For the final report only."""
         return self.live.test()
 
     def _begin(self, architecture: Architecture) -> None:

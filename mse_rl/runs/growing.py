@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.agents.rules import RULES, is_rule, make_rule
 from mse_rl.config.apply import MOST_BATCH, ApplyConfig, default_batch_size
 from mse_rl.costs import training_flops
-from mse_rl.costs.compute_optimal import default_passes, first_width
+from mse_rl.costs.compute_optimal import default_passes
 from mse_rl.costs.measures import measure_of
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
@@ -22,10 +23,9 @@ from mse_rl.errors import Diverged, InvalidController, unknown_name
 from mse_rl.growth.first_child import (
     DEFAULT_BUDGET_MULTIPLE,
     chosen_training_flops,
-    least_training_flops,
     rounded,
+    with_first_width,
 )
-from mse_rl.growth.legality import bounds_of
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import is_path
@@ -33,6 +33,7 @@ from mse_rl.runs.best_child import BestChild
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
 from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
@@ -132,18 +133,19 @@ def grow(
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
-    env = _environment(config, task, inherited, start, policy)
+    environment = partial(_environment, task=task, inherited=inherited, start=start, policy=policy)
+    env = environment(config)
     if policy and policy.experience:
         _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
     minutes, config = config.minutes, _with_length(config, env, context)
-    env = _environment(config, task, inherited, start, policy)
+    env = environment(config)
     if inherited is None and start is None:
-        config = _with_first_width(config, env, context)
-        env = _environment(config, task, inherited, start, policy)
+        config = replace(config, space=_first_space(env, context))
+        env = environment(config)
         if minutes is not None:  # the child that it takes for them is as fast as its own width allows
             config = _with_length(replace(config, training_flops=None, minutes=minutes), env, context)
-            env = _environment(config, task, inherited, start, policy)
+            env = environment(config)
     env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
     episode, kept = _grow(env, controller, context, config.seed, tell)
@@ -232,25 +234,10 @@ def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
     )
 
 
-def _with_first_width(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
-    """Return the settings with the first width that suits the training FLOPs, if none is given."""
-    total, task, growth = config.training_flops, env.tasks[0], env.config.growth
-    if total is None or config.space.start_width is not None:
-        return config
-    bounds = bounds_of(growth, config.space, env.budget(context), env.meter)
-
-    def fits(first: Architecture) -> bool:
-        return bounds.fit(first) and least_training_flops(growth, first) <= total
-
-    width = first_width(
-        env.first_architecture(context).family,
-        task.inputs,
-        config.space,
-        samples=len(task.train),
-        total=total,
-        fits=fits,
-    )
-    return config if width is None else replace(config, space=replace(config.space, start_width=width))
+def _first_space(env: ExpansionEnv, context: Context) -> SearchSpace:
+    """Return the search space with the first width that suits the training FLOPs, if none is given."""
+    space, growth, family = env.config.space, env.config.growth, env.first_architecture(context).family
+    return with_first_width(space, growth, env.budget(context), env.meter, env.tasks[0], family)
 
 
 def _environment(

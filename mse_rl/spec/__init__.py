@@ -5,6 +5,7 @@ it.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, lcm
 
 from mse_rl.errors import InvalidArchitecture, fit_types, unknown_name
@@ -119,6 +120,7 @@ class SearchSpace:
         return next((bound for bound, size in sizes.items() if size > getattr(self, bound)), None)
 
 
+@lru_cache(maxsize=1024)
 def starting_architecture(family: str, inputs: Inputs, space: SearchSpace) -> Architecture:
     """Return the smallest child of ``family`` that reads ``inputs``.
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.utils.hooks import RemovableHandle
 
-from mse_rl.networks import Child, ResidualBlock
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock
 from mse_rl.transformations import BlockStatistics, ChildStatistics, InputStatistics
 
 RECORDED_STEPS = 3

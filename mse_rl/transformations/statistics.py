@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mse_rl.networks import Child, ResidualBlock
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock
 from mse_rl.spec.architecture import Link, Position
 
 
