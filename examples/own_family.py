@@ -37,4 +37,4 @@ PARTS["glu"] = lambda architecture: replace(MLP, blocks={"gated": GatedBlock})
 
 if __name__ == "__main__":
     for entry in mse_rl.apply("wine", "random", family="glu", training_flops=3e8).growth["timeline"][1:]:
-        print(entry["transformation"], entry["flops"], f"{entry['receipt']['deviation']:.0e}")
+        print(entry["transformation"], entry["flops"], f"{entry['receipt']['output_change']:.0e}")

@@ -183,7 +183,7 @@ def test_a_trained_child_that_loses_half_its_stream_falls_and_is_restored(grow):
         before = process.advance("wait").validation
     after = process.advance("narrow_stream_x0.5", STEM)
     assert after.rolled_back
-    assert after.receipt.deviation > 0.1
+    assert after.receipt.output_change > 0.1
     assert evaluate(process.child, process.task.validation) == before == after.validation
 
 

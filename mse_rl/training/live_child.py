@@ -18,7 +18,7 @@ from mse_rl.training.evaluation import Evaluation, evaluate, evaluate_with_logit
 from mse_rl.training.optimizer import Muon, make_optimizer
 from mse_rl.training.slice import INITIAL_WEIGHTS, BatchOrder, SliceResult, generator, train_slice_
 from mse_rl.transformations import (
-    DEVIATION_SAMPLES,
+    OUTPUT_CHANGE_SAMPLES,
     Answers,
     ChildStatistics,
     Probe,
@@ -239,7 +239,7 @@ class LiveChild:
         """CostMeasure the child on the validation split."""
         with self._clock():
             measurement, self._logits = evaluate_with_logits(
-                self.child, self._task.validation, samples=DEVIATION_SAMPLES
+                self.child, self._task.validation, samples=OUTPUT_CHANGE_SAMPLES
             )
             return measurement
 

@@ -85,7 +85,7 @@ def adopt(
         None,
         before,
         after,
-        deviation=0.0 if comparable else None,
+        output_change=0.0 if comparable else None,
         kept=tuple(kept),
         made_new=tuple(made_new),
     )

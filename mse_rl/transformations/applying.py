@@ -23,7 +23,7 @@ class Receipt:
     Args:
         transformation: its name.
         target: the block or pair that it was aimed at; None for the whole child.
-        deviation: max |Δ logit| on the probe batch, in eval mode; None where logits cannot be compared.
+        output_change: max |Δ logit| on the probe batch, in eval mode; None where logits cannot be compared.
         flops_before, flops_after: of a forward pass of one sample.
         parameters_before, parameters_after: number of trainable values.
         rolled_back: whether it was taken back, because skill fell by more than the tolerance.
@@ -32,7 +32,7 @@ class Receipt:
 
     transformation: str
     target: Position | Link | None
-    deviation: float | None
+    output_change: float | None
     flops_before: int
     flops_after: int
     parameters_before: int
@@ -48,7 +48,7 @@ def receipt_of(
     before: Architecture,
     after: Architecture,
     *,
-    deviation: float | None,
+    output_change: float | None,
     kept: tuple[str, ...] = (),
     made_new: tuple[str, ...] = (),
 ) -> Receipt:
@@ -56,7 +56,7 @@ def receipt_of(
     return Receipt(
         transformation=name,
         target=target,
-        deviation=deviation,
+        output_change=output_change,
         flops_before=cost(before).flops,
         flops_after=cost(after).flops,
         parameters_before=cost(before).parameters,
@@ -66,8 +66,8 @@ def receipt_of(
     )
 
 
-DEVIATION_SAMPLES = 16
-"""Samples on which the deviation is measured: it is a check, and costs a forward pass."""
+OUTPUT_CHANGE_SAMPLES = 16
+"""Samples on which the output change is measured: it is a check, and costs a forward pass."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ def apply(
         child: must not be used afterwards.
         optimizer: trains the child; afterwards it trains the new one.
         space: the bounds of growth.
-        probe: on which GradMax's gradient is measured, and, without ``answers``, the deviation.
+        probe: on which GradMax's gradient is measured, and, without ``answers``, the output change.
         generator: draws the new weights.
         statistics: of the last slice, for what shrinks; magnitudes of weights decide without them.
         new_units: how new units of a block get their incoming weights.
-        answers: of ``child``, where they are known already: the deviation is that of the new child's.
+        answers: of ``child``, where they are known already: the output change is that to the new child's.
 
     Returns:
         The child after the transformation, and the receipt.
@@ -129,9 +129,9 @@ def apply(
     before, statistics = child.architecture, statistics or ChildStatistics()
     after = transformation.edit(before, target, space)
     if after == before:
-        return child, receipt_of(transformation.name, target, before, after, deviation=0.0)
+        return child, receipt_of(transformation.name, target, before, after, output_change=0.0)
     if answers is None:
-        x = probe.x[:DEVIATION_SAMPLES]
+        x = probe.x[:OUTPUT_CHANGE_SAMPLES]
         answers = Answers(x, _logits(child, x))
     for part, at in transformation.parts(before, target):
         child = _apply_part(
@@ -146,8 +146,8 @@ def apply(
             new_units=new_units,
         )
     child.compact_()
-    deviation = (_logits(child, answers.x) - answers.logits).abs().max().item()
-    return child, receipt_of(transformation.name, target, before, after, deviation=deviation)
+    output_change = (_logits(child, answers.x) - answers.logits).abs().max().item()
+    return child, receipt_of(transformation.name, target, before, after, output_change=output_change)
 
 
 def _apply_part(

@@ -174,7 +174,7 @@ class AddLink(Transformation):
 
 
 class Unlink(Shrinking):
-    """Remove a link. What it carried is lost: the deviation is in the receipt."""
+    """Remove a link. What it carried is lost: the output change is in the receipt."""
 
     name = "unlink"
     scope = "pair"

@@ -54,7 +54,7 @@ def grown(
     seed: int,
     cache: PrefixCache[CacheEntry] | None = None,
 ) -> GrowthProcess:
-    """Return a process after the transformations of ``prefix``: for each name the first that begins with it."""
+    """Return a process after some transformations: the first that begins with each name of ``prefix``."""
     process = GrowthProcess(
         task,
         GrowthConfig(

@@ -326,7 +326,7 @@ def test_info_is_the_same_in_two_runs_and_is_not_shared_between_steps(longer):
     for info in (step[-1] for step in first[1:]):
         receipt = info["receipt"]
         assert receipt["transformation"] == info["transformation"]
-        assert receipt["deviation"] < 1e-4 or not TRANSFORMATIONS[info["transformation"]].preserving
+        assert receipt["output_change"] < 1e-4 or not TRANSFORMATIONS[info["transformation"]].preserving
 
 
 @pytest.mark.parametrize("compresses", [False, True])

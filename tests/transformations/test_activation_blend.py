@@ -44,7 +44,7 @@ def mid_schedule(family):
         probe=Probe(task.train.x, task.train.y),
         generator=seeded(),
     )
-    assert receipt.deviation == 0
+    assert receipt.output_change == 0
     return task, child, optimizer, position
 
 

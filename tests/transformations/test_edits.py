@@ -231,7 +231,7 @@ def test_a_narrowing_with_nothing_to_do_hands_back_the_very_child():
     child, optimizer = born(architecture)
     same, receipt = transform("narrow_inner_x0.5", START, child, optimizer)
     assert same is child
-    assert (receipt.deviation, receipt.parameters_before) == (0, receipt.parameters_after)
+    assert (receipt.output_change, receipt.parameters_before) == (0, receipt.parameters_after)
 
 
 def test_kernels_grow_by_two_where_there_are_any():
@@ -291,7 +291,7 @@ def test_the_inert_ones_hand_back_the_very_child(name):
     child, optimizer = born(CHILDREN["cnn"])
     same, receipt = transform(name, None, child, optimizer)
     assert same is child
-    assert receipt.deviation == 0
+    assert receipt.output_change == 0
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
