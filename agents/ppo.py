@@ -22,7 +22,7 @@ from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, group_advantages
 from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import PolicyWeights
-from mse_rl.config.training import PPOConfig
+from mse_rl.config.commands import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import ExpansionEnv
 

@@ -16,7 +16,7 @@ from mse_rl.transformations import WAIT, Decision, Target, Transformation, trans
 
 
 class Rule(Controller):
-    """Decides by looking at the growth itself. A child that has to shrink is shrunk as ``Compress`` does."""
+    """Decides by looking at the growth itself. A child that has to shrink is shrunk: see ``least_loss``."""
 
     def decide(self, point: DecisionPoint) -> int:
         """Return the action of the rule's decision.
@@ -174,14 +174,6 @@ class Balance(Pace):
         return log(min(first * max(1.0, ratio), process.cost_budget))
 
 
-class Compress(Rule):
-    """Shrink until the budget is met, then train on: what matters least for its cost goes first."""
-
-    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
-        """Return ``wait``."""
-        return WAIT
-
-
 def least_loss(process: GrowthProcess) -> Decision:
     """Return the shrinking that loses least importance for what it saves of the tightest budget.
 
@@ -229,7 +221,7 @@ RULES: dict[str, Callable[..., Controller]] = {
     "widen": Widen,
     "pace": Pace,
     "balance": Balance,
-    "compress": Compress,
+    "compress": Wait,  # all rules shrink a child that is beyond its budget
     "static": Wait,
 }
 """By name; a colon in front of each argument, as in ``pace:0.5:0.3``. All take numbers."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from mse_rl.agents.controller import Controller, Episode, own_controller
-from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig
-from mse_rl.config.training import ExpansionConfig, TaskConfig, TrainConfig
+from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, TrainConfig
+from mse_rl.config.training import ExpansionConfig, TaskConfig
 from mse_rl.data import Task, load_task
 from mse_rl.data.sources import Tell, own_task, silent
 from mse_rl.errors import InvalidConfig, InvalidTask

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.config.apply import ApplyConfig, PredictConfig
-from mse_rl.config.training import (
-    ExpansionConfig,
-    GrowthConfig,
-    OptimizerConfig,
-    PPOConfig,
-    TaskConfig,
-    TrainConfig,
-)
+from mse_rl.config.commands import ApplyConfig, PPOConfig, PredictConfig, TrainConfig
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.costs.compute_optimal import Schedule
 from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.problems import FAMILIES, FIRST_KINDS, problem, problem_for
 from support.schedules import even
 
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.costs import cost, training_bytes
 from mse_rl.costs.measures import BudgetConfig

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from support.own import write_module
 
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.commands import ApplyConfig
 from mse_rl.costs import cost
 from mse_rl.costs.measures import BudgetConfig, Budgets, CostMeasure, measure_of
 from mse_rl.costs.reward import RewardConfig, RewardInputs, terms

@@ -10,8 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
-from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.errors import MseRlError
 
 Train = Annotated[

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mse_rl.cli.console import say, training_bars
-from mse_rl.config.apply import ApplyConfig, PredictConfig
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import load_task
 from mse_rl.data.checks import check_data
@@ -23,7 +22,7 @@ from mse_rl.data.sources import find_source, is_own, load_tasks
 from mse_rl.data.table import TableEncoder
 from mse_rl.errors import InvalidTask
 from mse_rl.runs.folders import begin, new_directory, require_new_file
-from mse_rl.runs.growing import Growth, excess, grow
+from mse_rl.runs.growing import Growth, grow
 from mse_rl.runs.grown import Grown, load, save_child
 from mse_rl.runs.report import comparison_rows, save_report
 from mse_rl.runs.train import train as run
@@ -138,7 +137,8 @@ def _show(folder: Path, growth: Growth, console: Console) -> None:
     if not process.fits:
         say(
             console,
-            f"warning: the child is beyond its budget{excess(process)}: give it more `slices` to shrink in",
+            f"warning: the child is beyond its budget{process.bounds.excess(process.state.architecture)}: "
+            "give it more `slices` to shrink in",
         )
     elif final["cost"] > FULL * final["cost_budget"]:
         measure = measure_of(final["cost_measure"])

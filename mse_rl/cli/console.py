@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from mse_rl.agents.controller import Episode
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 from mse_rl.costs.measures import measure_of
 
 

@@ -1,4 +1,4 @@
-"""One frozen tree of settings for a run; each part is validated when it is made."""
+"""The settings of children and their environment; each part is checked when it is made."""
 
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
@@ -15,6 +15,9 @@ from mse_rl.spec import FAMILIES, SearchSpace
 
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""
+MOST_BATCH = 64
+LEAST_BATCH = 16
+"""Samples in a training step, where none are given."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ class OptimizerConfig:
     def peak_learning_rate(self) -> float:
         """The learning rate at its highest."""
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
+
+
+def default_batch_size(samples: int) -> int:
+    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, but at
+    least ``LEAST_BATCH`` (where there are as many) and at most ``MOST_BATCH``.
+
+    >>> [default_batch_size(samples) for samples in (40, 300, 600, 50_000)]
+    [16, 32, 64, 64]
+    """
+    batch = 1 << max(0, (samples // 8).bit_length() - 1)
+    return min(max(LEAST_BATCH, batch), MOST_BATCH, samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,68 +233,3 @@ class ExpansionConfig:
         require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
         require_within(self, 0, MOST, "cache_mb")
         require_within(self, 1, MOST, "cache_dir_mb")
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """How the controller learns."""
-
-    groups: int = 6
-    """Contexts (task, budget, seed) in an update of the policy."""
-    rollouts: int = 8
-    """Episodes of a context; their returns are compared with each other."""
-    epochs: int = 6
-    """Passes over the episodes of an update."""
-    policy_learning_rate: float = 1.5e-3
-    """Learning rate of the policy at the start; it falls linearly."""
-    policy_learning_rate_end: float = 2e-4
-    """Learning rate of the policy at the end."""
-    entropy_weight: float = 0.003
-    """Weight of the policy's entropy in its loss."""
-    clip_range: float = 0.2
-    """How far an update may move the probability of an action, as a share."""
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        require_within(self, 1, MOST, "groups", "epochs")
-        require_within(self, 2, MOST, "rollouts")  # they are compared with each other
-        require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
-        require(0 < self.clip_range < 1, f"`clip_range` must lie between 0 and 1, got {self.clip_range}")
-
-    @property
-    def episodes_per_update(self) -> int:
-        """Episodes between two updates of the policy."""
-        return self.groups * self.rollouts
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A whole training run of a controller."""
-
-    env: ExpansionConfig = field(default_factory=ExpansionConfig)
-    ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 1152
-    """Episodes to learn from; rounded up to whole updates."""
-    workers: int = 2
-    """Processes that run episodes, each with one thread."""
-    seed: int = 0
-    """Seed of everything that is drawn."""
-    held_out: int = 32
-    """Seeds, never trained on, on which the policy is compared with the rules at the end."""
-    run_dir: Path | None = None
-    """Where the run is kept; runs/TIME if not given."""
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        require_within(self, 1, MOST, "episodes", "workers", "held_out")
-        require_within(self, 0, MOST_SEED, "seed")
-        require(
-            self.env.growth.time_limit_seconds is None,
-            "rollouts are compared decision by decision, so that training a policy takes no time limit: "
-            "leave `time_limit_seconds` out, or lower `slices`",
-        )
-
-    @property
-    def updates(self) -> int:
-        """Updates of the policy."""
-        return -(-self.episodes // self.ppo.episodes_per_update)

@@ -53,6 +53,14 @@ class Bounds:
             measure for measure, most in self.budget.most.items() if self.cost(architecture, measure) > most
         )
 
+    def excess(self, architecture: Architecture) -> str:
+        """Write by how much a child is beyond its budgets, but for that of memory."""
+        return "".join(
+            f", {measure_of(name).shown(self.cost(architecture, name))} of "
+            f"{measure_of(name).shown(self.budget.most[name])}"
+            for name in self.exceeded(architecture)
+        )
+
     def tightest(self, architecture: Architecture) -> str:
         """Return the measure in which a child fills most of its budget, or exceeds it most."""
         most = self.budget.most

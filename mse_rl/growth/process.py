@@ -10,8 +10,7 @@ Nothing here knows of Gymnasium or of controllers.
 import time
 from collections.abc import Sequence
 
-from mse_rl.config.apply import default_batch_size
-from mse_rl.config.training import GrowthConfig, OptimizerConfig
+from mse_rl.config.training import GrowthConfig, OptimizerConfig, default_batch_size
 from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import optimal_flops
 from mse_rl.costs.measures import BudgetConfig, Meter

@@ -5,8 +5,7 @@ A new family is a file here with its line in PARTS.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from mse_rl.errors import InvalidArchitecture, unknown_name
 from mse_rl.networks.cnn import convolutional_parts
 from mse_rl.networks.layers import Activation, Embedding, steps_there, without_gaps
 from mse_rl.networks.mlp import MLP
-from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable
+from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable, part_specs
 from mse_rl.networks.rnn import RNN
 from mse_rl.networks.transformer import TRANSFORMER, Positions
 from mse_rl.spec import require_readable
@@ -194,34 +193,6 @@ class Child(nn.Module):
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
     """Keep the stream zero where there is nothing."""
     return x if mask is None else x * mask
-
-
-def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
-    """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
-    stages = architecture.stages
-    widths = [stage.width for stage in stages]
-    return {
-        "stem": (architecture.input_shape, architecture.vocabulary, stages[0].stride, widths[0]),
-        **{
-            f"transitions.{stage}": (widths[stage], after.width, after.stride)
-            for stage, after in enumerate(stages[1:])
-        },
-        **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
-        **{
-            f"links.{index}": (
-                widths[source.stage],
-                widths[target.stage],
-                _stride(architecture, source, target),
-            )
-            for index, (source, target) in enumerate(architecture.links)
-        },
-        "head": (widths[-1], architecture.classes),
-    }
-
-
-def _stride(architecture: Architecture, source: Position, target: Position) -> int:
-    """Return by how much each side of the resolution is divided from one stream to a later one."""
-    return prod(stage.stride for stage in architecture.stages[source.stage + 1 : target.stage + 1])
 
 
 def empty_child(architecture: Architecture) -> Child:

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from math import prod
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec.architecture import Architecture, Block, Position
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,34 @@ class Parts:
     silent: Literal["readers", "writers"]
     channel_axis: int
     masks: Callable[[Architecture, Tensor], list[Tensor | None]]
+
+
+def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
+    """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
+    stages = architecture.stages
+    widths = [stage.width for stage in stages]
+    return {
+        "stem": (architecture.input_shape, architecture.vocabulary, stages[0].stride, widths[0]),
+        **{
+            f"transitions.{stage}": (widths[stage], after.width, after.stride)
+            for stage, after in enumerate(stages[1:])
+        },
+        **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
+        **{
+            f"links.{index}": (
+                widths[source.stage],
+                widths[target.stage],
+                _stride(architecture, source, target),
+            )
+            for index, (source, target) in enumerate(architecture.links)
+        },
+        "head": (widths[-1], architecture.classes),
+    }
+
+
+def _stride(architecture: Architecture, source: Position, target: Position) -> int:
+    """Return by how much each side of the resolution is divided from one stream to a later one."""
+    return prod(stage.stride for stage in architecture.stages[source.stage + 1 : target.stage + 1])
 
 
 class ResidualBlock(nn.Module, ABC):

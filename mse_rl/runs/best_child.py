@@ -1,7 +1,13 @@
 """The child that is kept: the best by validation among those of the final architecture."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from math import sqrt
 
+from mse_rl.agents.controller import Controller, Episode, run_episode
+from mse_rl.agents.grouping import HELD_OUT, draw_seeds
+from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.errors import Diverged
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
 from mse_rl.training import Snapshot
@@ -48,3 +54,47 @@ class BestChild:
 
     def _now(self) -> tuple[GrowthState, Snapshot]:
         return self._process.state, self._process.live.capture()
+
+
+def grow_best(
+    env: ExpansionEnv,
+    controller: Controller,
+    context: Context,
+    *,
+    on_start: Callable[[], None],
+    on_step: Callable[[], None],
+) -> tuple[Episode, GrowthState]:
+    """Play an episode, and go back to the child that is kept.
+
+    Args:
+        env: where.
+        controller: who decides.
+        context: which episode.
+        on_start: called before the first decision.
+        on_step: called after every slice.
+
+    Returns:
+        The episode, with the test accuracy of that child, and the state in which it was.
+
+    Raises:
+        Diverged: if the child has.
+    """
+    best: list[BestChild] = []
+
+    def begun() -> None:
+        best.append(BestChild(env.process))
+        on_start()
+
+    def stepped() -> None:
+        best[0].see()
+        on_step()
+
+    seeds = draw_seeds(context.seed, HELD_OUT, 0, decisions=env.config.growth.slices)
+    episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
+    if episode.final["diverged"]:
+        raise Diverged(
+            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
+            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
+        )
+    kept = best[0].restore_()
+    return replace(episode, test_accuracy=env.process.test().accuracy), kept

@@ -8,18 +8,17 @@ from typing import Any
 
 import torch
 
-from mse_rl.agents.controller import Controller, Episode, run_episode
-from mse_rl.agents.grouping import HELD_OUT, draw_seeds
+from mse_rl.agents.controller import Controller, Episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
-from mse_rl.config.apply import MOST_BATCH, ApplyConfig, default_batch_size
+from mse_rl.config.commands import ApplyConfig
+from mse_rl.config.training import MOST_BATCH, default_batch_size
 from mse_rl.costs import training_flops
 from mse_rl.costs.compute_optimal import default_passes
-from mse_rl.costs.measures import measure_of
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.first_child import (
     DEFAULT_BUDGET_MULTIPLE,
     chosen_training_flops,
@@ -29,7 +28,7 @@ from mse_rl.growth.first_child import (
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import is_path
-from mse_rl.runs.best_child import BestChild
+from mse_rl.runs.best_child import grow_best
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
@@ -148,40 +147,14 @@ def grow(
             env = environment(config)
     env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
-    episode, kept = _grow(env, controller, context, config.seed, tell)
+    episode, kept = grow_best(
+        env,
+        controller,
+        context,
+        on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), tell),
+        on_step=lambda: tell(str(env.render())),
+    )
     return Growth(config, task, episode, kept, env.process)
-
-
-def _grow(
-    env: ExpansionEnv, controller: Controller, context: Context, seed: int, tell: Tell
-) -> tuple[Episode, GrowthState]:
-    """Play the episode, and go back to the child that is kept.
-
-    Returns:
-        The episode, with the test accuracy of that child, and the state in which it was.
-
-    Raises:
-        Diverged: if the child has.
-    """
-    best: list[BestChild] = []
-
-    def begun() -> None:
-        best.append(BestChild(env.process))
-        _show_start(env.process, env.renumbering or Renumbering(), tell)
-
-    def stepped() -> None:
-        best[0].see()
-        tell(str(env.render()))
-
-    seeds = draw_seeds(seed, HELD_OUT, 0, decisions=env.config.growth.slices)
-    episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
-    if episode.final["diverged"]:
-        raise Diverged(
-            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
-        )
-    kept = best[0].restore_()
-    return replace(episode, test_accuracy=env.process.test().accuracy), kept
 
 
 def _completed(
@@ -280,14 +253,5 @@ def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) ->
                 f"{sum(number >= 0 for number in numbers)} of {len(numbers)} {what} are known by name",
             )
     if not process.fits:
-        tell(f"it is beyond its budget{excess(process)}: until it fits, it shrinks")
-
-
-def excess(process: GrowthProcess) -> str:
-    """Return by how much a child is beyond budgets other than that of memory."""
-    bounds, architecture = process.bounds, process.state.architecture
-    return "".join(
-        f", {measure_of(name).shown(bounds.cost(architecture, name))} of "
-        f"{measure_of(name).shown(bounds.budget.most[name])}"
-        for name in bounds.exceeded(architecture)
-    )
+        excess = process.bounds.excess(process.state.architecture)
+        tell(f"it is beyond its budget{excess}: until it fits, it shrinks")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 from mse_rl.costs import training_bytes
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import Task

@@ -17,7 +17,7 @@ from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summ
 from mse_rl.agents.grouping import TRAINING, Collector
 from mse_rl.agents.pool import PolicyWeights, WorkerPool, require_spawnable
 from mse_rl.agents.ppo import BlockPolicy, EpisodeWriter, GroupedPPO
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv

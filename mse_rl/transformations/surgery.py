@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 from torch.optim import SGD, Optimizer
 
-from mse_rl.networks import Child, part_specs
-from mse_rl.networks.parts import ResidualBlock
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock, part_specs
 from mse_rl.spec.architecture import Architecture, Link, Position
 from mse_rl.transformations.base import Axis, Origins
 

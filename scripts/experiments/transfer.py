@@ -16,7 +16,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from mse_rl.agents.evaluation import compare, summarise
 from mse_rl.agents.pool import PolicyWeights, WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.folders import write_json

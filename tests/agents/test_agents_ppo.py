@@ -20,7 +20,7 @@ from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
 from mse_rl.agents.ppo import EpisodeWriter, GroupedPPO
 from mse_rl.agents.rules import make_rule
-from mse_rl.config.training import PPOConfig
+from mse_rl.config.commands import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import WorkerLost

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 from mse_rl.costs import training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
