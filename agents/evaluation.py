@@ -94,8 +94,8 @@ def figure_of(episode: Episode, figure: str) -> float:
 
 
 def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
-    """Return what ``summary.json`` holds: figures of every controller, and the first one's paired differences
-    from the others.
+    """Return the content of ``summary.json``: figures of every controller, and the paired differences of
+    the first one from the others.
 
     Args:
         episodes: from ``compare``; in ``mse-rl train`` those of ``"learned"`` come first.

@@ -260,16 +260,16 @@ class WorkerPool:
             raise WorkerLost(
                 "no worker has come through its start: they import the script that is run, which must do "
                 'nothing then but define things, and the rest under if __name__ == "__main__":; or they were '
-                "ended for want of memory: lower `workers`"
+                "ended because memory ran out: lower `workers`"
             ) from error
         if isinstance(error, BrokenProcessPool):
             raise WorkerLost(
-                "a worker was ended from outside, most often for want of memory: "
+                "a worker was ended from outside, most often because memory ran out: "
                 "lower `workers` or `cache_mb`"
             ) from error
 
     def submit(self, job: Job) -> "Future[Episode]":
-        """Let a worker play a job as soon as one is free."""
+        """Queue a job for the next free worker."""
         return self._executor.submit(_play, job)
 
     def play(self, jobs: list[Job]) -> Iterator[Episode]:

@@ -90,7 +90,7 @@ class Widen(Rule):
     CYCLE = ("widen_stream_x2", "widen_stream_x1.5", "widen_inner_x2", "widen_inner_x1.5")
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
-        """Take the next widening of the cycle that is legal, or wait."""
+        """Return the next legal widening of the cycle, or ``wait``."""
         number = process.state.slice_index
         for offset in range(len(self.CYCLE)):
             name = self.CYCLE[(number + offset) % len(self.CYCLE)]
@@ -200,7 +200,7 @@ def least_loss(process: GrowthProcess) -> Decision:
 
 
 def _edited(process: GrowthProcess, decision: Decision) -> Architecture:
-    """Return what a decision makes of the child."""
+    """Return the architecture after a decision."""
     edit = transformation(decision.name).edit
     return edit(process.state.architecture, decision.target, process.space)
 

@@ -112,7 +112,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         start: an architecture from which every episode starts, with new weights.
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
         cache: of prefixes; as the configuration says if not given.
-        meter: tells latencies; one that measures on the device of the configuration if not given.
+        meter: measures latencies; one that measures on the device of the configuration if not given.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 

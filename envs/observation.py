@@ -94,7 +94,7 @@ def observe(process: GrowthProcess, reward: RewardConfig, rows: int) -> Observat
 
 
 def _clipped(values: list[float | None]) -> NDArray[np.float32]:
-    """Put the sentinel for None, the highest value for what is not finite, and clip the rest."""
+    """Replace None by the sentinel and NaN by the highest value, and clip the rest."""
     return np.array(
         [
             UNSEEN if value is None else max(-1.0, min(HIGH, value)) if value == value else HIGH
@@ -141,7 +141,7 @@ def _over(value: float | None, scale: float) -> float | None:
 
 
 def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
-    """Return what the last slice changed; None where there was no slice before."""
+    """Return the changes over the last slice; None where there was no slice before."""
     before = state.previous
     training = validation = skill = None
     if before is not None:
@@ -157,7 +157,7 @@ def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
 
 
 def _site(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
-    """Return what entries and blocks have in common."""
+    """Return the features that entries and blocks share."""
     architecture = process.state.architecture
     return {
         "present": 1.0,
@@ -173,7 +173,7 @@ def _site(process: GrowthProcess, position: Position, row: int) -> dict[str, flo
 
 
 def _entry(process: GrowthProcess, position: Position) -> dict[str, float | None]:
-    """Return what entries have for themselves: nothing is seen of their training."""
+    """Return the features of entries alone: nothing is measured of their training."""
     return {
         "gradient_norm": None,
         "growth_score": None,
@@ -184,7 +184,7 @@ def _entry(process: GrowthProcess, position: Position) -> dict[str, float | None
 
 
 def _block(process: GrowthProcess, position: Position) -> dict[str, float | None]:
-    """Return what blocks have for themselves."""
+    """Return the features of blocks alone."""
     state = process.state
     block, seen = state.architecture.block(position), state.statistics.blocks.get(position)
     return {

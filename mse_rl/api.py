@@ -24,7 +24,7 @@ from mse_rl.runs.train import train as run_training
 
 @contextmanager
 def _threads_kept() -> Iterator[None]:
-    """Give torch its number of threads back, whatever a run has set."""
+    """Restore torch's number of threads afterwards."""
     threads = torch.get_num_threads()
     try:
         yield

@@ -55,7 +55,7 @@ class InvalidRun(MseRlError):
 
 
 class WorkerLost(MseRlError):
-    """A worker process that was ended from outside, most often for want of memory, or as it started."""
+    """A worker process that was ended from outside, most often because memory ran out, or as it started."""
 
 
 class Diverged(MseRlError):
@@ -156,7 +156,7 @@ def _fitted(kind: Any, value: Any) -> Any:
 
 
 def _words(kind: Any) -> str:
-    """Return what messages call a type."""
+    """Return the words for a type in messages."""
     origin, kinds = get_origin(kind) or kind, get_args(kind)
     if origin is UnionType:
         return " or ".join(_words(each) for each in kinds if each is not NoneType)

@@ -244,7 +244,7 @@ def test_with_the_cache_compression_is_what_it_is_without(grow, family):
 
 
 def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow, monkeypatch):
-    """What shrinks is taken back under the one, and stands under the other."""
+    """Shrinking is undone under the one, and kept under the other."""
     fall = iter((0.9, 0.5, 0.9, 0.5))
     measure = LiveChild.validate
     monkeypatch.setattr(LiveChild, "validate", lambda live: replace(measure(live), skill=next(fall)))

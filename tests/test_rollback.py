@@ -1,4 +1,4 @@
-"""What shrinks a child is taken back where its skill falls by more than the tolerance."""
+"""A shrinking transformation is undone where the skill falls by more than the tolerance."""
 
 from dataclasses import replace
 from math import nan

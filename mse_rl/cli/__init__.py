@@ -49,7 +49,7 @@ Predict = Annotated[
 ]
 DESCRIPTION = (
     "Neural networks that grow while they train, and a controller that learns how to grow them. "
-    "--version tells which release this is."
+    "--version prints which release this is."
 )
 
 

@@ -153,7 +153,7 @@ Probabilities = NDArray[np.float64]
 
 
 def predict(config: PredictConfig, console: Console) -> None:
-    """Print how many samples a child tells right, and write what it says of each.
+    """Print how many samples a child classifies correctly, and write what it says of each.
 
     Raises:
         MseRlError: for anything that is wrong with child, dataset or settings; then no file is written.
@@ -177,7 +177,7 @@ def predict(config: PredictConfig, console: Console) -> None:
 
 
 def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[str]]:
-    """Return what the child says of each sample of a source, and the samples' labels."""
+    """Return the child's predictions for the samples of a source, and their labels."""
     source, argument = find_source(config.task)
     try:
         raw = source(argument, config.data)

@@ -111,13 +111,13 @@ class GrowthRules:
     new_units: Literal["he", "gradmax"] = "he"
     """How new units get their incoming weights: drawn (He), or those with the largest gradient (GradMax)."""
     skill_tolerance: float = 0.05
-    """What shrinks a child is taken back if validation skill is lower by more than this a slice later."""
+    """A shrinking transformation is undone if validation skill is lower by more than this a slice later."""
     target_skill: float | None = None
     """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
     time_limit_seconds: float | None = None
     """End after the slice in which this time runs out."""
     memory_budget: int | None = None
-    """Most bytes that training a child may take (estimated); no bound if not given."""
+    """Maximum bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
         if self.transformations is not None:  # from Python they may be objects as well
@@ -225,7 +225,7 @@ class ExpansionConfig:
     cache_dir: Path | None = None
     """Folder in which all prefixes are kept for later runs; none is kept if not given."""
     cache_dir_mb: int = 4096
-    """Most that this folder may take, in MiB; what was not used for longest goes first."""
+    """Maximum size of this folder, in MiB; the least recently used entries are deleted first."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", paths_of(self.task, "task"))

@@ -38,11 +38,11 @@ class Schedule:
     decision_share: float
 
     def step_price(self, architecture: Architecture) -> int:
-        """Return what a training step takes of ``total``."""
+        """Return the price of a training step, in the units of ``total``."""
         return 1 if self.counts_steps else training_flops(architecture, self.batch_size)
 
     def spent(self, *, steps: int, flops: int) -> int:
-        """Return what has been taken of ``total`` by so many training steps, and training FLOPs."""
+        """Return how much of ``total`` is used by these training steps, or these training FLOPs."""
         return steps if self.counts_steps else flops
 
     def end(self, slice_index: int) -> float:
@@ -124,7 +124,7 @@ SCALES: dict[str, Scale] = {
 
 
 def scale_of(inputs: Inputs) -> Scale:
-    """Return what training pays for over such inputs."""
+    """Return the constants for a kind of input."""
     long = inputs.kind == "tokens" and inputs.shape[0] > LONG_TEXT
     return SCALES["long tokens" if long else inputs.kind]
 

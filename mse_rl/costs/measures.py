@@ -36,7 +36,7 @@ class Latency:
 
 
 class Meter(Protocol):
-    """Whatever tells latencies; of one architecture always the same."""
+    """Measures latencies; that of one architecture is always the same."""
 
     def measure(self, architecture: Architecture) -> Latency:
         """Return the latency of a child of that architecture."""
@@ -95,7 +95,7 @@ MEASURES: dict[str, CostMeasure] = {
     "params": CostMeasure(params, "parameter", "params_budget", "{:,}", "k params", 1e3, guide=params),
     "latency": CostMeasure(latency, "latency", "latency_budget_ms", "{:.4g} ms", "ms", 1),
 }
-"""By the name that ``--cost`` has for it; what is cheap to tell comes first."""
+"""By the name that ``--cost`` has for it; what is cheap to measure comes first."""
 
 
 @lru_cache
@@ -138,16 +138,16 @@ FIRST_COST = "flops"
 
 @dataclass(frozen=True)
 class Budgets:
-    """The most that a child may cost, in each measure that is bounded."""
+    """Maximum costs of a child, in each measure that is bounded."""
 
     flops_budget: int | None = None
-    """Most FLOPs per forward pass of one sample."""
+    """Maximum FLOPs per forward pass of one sample."""
     params_budget: int | None = None
-    """Most parameters."""
+    """Maximum number of parameters."""
     latency_budget_ms: float | None = None
-    """Most milliseconds per forward pass of one batch."""
+    """Maximum milliseconds per forward pass of one batch."""
     own_budget: float | None = None
-    """Most of a cost of your own, in its units; see cost."""
+    """Maximum of a cost of your own, in its units; see cost."""
     latency_batch: int = 1
     """Samples in the batch whose latency is measured."""
     latency_device: str | None = None

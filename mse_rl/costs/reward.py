@@ -24,7 +24,7 @@ class RewardInputs:
         cost: of the child, in whatever measure is priced: FLOPs of a forward pass of one sample, parameters,
             or milliseconds of a forward pass.
         cost_start: the same, of the child that the episode began with.
-        cost_budget: the same, the most that is allowed.
+        cost_budget: the same, its maximum.
         training_share: FLOPs spent on training so far, over those of a child that fills the budget
             for the whole schedule.
     """

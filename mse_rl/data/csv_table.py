@@ -56,7 +56,7 @@ def fitted(row: list[str], width: int) -> list[str]:
 
 
 def is_blank(row: list[str]) -> bool:
-    """Tell whether there is nothing in a row, but for separators."""
+    """Return whether there is nothing in a row, but for separators."""
     return not any(cell.strip() for cell in row)
 
 
@@ -136,12 +136,12 @@ _POINT, _COMMA = _digits(".", ","), _digits(",", ".")
 
 
 def is_missing(cell: str) -> bool:
-    """Tell whether the cell stands for no value in any column."""
+    """Return whether the cell stands for no value in any column."""
     return cell.lower() in MISSING
 
 
 def is_gap(cell: str) -> bool:
-    """Tell whether the cell stands for no value in a column of numbers."""
+    """Return whether the cell stands for no value in a column of numbers."""
     return cell.lower() in GAPS
 
 
@@ -171,7 +171,7 @@ def number(cell: str) -> float | None:
 
 
 def is_comma_number(cell: str, *, surely: bool) -> bool:
-    """Tell whether a cell is a number if a comma is its decimal point, and, if ``surely``, only then."""
+    """Return whether a cell is a number if a comma is its decimal point, and, if ``surely``, only then."""
     match = _WRITTEN.fullmatch(cell)
     if match is None or not _COMMA.fullmatch(match[3]):
         return False

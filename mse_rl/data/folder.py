@@ -64,7 +64,7 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
 
 
 def is_float(file: Path) -> bool:
-    """Tell whether an image file that can be read holds floats, whose unit is not known."""
+    """Return whether an image file that can be read holds floats, whose unit is not known."""
     from PIL import Image
 
     with Image.open(file) as opened:
@@ -183,7 +183,7 @@ def _found(folder: Path) -> Iterator[Path]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Tell whether a program has put something there for itself."""
+    """Return whether a program has put something there for itself."""
     return path.name.startswith(".") or path.name in _HIDDEN
 
 

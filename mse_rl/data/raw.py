@@ -38,7 +38,7 @@ class Encoder(Protocol):
     """Learns from training samples alone how raw inputs become numbers."""
 
     def fit(self, rows: Array) -> Encoding:
-        """Return what the raw inputs (n, …) of the training split teach."""
+        """Fit the encoding to the raw inputs (n, …) of the training split."""
 
 
 class Features(Protocol):

@@ -85,7 +85,7 @@ def _kind(name: str, cells: Array) -> str:
 
 
 def _has_numbers(cells: Array) -> bool:
-    """Tell whether there is a number among numbers and gaps, or nothing that could be a word."""
+    """Return whether there is a number among numbers and gaps, or nothing that could be a word."""
     return not all(map(is_gap, cells)) or all(map(is_missing, cells))
 
 

@@ -178,7 +178,7 @@ def with_first_width(
     Args:
         space: the bounds of growth.
         growth: the schedule; one that counts steps suits any width.
-        budget: the most that the first child may cost.
+        budget: bounds the costs of the first child.
         meter: measures latencies.
         task: the dataset.
         family: of the child.
@@ -220,7 +220,7 @@ def beginning(
         task: the dataset.
         growth: the schedule.
         space: the bounds of growth.
-        budget: the most that the child may cost.
+        budget: bounds the costs of the child.
         meter: measures latencies.
         init: a child grown before, to start from.
         start: an architecture to start from, with new weights.

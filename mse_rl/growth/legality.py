@@ -22,9 +22,9 @@ class Bounds:
 
     Args:
         space: the bounds of growth.
-        budget: the most that it may cost, and which cost is priced.
-        meter: tells latencies.
-        memory_budget: most bytes that training may take; None for no bound.
+        budget: bounds its costs, and says which cost is priced.
+        meter: measures latencies.
+        memory_budget: maximum bytes that training may take; None for no bound.
         batch_size: samples in a training step.
         vocabulary: names of the transformations that may be used, beside ``wait``, in their order.
     """
@@ -44,7 +44,7 @@ class Bounds:
         )
 
     def cost(self, architecture: Architecture, measure: str | None = None) -> float:
-        """Return what a child costs: in that measure, or in the one that is priced."""
+        """Return the cost of a child, in that measure or in the one that is priced."""
         return measure_of(measure or self.budget.cost).cost(architecture, self.meter)
 
     def exceeded(self, architecture: Architecture) -> tuple[str, ...]:
@@ -98,8 +98,8 @@ class Bounds:
 
         Args:
             state: of the growth.
-            most_flops: of a child that the schedule still pays the next slice for; what shrinks is legal
-                beyond it.
+            most_flops: of a child that the schedule still pays the next slice for; shrinking
+                transformations are legal beyond it.
         """
         affordable = max(most_flops, state.flops)
         changes = [
@@ -139,7 +139,7 @@ class Bounds:
 
 
 def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, meter: Meter) -> Bounds:
-    """Return what the children of a schedule have to keep to.
+    """Return the bounds of the children of a schedule.
 
     Raises:
         InvalidConfig: if a transformation that may be used is unknown.
@@ -167,7 +167,7 @@ def _targets(name: str, architecture: Architecture) -> list[Target]:
 
 @lru_cache(maxsize=4096)
 def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision, int], ...]:
-    """Return what may be done to an architecture, with the FLOPs after it.
+    """Return the legal decisions for an architecture, with the FLOPs after each.
 
     Episodes of a group meet the same architectures again and again.
     """

@@ -40,7 +40,7 @@ class GrowthProcess:
         space: the bounds of growth; those of ``SearchSpace()`` if not given. Where the schedule is a number
             of training FLOPs, a first width that is not given is the one that ``mse-rl apply`` chooses.
         seed: of first weights, order of data, augmentation and new weights.
-        budget: the most that the child may cost; 16 times what the first child costs, in the measure that is
+        budget: bounds the costs of the child; 16 times what the first child costs, in the measure that is
             priced, if not given.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
@@ -49,7 +49,7 @@ class GrowthProcess:
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: prefixes of this and other processes.
         path: decisions to begin with, as ``advance`` takes them.
-        meter: tells latencies, where they are asked for; one of the process's own if not given.
+        meter: measures latencies, where they are asked for; one of the process's own if not given.
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
@@ -279,7 +279,7 @@ class GrowthProcess:
         self._remember()
 
     def _grow(self, name: str, target: Target) -> None:
-        """Do what ``advance`` promises, without the cache."""
+        """Transform, train and evaluate the child, without the cache."""
         before, live = self.state, self.live
         may_fall = transformation(name).preserving or not self.fits
         fallback = None if may_fall else live.capture()
@@ -311,7 +311,7 @@ class GrowthProcess:
         )
 
     def _take(self, entry: CacheEntry) -> None:
-        """Take state and child from the cache."""
+        """Restore state and child from the cache."""
         self.live.restore(entry.snapshot)
         self._enter(entry.state)
 

@@ -28,8 +28,8 @@ class GrowthState:
         training_flops: FLOPs spent on training so far.
         stopped: whether the architecture is frozen.
         diverged: whether the child no longer gives finite numbers.
-        ages: for each block, the slices since it was born.
-        statistics: what the last slice has told about the blocks.
+        ages: for each block, the slices since it was added.
+        statistics: of the last slice.
         receipt: of the last transformation, or of the child that was taken over; None before them.
         rejected: what was taken back just now, and is not legal again before something else was done.
         previous: the state one slice ago, without its own previous one.
@@ -141,7 +141,7 @@ class CacheEntry:
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], text: str) -> "CacheEntry":
-        """Return what ``to_parts`` was called on.
+        """Rebuild the entry from what ``to_parts`` returned.
 
         Raises:
             ValueError: if there is no such thing.
@@ -150,7 +150,7 @@ class CacheEntry:
             state: GrowthState = from_plain(GrowthState, json.loads(text))
             positions = {position for position, _ in state.architecture}
             if state.ages.keys() != positions or not state.statistics.blocks.keys() <= positions:
-                raise ValueError("what is told of the blocks is not of those of the architecture")
+                raise ValueError("the statistics are not those of the architecture's blocks")
             return cls(state, Snapshot.of_tensors(state.architecture, tensors))
         except (InvalidArchitecture, RecursionError) as error:
             raise ValueError(str(error)) from error

@@ -154,7 +154,7 @@ class Child(nn.Module):
         return self.parts.masks(self.architecture, steps)
 
     def roles(self) -> dict[nn.Parameter, Role]:
-        """Return what each parameter is to an optimizer."""
+        """Return the role of each parameter, by which optimizers group them."""
         last = len(self.architecture.stages) - 1
         tables = {self.leaving(last).weight}
         tables |= {m.weight for m in self.stem.modules() if isinstance(m, Embedding | Positions)}
@@ -183,7 +183,7 @@ class Child(nn.Module):
                 module.alpha.fill_(alpha)
 
     def settle_activations_(self) -> None:
-        """Leave old non-linearities behind; the function stays where they had faded to the end."""
+        """Drop the old non-linearities. The function is kept where they had faded to the end."""
         self.architecture = self.architecture.settled()
         for module in self.modules():
             if isinstance(module, Activation):
@@ -191,7 +191,7 @@ class Child(nn.Module):
 
 
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Keep the stream zero where there is nothing."""
+    """Set the stream to zero at padding."""
     return x if mask is None else x * mask
 
 

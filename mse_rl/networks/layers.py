@@ -20,7 +20,7 @@ class Linear(nn.Linear):
     """A linear map; its weights are drawn by whoever holds it."""
 
     def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
+        """Do nothing: the owner draws the weights."""
 
 
 def sides(side: int, dimensions: int) -> tuple[int, int]:
@@ -57,7 +57,7 @@ class Conv2d(nn.Conv2d):
         self.weight.data = self.weight.data.to(memory_format=torch.channels_last)
 
     def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
+        """Do nothing: the owner draws the weights."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -131,7 +131,7 @@ class RMSNorm(nn.Module):
 
     @torch.no_grad()
     def rescale_(self, width_before: int) -> None:
-        """Keep the output although dimensions that are zero have joined or left the ``width_before`` ones.
+        """Keep the output where zero dimensions have been added to, or removed from, ``width_before`` ones.
 
         mean(x²) changes by d/d', so eps changes with it, and the old gains by √(d/d').
         """
@@ -170,7 +170,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class Activation(nn.Module):
     """The non-linearity of a block: (1 - alpha) · old(x) + alpha · new(x) while it fades, then new(x).
 
-    ``alpha`` is a buffer, 0 at birth, and there only while the activation fades.
+    ``alpha`` is a buffer, 0 at initialization, and there only while the activation fades.
     """
 
     alpha: Tensor
@@ -194,7 +194,7 @@ class Activation(nn.Module):
         return torch.lerp(self.old(x), self.new(x), self.alpha)
 
     def settle_(self) -> None:
-        """Leave the old non-linearity behind."""
+        """Drop the old non-linearity."""
         if self.old is not None:
             self.old = None
             del self.alpha

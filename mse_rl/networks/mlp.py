@@ -9,7 +9,7 @@ from mse_rl.spec.architecture import Architecture, Block
 
 
 class LinearMap(Linear):
-    """A linear map with He weights and no offset at birth."""
+    """A linear map with He weights and no offset at initialization."""
 
     @property
     def reader(self) -> "LinearMap":
@@ -38,7 +38,7 @@ class LinearTransition(LinearMap):
 
 
 class LinearLink(Linear):
-    """A linear map without bias, zero at birth; there is no resolution to divide."""
+    """A linear map without bias, zero at initialization; there is no resolution to divide."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -71,7 +71,7 @@ class Bag(Embedding):
 
 
 class LinearBlock(ResidualBlock):
-    """x + linear(act(linear(norm(x)))), x of shape (n, ..., width). The second map is zero at birth."""
+    """x + linear(act(linear(norm(x)))), x of shape (n, ..., width). The second map is zero at first."""
 
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()

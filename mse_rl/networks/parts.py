@@ -25,7 +25,7 @@ class Parts:
             map ``reader`` reads the stream, and ``fold_stream_(means)`` takes over what dimensions with these
             means contribute.
         link: (width before, width after, stride between them) -> module, from a stream to a later one; zero
-            at birth.
+            at initialization.
         blocks: by kind, (block, width) -> module.
         head: (width, classes) -> module with a map ``linear`` to the logits, and ``fold_stream_``.
         silent: which side of new stream dimensions is zero, so that they change nothing. A norm
@@ -76,7 +76,7 @@ def _stride(architecture: Architecture, source: Position, target: Position) -> i
 
 
 class ResidualBlock(nn.Module, ABC):
-    """x + last(units(first(norm(x)))), with ``last`` zero at birth.
+    """x + last(units(first(norm(x)))), with ``last`` zero at initialization.
 
     In every weight of two or more dimensions, dimension 0 is what is written and dimension 1 what is
     read; units that come in gates are laid out gate by gate.
@@ -130,7 +130,7 @@ class Shortenable(Protocol):
 
 
 def response(weight: Tensor, means: Tensor) -> Tensor:
-    """Return what a map (out, in, ...) makes of a constant input (in,); border effects aside."""
+    """Return the output of a map (out, in, ...) for a constant input (in,), without border effects."""
     return weight.flatten(2).sum(2) @ means if weight.dim() > 2 else weight @ means
 
 

@@ -21,7 +21,7 @@ class _Recurrent(nn.RNNBase):
     bias_hh_l0: Tensor
 
     def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
+        """Do nothing: the owner draws the weights."""
 
 
 class GRU(_Recurrent, nn.GRU):
@@ -39,7 +39,7 @@ class LSTM(_Recurrent, nn.LSTM):
 
 
 class RecurrentBlock(ResidualBlock):
-    """x + linear(rnn(norm(x))), x of shape (n, T, width). The linear map is zero at birth.
+    """x + linear(rnn(norm(x))), x of shape (n, T, width). The linear map is zero at initialization.
 
     Args:
         block: how many units.

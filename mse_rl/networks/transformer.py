@@ -17,7 +17,7 @@ class AttentionBlock(ResidualBlock):
 
     Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, with the norm in front (Xiong et al., 2020,
     https://arxiv.org/abs/2002.04745). ``first`` makes queries, keys and values, in this order, without
-    bias. Nothing looks at padding. The last map is zero at birth.
+    bias. Nothing looks at padding. The last map is zero at initialization.
     """
 
     def __init__(self, block: Block, width: int) -> None:

@@ -36,7 +36,7 @@ class BestChild:
         self._best = self._now()
 
     def see(self) -> None:
-        """Look at the child as it is after a slice."""
+        """Compare the child after a slice with the best one."""
         best, state = self._best[0], self._process.state
         if state.architecture != best.architecture or state.validation.accuracy >= best.validation.accuracy:
             self._best = self._now()

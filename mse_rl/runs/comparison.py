@@ -136,7 +136,7 @@ def _seed(seed: object) -> int:
 
 
 def _spec(controller: AnyController) -> Spec:
-    """Return what workers make the controller of."""
+    """Return the description from which workers build the controller."""
     if isinstance(controller, str | Path):
         name = str(controller)
         if name.partition(":")[0] == "static":

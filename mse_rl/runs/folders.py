@@ -62,7 +62,7 @@ def require_new_file(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, if they are not there.
+    """Create a folder and its parents, if they do not exist.
 
     Raises:
         InvalidRun: if it cannot be made.
@@ -74,7 +74,7 @@ def make_folder(path: Path) -> None:
 
 
 def begin(path: Path, config: object) -> None:
-    """Make the folder, and write what the run is: config.json, command.txt, versions.json."""
+    """Create the folder, and write config.json, command.txt and versions.json."""
     make_folder(path)
     write_json(path / "config.json", config)
     (path / "command.txt").write_text(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
@@ -118,7 +118,7 @@ def _plain(value: object) -> object:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Give ``module``, which may be on the meta device, the tensors in ``path``. Nothing is unpickled.
+    """Load the tensors in ``path`` into ``module``, which may be on the meta device. Nothing is unpickled.
 
     Raises:
         InvalidRun: if there is no such file, it holds no tensors, or they do not fit.

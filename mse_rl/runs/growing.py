@@ -194,7 +194,7 @@ def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> Ap
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
-    """Tell how long a number of training FLOPs takes."""
+    """Report how long a number of training FLOPs takes."""
     total = env.config.growth.training_flops
     if total is None:
         return
@@ -241,7 +241,7 @@ def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
 
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) -> None:
-    """Tell what was kept of a child that was taken over, and that it has to shrink, if it has."""
+    """Report what was kept of a child that was taken over, and whether it has to shrink."""
     receipt = process.state.receipt
     if receipt is None:
         return

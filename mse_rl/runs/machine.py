@@ -91,7 +91,7 @@ def require_shared_memory(tasks: tuple[Task, ...], free_bytes: int | None) -> No
 
 
 def free_shared_memory() -> int | None:
-    """Return the bytes that are free for what processes share; None where the system does not tell."""
+    """Return the bytes that are free for what processes share; None where the system does not say."""
     return shutil.disk_usage(SHARED).free if SHARED.is_dir() else None
 
 
@@ -140,7 +140,7 @@ def _at_bounds(first: Architecture, space: SearchSpace) -> Architecture:
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes that new processes can have; None where the system does not tell.
+    """Return the bytes that new processes can have; None where the system does not say.
 
     Args:
         root: of the file system that tells: ``proc`` what the machine has, and ``sys`` what a container may

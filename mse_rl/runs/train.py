@@ -191,7 +191,7 @@ class _PolicyKeeper(BaseCallback):
 
 
 def _line(episode: Episode) -> dict[str, Any]:
-    """Return what ``episodes.jsonl`` keeps of an episode."""
+    """Return the record of an episode in ``episodes.jsonl``."""
     final = episode.final
     return {
         "return": episode.total_return,

@@ -39,7 +39,7 @@ FIRST_FAMILIES = {"image": "cnn", "vector": "mlp", "sequence": "cnn", "tokens": 
 """For each kind of input the family of children where none is named: what measured best
 (docs/experiments.md)."""
 LONG_TEXT = 64
-"""Texts of more tokens are told by an mlp: in long ones it matters which words there are, not their order."""
+"""Texts of more tokens are classified by an mlp: in them it matters which words occur, not in which order."""
 KINDS: dict[str, Kind] = cnn.KINDS | mlp.KINDS | rnn.KINDS | transformer.KINDS
 
 
@@ -54,11 +54,11 @@ class SearchSpace:
     """Bounds of growth.
 
     Args:
-        max_blocks: most blocks of a child.
-        max_stages: most stages of a child.
+        max_blocks: maximum number of blocks.
+        max_stages: maximum number of stages.
         max_width: widest stream, and most units inside a block.
         max_kernel: largest kernel of a block, in pixels or steps a side.
-        max_links: most links of a child.
+        max_links: maximum number of links.
         quantum: widths grow to multiples of this; units of attention to whole heads.
         start_width: width of the first stream, and units inside each of its blocks; that of the family if not
             given.
@@ -82,7 +82,7 @@ class SearchSpace:
 
     @property
     def max_sites(self) -> int:
-        """Most entries and blocks of a child: the rows of the observation."""
+        """Maximum number of entries and blocks of a child: the rows of the observation."""
         return self.max_stages + self.max_blocks
 
     def starting_at(self, width: float) -> "SearchSpace":

@@ -45,7 +45,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a child reads and tells.
+    """What a child reads and predicts.
 
     Args:
         shape: of one sample.
@@ -59,7 +59,7 @@ class Inputs:
 
     @property
     def kind(self) -> str:
-        """Return what one sample is: image, sequence, vector or tokens."""
+        """The kind of one sample: image, sequence, vector or tokens."""
         return "tokens" if self.vocabulary else {1: "vector", 2: "sequence", 3: "image"}[len(self.shape)]
 
 
@@ -172,7 +172,7 @@ class Architecture:
 
     @property
     def inputs(self) -> Inputs:
-        """What a child reads and tells."""
+        """What a child reads and predicts."""
         return Inputs(self.input_shape, self.vocabulary, self.classes)
 
     @property
@@ -194,7 +194,7 @@ class Architecture:
 
     @property
     def widest(self) -> int:
-        """The widest stream, or the most units inside a block."""
+        """The largest width of a stream, or number of units inside a block."""
         return max([stage.width for stage in self.stages] + [block.inner for block in self.blocks])
 
     @property

@@ -143,7 +143,7 @@ class LiveChild:
 
     Args:
         task: the dataset, on the device where the child lives.
-        config: size of batches, and how new units are born.
+        config: size of batches, and how new units are initialized.
         optimizer: how the child is trained.
         space: the bounds of growth.
         seed: of order of data, augmentation and new weights.
@@ -173,7 +173,7 @@ class LiveChild:
         return self._built()[0]
 
     def begin(self, child: Child) -> None:
-        """Take a child that has not been trained yet."""
+        """Begin with a child that has not been trained yet."""
         self._logits = None
         self._live = child, make_optimizer(child, self._optimizer_config)
 
@@ -207,7 +207,7 @@ class LiveChild:
         return receipt
 
     def _answers(self) -> Answers | None:
-        """Return what the last evaluation has kept; it is on the CPU if it was read from a file."""
+        """Return the answers that the last evaluation kept; they are on the CPU if read from a file."""
         if self._logits is None:
             return None
         x = self._task.validation.inputs(slice(len(self._logits)))
@@ -236,7 +236,7 @@ class LiveChild:
             )
 
     def validate(self) -> Evaluation:
-        """CostMeasure the child on the validation split."""
+        """Measure the child on the validation split."""
         with self._clock():
             measurement, self._logits = evaluate_with_logits(
                 self.child, self._task.validation, samples=OUTPUT_CHANGE_SAMPLES
@@ -244,7 +244,7 @@ class LiveChild:
             return measurement
 
     def test(self) -> Evaluation:
-        """CostMeasure the child on the test split. For the final report only."""
+        """Measure the child on the test split. For the final report only."""
         with self._clock():
             return evaluate(self.child, self._task.test)
 

@@ -119,7 +119,7 @@ def apply(
         space: the bounds of growth.
         probe: on which GradMax's gradient is measured, and, without ``answers``, the output change.
         generator: draws the new weights.
-        statistics: of the last slice, for what shrinks; magnitudes of weights decide without them.
+        statistics: of the last slice, for shrinking; magnitudes of weights decide without them.
         new_units: how new units of a block get their incoming weights.
         answers: of ``child``, where they are known already: the output change is that to the new child's.
 
@@ -162,7 +162,7 @@ def _apply_part(
     statistics: ChildStatistics,
     new_units: Literal["he", "gradmax"],
 ) -> Child:
-    """Do what ``apply`` promises for a transformation that resizes at most one axis, without the receipt."""
+    """Apply a transformation that resizes at most one axis; arguments as in ``apply``, no receipt."""
     before = child.architecture
     after = transformation.edit(before, target, space)
     if after == before:
@@ -210,7 +210,7 @@ def _logits(child: Child, x: Tensor) -> Tensor:
 
 
 def _take_in_(child: Child, target: Target, axis: Axis, rows: Tensor) -> None:
-    """Give new units their incoming weights; where there are more units than rows, the rest keep theirs."""
+    """Set the incoming weights of new units; units beyond the rows keep theirs."""
     weight, gate = child.block(at_block(target)).intake
     first = gate * len(axis.units) + axis.before
     weight[first : first + len(rows)] = rows

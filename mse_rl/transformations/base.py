@@ -113,7 +113,7 @@ class Transformation(ABC):
     def axis(
         self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics
     ) -> Axis | None:
-        """Return what becomes of the units of the axis that is resized; None if none is."""
+        """Return the new units of the axis that is resized; None if none is."""
         return None
 
     def silences(self, child: Child) -> Literal["readers", "writers"]:

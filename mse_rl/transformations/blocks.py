@@ -27,7 +27,7 @@ class Deepen(Transformation):
     """Insert a block of one kind after the target, an entry or a block.
 
     It has as many units as its stream is wide, and kernel and activation of a block that it follows where
-    both kinds have them. Its last map is zero at birth, so x + f(x) = x.
+    both kinds have them. Its last map is zero at initialization, so x + f(x) = x.
     """
 
     def __init__(self, kind: str) -> None:
@@ -155,7 +155,7 @@ class ChangeActivation(Transformation):
 class AddLink(Transformation):
     """Add a projection of the stream behind an entry or a block to the stream ahead of a later block.
 
-    The projection is zero at birth; across stages it is strided as the resolution asks.
+    The projection is zero at initialization; across stages it is strided as the resolution asks.
     """
 
     name = "link"

@@ -1,4 +1,4 @@
-"""What a slice of training has told about a child: how much each part of it matters."""
+"""Statistics of a slice of training: how much each part of a child matters."""
 
 from dataclasses import dataclass, field
 
@@ -53,7 +53,7 @@ class BlockStatistics:
 
 @dataclass(frozen=True)
 class ChildStatistics:
-    """What a slice has told about a child.
+    """Statistics of a slice of training.
 
     Args:
         blocks: by position; empty before the first slice.

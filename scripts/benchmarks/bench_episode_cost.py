@@ -114,7 +114,7 @@ def _child_of(inputs: Inputs, width: int) -> Architecture:
 
 
 def _decision(architecture: Architecture, arguments: Arguments) -> Callable[[], None]:
-    """Return what trains the child for its next slice, and evaluates it."""
+    """Return a function that trains the child for its next slice, and evaluates it."""
     generator, length = torch.Generator().manual_seed(0), arguments.slice_steps
     train, validation = (
         Split(

@@ -85,7 +85,7 @@ def _task(arguments: Arguments) -> Task:
 
 
 def _slices(child: Child, task: Task, arguments: Arguments, least_steps: int) -> Callable[[int], None]:
-    """Return what trains the child for the slice of an index; it ends when the GPU has."""
+    """Return a function that trains the child for the slice of an index; it waits for the GPU."""
     config = OptimizerConfig(learning_rate=1e-4, precision=arguments.precision).of("cnn")
     optimizer, rates = make_optimizer(child, config), [config.peak_learning_rate] * arguments.steps
     order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device=arguments.device)

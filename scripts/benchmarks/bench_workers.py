@@ -109,7 +109,7 @@ class Timed(Wrapper):  # type: ignore[type-arg]
     """An environment that tells how long each of its steps took."""
 
     def step(self, action: Any) -> Any:
-        """Take a step."""
+        """Perform a step."""
         start = time.perf_counter()
         observation, reward, terminated, truncated, _ = self.env.step(action)
         return observation, reward, terminated, truncated, {"seconds": time.perf_counter() - start}

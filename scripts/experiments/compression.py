@@ -89,7 +89,7 @@ def main(arguments: Arguments) -> None:
 
 
 def one_seed(arguments: Arguments, seed: int) -> dict[str, Result]:
-    """Return what came of each of the children."""
+    """Return the outcome of each child."""
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
 

@@ -1,4 +1,4 @@
-"""Let a policy that was trained on one dataset grow children on another, against every rule.
+"""Grow children by a policy that was trained on another dataset, against every rule.
 
     python scripts/experiments/transfer.py small --task fashion_mnist --max-train 10000
 

@@ -27,7 +27,7 @@ def refused(path, text):
 
 
 def same(task, other):
-    """Tell whether two tasks hold the same, whatever their names."""
+    """Return whether two tasks hold the same, whatever their names."""
     pairs = [(getattr(task, name), getattr(other, name)) for name in ("train", "validation", "test")]
     return task.encoding == other.encoding and all(
         torch.equal(a.x, b.x) and torch.equal(a.y, b.y) for a, b in pairs

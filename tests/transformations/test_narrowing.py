@@ -1,4 +1,4 @@
-"""What shrinks takes away what mattered least, and leaves its mean behind."""
+"""Shrinking removes what matters least, and keeps its mean."""
 
 from copy import deepcopy
 from dataclasses import replace
