@@ -10,8 +10,7 @@ from mse_rl.agents.controller import Controller, DecisionPoint, own_controller
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.plugins import in_short, is_path, label, load_object
-from mse_rl.spec import FAMILIES
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import FAMILIES, Architecture
 from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.process import GrowthProcess
-from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.spec import Architecture, Link, Position
 from mse_rl.transformations import WAIT, Decision, Target, operations, transformation
 
 

@@ -11,8 +11,7 @@ from mse_rl.costs import site_cost
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
-from mse_rl.spec import ACTIVATIONS, FAMILIES, KINDS
-from mse_rl.spec.architecture import ENTRY, Position
+from mse_rl.spec import ACTIVATIONS, ENTRY, FAMILIES, KINDS, Position
 from mse_rl.transformations import BlockStatistics
 
 UNSEEN = -2.0

@@ -5,8 +5,7 @@ One multiply-accumulate is two FLOPs; a training step is counted as three forwar
 
 from functools import lru_cache
 
-from mse_rl.spec import FAMILIES, KINDS, Cost
-from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
+from mse_rl.spec import ENTRY, FAMILIES, KINDS, Architecture, Block, Cost, Link, Position, Stage
 
 TRAINING_PASSES = 3
 """A training step costs three forward passes: one forward, two backward (inputs and weights)."""

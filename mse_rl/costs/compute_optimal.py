@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from math import inf, log, sqrt
 
 from mse_rl.costs import TRAINING_PASSES, cost, training_flops
-from mse_rl.spec import FAMILIES, LONG_TEXT, SearchSpace, starting_architecture
-from mse_rl.spec.architecture import Architecture, Inputs
+from mse_rl.spec import FAMILIES, LONG_TEXT, Architecture, Inputs, SearchSpace, starting_architecture
 
 
 @dataclass(frozen=True)

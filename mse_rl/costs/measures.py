@@ -19,7 +19,7 @@ from mse_rl.errors import (
     unknown_name,
 )
 from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import Architecture
 
 
 @dataclass(frozen=True)

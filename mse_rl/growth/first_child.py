@@ -13,8 +13,7 @@ from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.legality import Bounds, bounds_of
 from mse_rl.networks import Child, build_child
-from mse_rl.spec import SearchSpace, first_family, starting_architecture
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import Architecture, SearchSpace, first_family, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
 
 

@@ -11,8 +11,7 @@ from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Meter, measure_of
 from mse_rl.errors import InvalidTransformation
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import in_short
-from mse_rl.spec import SearchSpace
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import Architecture, SearchSpace
 from mse_rl.transformations import WAIT, Decision, Target, operations, require_target, transformation
 
 

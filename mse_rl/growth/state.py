@@ -10,7 +10,7 @@ from torch import Tensor
 from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.plain import from_plain, to_plain
-from mse_rl.spec.architecture import Architecture, Position
+from mse_rl.spec import Architecture, Position
 from mse_rl.training import Evaluation, SliceResult, Snapshot
 from mse_rl.transformations import ChildStatistics, Decision, Receipt, transformation
 

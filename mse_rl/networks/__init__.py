@@ -18,8 +18,7 @@ from mse_rl.networks.mlp import MLP
 from mse_rl.networks.parts import Parts, ResidualBlock, Shortenable, part_specs
 from mse_rl.networks.rnn import RNN
 from mse_rl.networks.transformer import TRANSFORMER, Positions
-from mse_rl.spec import require_readable
-from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
+from mse_rl.spec import ENTRY, Architecture, Link, Position, require_readable
 
 Role = Literal["hidden", "table", "vector"]
 """The weight of a hidden map; an embedding or the classifier; a bias or gain."""

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mse_rl.networks.layers import Activation, BatchNorm2d, Conv2d, Embedding, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 from mse_rl.spec.cnn import dimensions, entry_kernel, pooling, strides
 
 TINY = 1e-12

@@ -18,7 +18,7 @@ from mse_rl.costs.measures import Latency
 from mse_rl.errors import InvalidConfig, InvalidRun
 from mse_rl.networks import Child, build_child
 from mse_rl.plain import from_plain, to_plain
-from mse_rl.spec.architecture import UNKNOWN, Architecture
+from mse_rl.spec import UNKNOWN, Architecture
 
 
 class LatencyFolder:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.errors import InvalidArchitecture, unknown_name
-from mse_rl.spec.architecture import PADDING, Block
+from mse_rl.spec import PADDING, Block
 
 MOMENTUM = 0.3
 """How far running statistics of BatchNorm go towards those of a batch."""

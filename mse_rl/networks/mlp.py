@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mse_rl.networks.layers import Activation, Embedding, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 
 
 class LinearMap(Linear):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from mse_rl.spec.architecture import Architecture, Block, Position
+from mse_rl.spec import Architecture, Block, Position
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from mse_rl.networks.layers import Embedding, Linear, RMSNorm
 from mse_rl.networks.mlp import Head, LinearLink, LinearMap, LinearTransition
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 
 CANDIDATE = 2
 """The gate that proposes new content, of GRU (reset, update, new) and LSTM (input, forget, cell, output)."""

@@ -8,8 +8,7 @@ from mse_rl.networks.layers import Linear, RMSNorm
 from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearMap, LinearTransition
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
 from mse_rl.networks.rnn import PooledHead, sequence_masks, sequence_stem
-from mse_rl.spec import FAMILIES
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import FAMILIES, Architecture, Block
 
 
 class AttentionBlock(ResidualBlock):

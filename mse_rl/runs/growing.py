@@ -32,8 +32,7 @@ from mse_rl.runs.best_child import grow_best
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
-from mse_rl.spec import SearchSpace
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import Architecture, SearchSpace
 from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
 

@@ -14,8 +14,7 @@ from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.cache import SHARED_PART
-from mse_rl.spec import FAMILIES, KINDS, SearchSpace
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import FAMILIES, KINDS, Architecture, Block, SearchSpace
 
 DEVICE_KINDS = ("cpu", "cuda")
 

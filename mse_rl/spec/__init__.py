@@ -10,18 +10,37 @@ from math import ceil, lcm
 
 from mse_rl.errors import InvalidArchitecture, fit_types, unknown_name
 from mse_rl.spec import cnn, mlp, rnn, transformer
-from mse_rl.spec.architecture import Architecture, Inputs
+from mse_rl.spec.architecture import (
+    ENTRY,
+    PADDING,
+    UNKNOWN,
+    Architecture,
+    Block,
+    Inputs,
+    Link,
+    Position,
+    Stage,
+)
 from mse_rl.spec.family import ACTIVATIONS, Cost, Family, Kind, Widths
 
 __all__ = [
     "ACTIVATIONS",
+    "ENTRY",
     "FAMILIES",
     "KINDS",
     "LONG_TEXT",
+    "PADDING",
+    "UNKNOWN",
+    "Architecture",
+    "Block",
     "Cost",
     "Family",
+    "Inputs",
     "Kind",
+    "Link",
+    "Position",
     "SearchSpace",
+    "Stage",
     "Widths",
     "first_family",
     "require_family",

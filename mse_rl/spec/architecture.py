@@ -32,6 +32,16 @@ class Position(NamedTuple):
     stage: int
     block: int
 
+    def pushed(self, inserted: "Position") -> "Position":
+        """Return where a block stands after one has been inserted at ``inserted``."""
+        moves = self.stage == inserted.stage and self.block >= inserted.block
+        return self._replace(block=self.block + moves)
+
+    def pulled(self, removed: "Position") -> "Position":
+        """Return where a block stands after the one at ``removed`` has been removed."""
+        moves = self.stage == removed.stage and self.block > removed.block
+        return self._replace(block=self.block - moves)
+
 
 class Link(NamedTuple):
     """A connection: the stream behind ``source`` is projected and added to the stream ahead of ``target``.
@@ -228,7 +238,7 @@ class Architecture:
         """Return a copy with a new block at ``position``; those behind it move on, with their links."""
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], block, *stage.blocks[position.block :])
-        links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
+        links = tuple(Link(*(end.pushed(position) for end in link)) for link in self.links)
         return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
     def removing(self, position: Position) -> "Architecture":
@@ -236,7 +246,7 @@ class Architecture:
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], *stage.blocks[position.block + 1 :])
         links = tuple(
-            Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
+            Link(*(end.pulled(position) for end in link)) for link in self.links if position not in link
         )
         return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
@@ -278,15 +288,3 @@ class Architecture:
             return architecture
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidArchitecture(f"expected an architecture in JSON, got: {error!r}") from error
-
-
-def pushed(position: Position, inserted: Position) -> Position:
-    """Return where a block stands after one has been inserted at ``inserted``."""
-    moves = position.stage == inserted.stage and position.block >= inserted.block
-    return position._replace(block=position.block + moves)
-
-
-def pulled(position: Position, removed: Position) -> Position:
-    """Return where a block stands after the one at ``removed`` has gone."""
-    moves = position.stage == removed.stage and position.block > removed.block
-    return position._replace(block=position.block - moves)

@@ -8,8 +8,7 @@ from torch import nn
 
 from mse_rl.networks import Child, build_child
 from mse_rl.networks.transformer import PositionedStem
-from mse_rl.spec import FAMILIES, Widths, require_readable
-from mse_rl.spec.architecture import Architecture, Inputs
+from mse_rl.spec import FAMILIES, Architecture, Inputs, Widths, require_readable
 from mse_rl.transformations.applying import Receipt, receipt_of
 
 

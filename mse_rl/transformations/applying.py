@@ -9,8 +9,7 @@ from torch.optim import Optimizer
 
 from mse_rl.costs import cost
 from mse_rl.networks import Child, build_child
-from mse_rl.spec import SearchSpace
-from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.spec import Architecture, Link, Position, SearchSpace
 from mse_rl.transformations.base import Axis, Target, Transformation, at_block
 from mse_rl.transformations.statistics import ChildStatistics
 from mse_rl.transformations.surgery import gradmax_rows, transplant_, unchanged_parts

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mse_rl.errors import InvalidTransformation
 from mse_rl.networks import Child
-from mse_rl.spec import SearchSpace
-from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
+from mse_rl.spec import ENTRY, Architecture, Link, Position, SearchSpace
 from mse_rl.transformations.statistics import ChildStatistics
 
 Target = Position | Link | None

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from mse_rl.networks import Child
 from mse_rl.networks.mlp import Head
-from mse_rl.spec import FAMILIES, KINDS, SearchSpace
-from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, pulled, pushed
+from mse_rl.spec import ENTRY, FAMILIES, KINDS, Architecture, Block, Link, Position, SearchSpace
 from mse_rl.transformations.base import (
     Axis,
     BlockTransformation,
@@ -64,7 +63,7 @@ class Deepen(Transformation):
         """The blocks behind the new one move on by one."""
         position = at_block(target)
         new = position._replace(block=position.block + 1)
-        return {new: None} | {pushed(old, new): old for old, _ in before}
+        return {new: None} | {old.pushed(new): old for old, _ in before}
 
 
 class RemoveBlock(Shrinking, BlockTransformation):
@@ -79,7 +78,7 @@ class RemoveBlock(Shrinking, BlockTransformation):
     def origins(self, before: Architecture, target: Target) -> Origins:
         """The blocks behind it move up by one."""
         gone = at_block(target)
-        return {pulled(old, gone): old for old, _ in before if old != gone}
+        return {old.pulled(gone): old for old, _ in before if old != gone}
 
     def fold_(self, child: Child, target: Target, axis: Axis | None, statistics: ChildStatistics) -> None:
         """Fold the mean into what writes to the stream ahead of it. Where nothing has a bias, the

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mse_rl.networks import Child
 from mse_rl.networks.parts import ResidualBlock
-from mse_rl.spec.architecture import Link, Position
+from mse_rl.spec import Link, Position
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 
 from mse_rl.networks import Child
 from mse_rl.networks.parts import ResidualBlock, part_specs
-from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.spec import Architecture, Link, Position
 from mse_rl.transformations.base import Axis, Origins
 
 
