@@ -145,28 +145,23 @@ def least_training_flops(growth: GrowthConfig, first: Architecture) -> float:
     return steps * training_flops(first, growth.batch_size)
 
 
-def chosen_training_flops(growth: GrowthConfig, first: Architecture, samples: int) -> float:
-    """Return the training FLOPs of a schedule whose length is not given.
-
-    Args:
-        growth: the schedule.
-        first: the first child.
-        samples: of the training split.
-    """
-    total = max(least_training_flops(growth, first), default_training_flops(first, samples))
-    return rounded(total)
-
-
 def rounded(total: float) -> float:
     """Return training FLOPs with two digits, so that they can be typed again."""
     return float(f"{total:.2g}")
 
 
 def with_length(growth: GrowthConfig, first: Architecture, samples: int) -> GrowthConfig:
-    """Return the same with a length, if none is given; arguments as in ``chosen_training_flops``."""
+    """Return the same with a number of training FLOPs, if no length is given.
+
+    Args:
+        growth: the schedule.
+        first: the first child.
+        samples: of the training split.
+    """
     if growth.training_flops is not None or growth.training_steps is not None:
         return growth
-    return replace(growth, training_flops=chosen_training_flops(growth, first, samples))
+    total = max(least_training_flops(growth, first), default_training_flops(first, samples))
+    return replace(growth, training_flops=rounded(total))
 
 
 def with_first_width(

@@ -19,12 +19,7 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController, unknown_name
-from mse_rl.growth.first_child import (
-    DEFAULT_BUDGET_MULTIPLE,
-    chosen_training_flops,
-    rounded,
-    with_first_width,
-)
+from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import is_path
@@ -32,7 +27,7 @@ from mse_rl.runs.best_child import grow_best
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
-from mse_rl.spec import Architecture, SearchSpace
+from mse_rl.spec import Architecture
 from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
 
@@ -135,15 +130,9 @@ def grow(
     env = environment(config)
     if policy and policy.experience:
         _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
-    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
-    minutes, config = config.minutes, _with_length(config, env, context)
+    config = _with_beginning(config, env)
     env = environment(config)
-    if inherited is None and start is None:
-        config = replace(config, space=_first_space(env, context))
-        env = environment(config)
-        if minutes is not None:  # the child that it takes for them is as fast as its own width allows
-            config = _with_length(replace(config, training_flops=None, minutes=minutes), env, context)
-            env = environment(config)
+    context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
     env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
     episode, kept = grow_best(
@@ -181,15 +170,27 @@ def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: 
         tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
 
-def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
-    """Return the settings with the length of training as a number of training FLOPs, or as epochs."""
-    if config.epochs is not None or config.training_flops is not None:
-        return config
-    task, first, growth = env.tasks[0], env.first_architecture(context), env.config.growth
-    if config.minutes is not None:
-        speed = training_speed(task, first, env.config.optimizer, growth.batch_size)
-        return replace(config, training_flops=rounded(60 * config.minutes * speed), minutes=None)
-    return replace(config, training_flops=chosen_training_flops(growth, first, len(task.train)))
+def _with_beginning(config: ApplyConfig, env: ExpansionEnv) -> ApplyConfig:
+    """Return the settings with the first width, and with the length of training as a number of training FLOPs
+    unless they give epochs.
+    """
+    task, settings = env.tasks[0], env.config
+
+    def flops(first: Architecture) -> float | None:
+        if config.minutes is None:
+            return config.training_flops
+        speed = training_speed(task, first, settings.optimizer, settings.growth.batch_size)
+        return rounded(60 * config.minutes * speed)
+
+    first = first_architecture(task, settings.growth, settings.space, env.init, env.start)
+    growth = replace(settings.growth, training_flops=flops(first))
+    begun = beginning(
+        task, growth, settings.space, settings.budget, env.meter, init=env.init, start=env.start
+    )
+    total = begun.growth.training_flops
+    if config.minutes is not None and begun.architecture != first:  # as fast as its own width allows
+        total = flops(begun.architecture)
+    return replace(config, training_flops=total, minutes=None, space=begun.space)
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
@@ -204,12 +205,6 @@ def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
         f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
         f"about {duration(total / speed)} on this machine",
     )
-
-
-def _first_space(env: ExpansionEnv, context: Context) -> SearchSpace:
-    """Return the search space with the first width that suits the training FLOPs, if none is given."""
-    space, growth, family = env.config.space, env.config.growth, env.first_architecture(context).family
-    return with_first_width(space, growth, env.budget(context), env.meter, env.tasks[0], family)
 
 
 def _environment(
