@@ -86,7 +86,7 @@ class GroupRolloutBuffer(MaskableDictRolloutBuffer):
     rows: int
 
     def fill(self, groups: list[list[Episode]], policy: BlockPolicy, *, decisions: int) -> None:
-        """Take the episodes of an update, which have at most so many decisions."""
+        """Fill the buffer with the episodes of an update, which have at most so many decisions."""
         self.reset()
         advantages = np.concatenate([a for group in groups for a in group_advantages(group, decisions)])
         # One scale for all: the spread of a minibatch or of a group would be noise.

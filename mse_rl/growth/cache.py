@@ -276,7 +276,7 @@ class PrefixKey(Generic[Entry]):
             self._cache.put(self._keys[-1], entry)
 
     def share(self, decisions: int) -> None:
-        """Share with other processes what is kept of the point after that many decisions."""
+        """Share with other processes the entry of the point after that many decisions."""
         if self._cache is not None and decisions < len(self._keys):
             self._cache.share(self._keys[decisions])
 

@@ -178,7 +178,7 @@ class LiveChild:
         self._live = child, make_optimizer(child, self._optimizer_config)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become what ``snapshot`` was captured from."""
+        """Restore the child that ``snapshot`` was captured from."""
         self._snapshot, self._live, self._logits = snapshot, None, snapshot.logits
 
     def capture(self) -> Snapshot:
