@@ -11,7 +11,7 @@ from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.plugins import in_short, is_path, label, load_object
 from mse_rl.spec import FAMILIES, Architecture
-from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
+from mse_rl.transformations import WAIT, Decision, transformation
 
 
 class Rule(Controller):
@@ -52,7 +52,11 @@ class Random(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Draw a decision."""
-        keeping = [decision for decision in process.choices() if _goes_on(transformation(decision.name))]
+        keeping = [
+            decision
+            for decision in process.choices()
+            if (change := transformation(decision.name)).preserving and not change.ends_growth
+        ]
         return keeping[rng.integers(len(keeping))]
 
 
@@ -77,7 +81,9 @@ class Threshold(Rule):
         for stage in sorted(range(len(stages)), key=lambda s: len(stages[s].blocks)):
             kinds = [block.kind for block in stages[stage].blocks] or FAMILIES[family].kinds[:1]
             name = f"deepen_{kinds[-len(set(kinds))]}"
-            ends = [d for d in process.choices() if d.name == name and _stage_of(d.target) == stage]
+            ends = [
+                d for d in process.choices() if d.name == name and getattr(d.target, "stage", None) == stage
+            ]
             if ends:
                 return ends[-1]
         return WAIT
@@ -202,15 +208,6 @@ def _edited(process: GrowthProcess, decision: Decision) -> Architecture:
     """Return the architecture after a decision."""
     edit = transformation(decision.name).edit
     return edit(process.state.architecture, decision.target, process.space)
-
-
-def _goes_on(change: Transformation) -> bool:
-    """Return whether the function is kept, and growth may go on."""
-    return change.preserving and not change.ends_growth
-
-
-def _stage_of(target: Target) -> int | None:
-    return getattr(target, "stage", None)
 
 
 RULES: dict[str, Callable[..., Controller]] = {
