@@ -94,13 +94,12 @@ def require_steps(first: Architecture, schedule: Schedule) -> None:
         InvalidConfig: if it does not.
     """
     least = schedule.step_price(first) * schedule.slices
-    if schedule.counts_steps:
-        if schedule.total < least:
-            raise InvalidConfig(
-                f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
-                "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
-            )
-    elif schedule.decision_share * schedule.total < least:
+    if schedule.counts_steps and schedule.total < least:
+        raise InvalidConfig(
+            f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
+            "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
+        )
+    if not schedule.counts_steps and schedule.decision_share * schedule.total < least:
         raise InvalidConfig(
             f"{schedule.slices} slices of at least one batch of {schedule.batch_size} take the first "
             f"{first.family} child {least / schedule.decision_share:.3g} training FLOPs, got "
