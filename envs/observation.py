@@ -27,6 +27,7 @@ GLOBAL_FEATURES = (
     "stopped",
     "rolled_back",  # whether the last transformation was taken back
     "budget_left",  # doublings of the cost until the budget, over 8; negative beyond it
+    "size",  # doublings of the FLOPs that are right for the training FLOPs, over 8; negative below them
     "growth",  # doublings of the cost since the start, over 8
     "training_share",
     "training_loss",  # over ln K: 1 at chance
@@ -114,6 +115,7 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
         "stopped": float(state.stopped),
         "rolled_back": float(state.rolled_back),
         "budget_left": log2(process.cost_budget / process.cost) / 8,
+        "size": log2(process.state.flops / process.optimal_flops) / 8,
         "growth": log2(process.cost / process.first_cost) / 8,
         "training_share": process.training_share,
         "training_loss": _over(state.training_loss, chance_loss),

@@ -9,6 +9,7 @@ Nothing here knows of Gymnasium or of controllers.
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig, default_batch_size
 from mse_rl.costs import cost, training_flops
@@ -181,7 +182,7 @@ class GrowthProcess:
         """How often the whole schedule lets the first child see the training split."""
         return self.schedule.passes(self.first_architecture, len(self.task.train))
 
-    @property
+    @cached_property
     def optimal_flops(self) -> float:
         """FLOPs of the child of the right size for the schedule; see ``mse_rl.costs.compute_optimal``.
 

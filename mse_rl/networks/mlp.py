@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mse_rl.networks.layers import Activation, Embedding, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
@@ -57,17 +58,27 @@ class Flatten(LinearMap):
 
 
 class Bag(Embedding):
-    """Token ids (n, T) to a stream (n, width), the mean of their vectors, whatever their order.
+    """Token ids (n, T) to a stream (n, width), a mean of their vectors, whatever their order.
 
-    Joulin et al., 2017, https://arxiv.org/abs/1607.01759.
+    A word that occurs c times in a text has the weight 1 + log c. Joulin et al., 2017,
+    https://arxiv.org/abs/1607.01759, have the weight c, which is worse by measurement (docs/experiments.md).
     """
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream; tokens for which ``mask`` (n, T, 1) is not do not count."""
-        vectors = super().forward(ids)
-        if mask is None:
-            return vectors.mean(dim=1)
-        return (vectors * mask).sum(dim=1) / mask.sum(dim=1)
+        vectors, counts = super().forward(ids), occurrences(ids).unsqueeze(-1)
+        weights = (1 + counts.log()) / counts  # of each of the c tokens
+        weights = weights if mask is None else weights * mask
+        return (vectors * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def occurrences(ids: Tensor) -> Tensor:
+    """Return how often each id occurs in its row of ``ids``, both (n, T)."""
+    in_order, places = ids.sort(dim=1)
+    differs = in_order[:, 1:] != in_order[:, :-1]
+    number = F.pad(differs, (1, 0)).cumsum(dim=1)  # of the distinct id, in each row
+    counts = torch.zeros_like(ids).scatter_add_(1, number, torch.ones_like(ids))
+    return torch.empty_like(ids).scatter_(1, places, counts.gather(1, number))
 
 
 class LinearBlock(ResidualBlock):
