@@ -63,7 +63,7 @@ class TrainConfig:
 
     env: ExpansionConfig = field(default_factory=ExpansionConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 1152
+    episodes: int = 1920
     """Episodes to learn from; rounded up to whole updates."""
     workers: int = 2
     """Processes that run episodes, each with one thread."""
