@@ -47,6 +47,7 @@ def _digits(point: str, separator: str) -> re.Pattern[str]:
 _POINT, _COMMA = _digits(".", ","), _digits(",", ".")
 _POINTED = re.compile(rf"[{_MINUS}]?(?:[1-9]\d{{0,2}}(?:\.\d{{3}})+|\d{{1,3}})")
 """A whole number with points between thousands, if it needs one."""
+_PERHAPS_COMMAS = re.compile(r",|\.[^\0]*\.")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY, _YEAR = r"\d{1,2}(?:st|nd|rd|th)?", r"(?:\d{4}|\d{2})"
 _DATE = re.compile(
@@ -95,23 +96,21 @@ USUAL = Writing()
 
 
 def is_missing(cell: str) -> bool:
-    """Tell whether the cell stands for no value in any column."""
+    """Return whether the cell stands for no value in any column."""
     return cell.lower() in MISSING
 
 
 def is_gap(cell: str) -> bool:
-    """Tell whether the cell stands for no value in a column of numbers."""
+    """Return whether the cell stands for no value in a column of numbers."""
     return cell.lower() in GAPS
 
 
 def plain_number(cell: str) -> float | None:
     """Return the number that a cell holds as programs write it, NaN where it is missing, else None."""
-    if is_missing(cell):
-        return nan
     try:
         return None if "_" in cell else float(cell)  # Python reads 1_000 as a number, others do not
     except ValueError:
-        return None
+        return nan if is_missing(cell) else None
 
 
 def number(cell: str, writing: Writing = USUAL) -> float | None:
@@ -123,11 +122,11 @@ def number(cell: str, writing: Writing = USUAL) -> float | None:
     >>> [number(cell) for cell in ("2,686", "-$1,200.50", "3,5 €", "1.234,5", "45%", "(7)", "1970-01-02")]
     [2686.0, -1200.5, 3.5, 1234.5, 0.45, -7.0, 1.0]
     """
-    if is_gap(cell):
-        return nan
     plain = None if writing.comma else plain_number(cell)
     if plain is not None:
         return plain
+    if is_gap(cell):
+        return nan
     written = _written(cell, writing)
     return _days(cell, writing.day_first) if written is None else written
 
@@ -166,22 +165,22 @@ def _days(cell: str, day_first: bool) -> float | None:
 
 
 def has_commas(cells: Sequence[str]) -> bool:
-    """Tell whether a column is one of numbers with decimal commas or with points between thousands, and can
+    """Return whether a column is one of numbers with decimal commas or with points between thousands, and can
     be nothing else.
     """
-    if not any("," in cell or cell.count(".") > 1 for cell in cells):  # most columns, at once
+    if not _PERHAPS_COMMAS.search("\0".join(cells)):  # most columns, at once
         return False
     numbers = [_WRITTEN.fullmatch(cell) for cell in cells if not is_gap(cell)]
     return all(match and _COMMA.fullmatch(match[3]) for match in numbers) and any(map(_is_comma, numbers))
 
 
 def _is_comma(match: re.Match[str] | None) -> bool:
-    """Tell whether a number can only have a decimal comma, or points between thousands."""
+    """Return whether a number can only have a decimal comma, or points between thousands."""
     return match is not None and (not _POINT.fullmatch(match[3]) or ("," in match[3] and bool(match[4])))
 
 
 def _are_pointed(cells: Sequence[str]) -> bool:
-    """Tell whether cells are whole numbers, of which those from 1,000 on have points."""
+    """Return whether cells are whole numbers, of which those from 1,000 on have points."""
     return all(map(_POINTED.fullmatch, cells)) and len({"." in cell for cell in cells}) == 2
 
 
@@ -208,7 +207,7 @@ def writing_of(cells: Sequence[str], *, commas: bool) -> Writing:
 
 
 def _is_day_first(dates: Sequence[re.Match[str]]) -> bool:
-    """Tell whether a number of dates begin with the day: one is no month, or all are written with points."""
+    """Return whether a number of dates begin with the day: one is no month, or all are written with points."""
     pairs = [(int(date[1]), int(date[2])) for date in dates if date[1]]
     if any(first > 12 for first, _ in pairs) or any(second > 12 for _, second in pairs):
         return any(first > 12 for first, _ in pairs)

@@ -1,15 +1,16 @@
 """A CSV file as a table of text: its letters, its separators, its header."""
 
 import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from itertools import dropwhile, islice, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def fitted(row: list[str], width: int) -> list[str]:
 
 
 def is_blank(row: list[str]) -> bool:
-    """Tell whether there is nothing in a row, but for separators."""
+    """Return whether there is nothing in a row, but for separators."""
     return not any(cell.strip() for cell in row)
 
 
@@ -165,35 +166,42 @@ def read_table(path: Path, label: str | None = None) -> Table:
     """
     require_file(path, "a CSV file")
     try:
-        encoding, notes = _encoding(path), list[str]()
-        try:
-            lines = _lines(path, encoding)
-        except UnicodeDecodeError:
-            lines = _lines(path, "cp1252")
-            notes.append(f"{path.name} is not in UTF-8: its letters are read as Windows' (cp1252)")
-    except (OSError, UnicodeError) as error:
-        raise InvalidTask(
-            f"expected a CSV file in UTF-8, got something else ({error}): save {path} so"
-        ) from error
+        with path.open("rb") as content:
+            encoding, lines = _decoded(path, content)
+    except OSError as error:
+        raise InvalidTask(f"expected a CSV file, got something else ({error}): mend {path}") from error
     table = _table(path, lines, label)
-    return replace(table, notes=(*notes, *table.notes))
+    if encoding == _ENCODINGS[-1]:
+        note = f"{path.name} is not in UTF-8: its letters are read as Windows' ({encoding})"
+        return replace(table, notes=(note, *table.notes))
+    return table
 
 
-def _encoding(path: Path) -> str:
-    """Return the encoding that the first bytes of a file tell."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    if b"\0" in head:
+_ENCODINGS = ("utf-8-sig", "cp1252")
+
+
+def _decoded(path: Path, content: BinaryIO) -> tuple[str, list[_Line]]:
+    """Return the encoding that a file is in, and its rows."""
+    head = content.read(HEAD)
+    has_mark = head.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    if b"\0" in head and not has_mark:
         raise InvalidTask(f"expected a CSV file, got binary data: save {path} as CSV")
-    return "utf-8-sig"
+    for encoding in ("utf-16",) if has_mark else _ENCODINGS:
+        content.seek(0)
+        text = TextIOWrapper(content, encoding=encoding, newline="")
+        try:
+            return encoding, _lines(path, text)
+        except UnicodeError:
+            continue
+        finally:
+            text.detach()
+    raise InvalidTask(f"expected a CSV file in UTF-8, got other bytes: save {path} so")
 
 
-def _lines(path: Path, encoding: str) -> list[_Line]:
-    with path.open(encoding=encoding, newline="") as file, long_cells():
+def _lines(path: Path, file: TextIO) -> list[_Line]:
+    errors = []
+    with long_cells():
         separator = find_separator(file.read(HEAD))
-        errors = []
         for escape in (None, "\\"):  # quotes within quotes are doubled, or else escaped
             file.seek(0)
             reader = csv.reader(
@@ -260,7 +268,7 @@ def _check_width(path: Path, first: list[str]) -> None:
 
 
 def _is_header(rows: list[list[str]], names: list[str], label: str | None) -> bool:
-    """Tell whether ``names`` are the names of columns, and no row like the others.
+    """Return whether ``names`` are the names of columns, and no row like the others.
 
     They are if there is a name of labels, or they count up; not if they are numbers, or one of them comes
     again in its column.

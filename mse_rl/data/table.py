@@ -187,7 +187,7 @@ class TableEncoding:
 
     @property
     def vocabulary(self) -> int:
-        """0: vectors have no token ids."""
+        """Zero: vectors have no token ids."""
         return 0
 
     @property

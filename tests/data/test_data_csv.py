@@ -342,7 +342,7 @@ def test_missing_files_and_other_bytes_are_refused(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\x00\x00")
     assert "got binary data" in refused(f"csv:{tmp_path / 'binary.csv'}")
     (tmp_path / "other.csv").write_bytes(b"a,y\n\x81,1\n")  # no letter of Windows' either
-    assert "a CSV file in UTF-8, got something else" in refused(f"csv:{tmp_path / 'other.csv'}")
+    assert "a CSV file in UTF-8, got other bytes" in refused(f"csv:{tmp_path / 'other.csv'}")
     (tmp_path / "empty.csv").touch()
     assert "names of the columns" in refused(f"csv:{tmp_path / 'empty.csv'}")
 
