@@ -207,7 +207,7 @@ def writing_of(cells: Sequence[str], *, commas: bool) -> Writing:
 
 
 def _is_day_first(dates: Sequence[re.Match[str]]) -> bool:
-    """Return whether a number of dates begin with the day: one is no month, or all are written with points."""
+    """Return whether dates begin with the day: one is no month, or all are written with points."""
     pairs = [(int(date[1]), int(date[2])) for date in dates if date[1]]
     if any(first > 12 for first, _ in pairs) or any(second > 12 for _, second in pairs):
         return any(first > 12 for first, _ in pairs)
