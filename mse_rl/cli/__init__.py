@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
+from mse_rl.cli.terminal import harmless_terminal
 from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.errors import MseRlError
 
@@ -53,6 +54,7 @@ DESCRIPTION = (
 )
 
 
+@harmless_terminal()
 def main(arguments: list[str] | None = None) -> None:
     """Run ``mse-rl``; a user's mistake is one line and exit code 2."""
     if os.getcwd() not in sys.path:
@@ -87,9 +89,9 @@ def _end(number: int, _: object) -> None:
 
 
 def _run(config: TrainConfig | ApplyConfig | PredictConfig) -> None:
-    from rich.console import Console
+    from mse_rl.cli.console import Terminal
 
-    console = Console()
+    console = Terminal()
     if isinstance(config, TrainConfig):
         from mse_rl.cli.commands import train
 

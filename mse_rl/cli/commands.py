@@ -17,9 +17,8 @@ from mse_rl.config.commands import ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import load_task
 from mse_rl.data.checks import check_data
-from mse_rl.data.raw import RawData, class_numbers
+from mse_rl.data.raw import class_numbers
 from mse_rl.data.sources import find_source, is_own, load_tasks
-from mse_rl.data.table import TableEncoder
 from mse_rl.errors import InvalidTask
 from mse_rl.runs.folders import begin, new_directory, require_new_file
 from mse_rl.runs.growing import Growth, grow
@@ -184,7 +183,7 @@ def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list
         check_data(raw)
         class_numbers(raw)
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
-        probabilities = grown.predict_proba(_given(raw, x))
+        probabilities = grown.predict_proba(raw.records(config.split) if raw.records else x)
     except InvalidTask as error:
         raise InvalidTask(f"{config.task}: {error}") from error
     return probabilities, [raw.classes[int(number)] if raw.classes else str(int(number)) for number in y]
@@ -204,11 +203,3 @@ def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[st
     splits = (task.train, task.validation) if config.split == "train" else (task.test,)
     probabilities = np.concatenate([grown.probabilities(split.inputs(slice(None))) for split in splits])
     return probabilities, [str(grown.classes_[int(number)]) for split in splits for number in split.y]
-
-
-def _given(raw: RawData, x: Any) -> Any:
-    """Return inputs as ``Grown.predict`` takes them: the rows of a table by the names of its columns."""
-    if isinstance(raw.encoder, TableEncoder):
-        names = raw.encoder.numeric + raw.encoder.categorical
-        return [dict(zip(names, row, strict=True)) for row in x]
-    return x

@@ -38,6 +38,9 @@ class TaskConfig:
     """Random changes of training images; auto: what is right for the dataset."""
     input: Literal["auto", "image", "vector", "sequence", "tokens"] = "auto"
     """What the inputs of npz files are; auto: told by shape and dtype."""
+    label: str | None = None
+    """Column of csv files that holds the labels, by name or number; the one called label, target, class or y,
+    else the last, if not given."""
 
     def __post_init__(self) -> None:
         fit_types(self)
