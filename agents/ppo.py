@@ -20,8 +20,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, group_advantages
+from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import PolicyWeights
 from mse_rl.config.training import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import ExpansionEnv
@@ -213,6 +213,8 @@ class GroupedPPO(MaskablePPO):
         }
         for name, share in shares.items():
             self.logger.record(name, share)
+        for worker, restarts in enumerate(self.collector.restarts):
+            self.logger.record(f"workers/restarts/{worker}", restarts)
 
     def _next_groups(self) -> list[Group]:
         assert self.seed is not None

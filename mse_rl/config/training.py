@@ -15,6 +15,8 @@ from mse_rl.settings import fit_types
 from mse_rl.spec.families import FAMILIES
 from mse_rl.spec.search_space import SearchSpace
 
+MOST_SECONDS = 1e6
+"""Longest that anything is waited for: clocks of threads take no more than some decades."""
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""
 
@@ -265,6 +267,10 @@ class TrainConfig:
     """Episodes to learn from; rounded up to whole updates."""
     workers: int = 2
     """Processes that run episodes, each with one thread."""
+    worker_timeout_seconds: float = 1800.0
+    """A worker that takes longer to start, or for a slice, counts as hung, and is replaced."""
+    worker_restarts: int = 100
+    """Workers that may be lost and replaced; one more ends the run."""
     seed: int = 0
     """Seed of everything that is drawn."""
     held_out: int = 32
@@ -276,6 +282,8 @@ class TrainConfig:
         fit_types(self)
         require_within(self, 1, MOST, "episodes", "workers", "held_out")
         require_within(self, 0, MOST_SEED, "seed")
+        require_within(self, 0, MOST, "worker_restarts")
+        require_within(self, 1, MOST_SECONDS, "worker_timeout_seconds")
         require(
             self.env.growth.time_limit_seconds is None,
             "rollouts are compared decision by decision, so that training a policy takes no time limit: "

@@ -11,7 +11,8 @@ import numpy as np
 
 from mse_rl.agents.controller import Controller, Episode, own_controller
 from mse_rl.agents.evaluation import compare, figure_of, paired_interval, summarise
-from mse_rl.agents.pool import PolicyWeights, Spec, WorkerPool
+from mse_rl.agents.jobs import PolicyWeights, Spec
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.training import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent

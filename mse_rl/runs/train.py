@@ -15,8 +15,10 @@ from torch.utils.tensorboard.summary import hparams
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
 from mse_rl.agents.grouping import TRAINING, Collector
-from mse_rl.agents.pool import PolicyWeights, WorkerPool, require_spawnable
+from mse_rl.agents.jobs import PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.ppo import BlockPolicy, EpisodeWriter, GroupedPPO
+from mse_rl.agents.spawning import require_spawnable
 from mse_rl.config.training import TrainConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent
@@ -97,7 +99,13 @@ def train(
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
-    with WorkerPool(env, config.workers) as pool:
+    with WorkerPool(
+        env,
+        config.workers,
+        log=folder / "workers.log",
+        timeout_seconds=config.worker_timeout_seconds,
+        most_restarts=config.worker_restarts,
+    ) as pool:
         learned = _learn(config, env, pool, logger, folder, on_episode)
         _save(folder, env, config, learned, _episodes(config))  # nothing is lost with the comparison
         episodes = _compare(config, env, pool, learned, on_context)

@@ -15,8 +15,8 @@ from support.schedules import even
 
 from mse_rl.agents.controller import run_episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds, forks
+from mse_rl.agents.jobs import Job, PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import Job, PolicyWeights
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 
