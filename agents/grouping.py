@@ -209,7 +209,7 @@ class Collector:
         for fork in self._forks:
             if fork.parent == rollout and fork.decision > 0:
                 if fork.decision < len(episode.actions):
-                    yield fork
+                    yield fork if episode.went_well(fork.decision) else fork._replace(decision=0)
                 else:  # it was over before they could part
                     yield from self._settle(done, fork.rollout, episode.as_replayed())
 

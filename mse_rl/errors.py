@@ -8,7 +8,7 @@
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
     ├── InvalidRun              a run folder that exists already, or holds something else
     ├── WorkerLost              a worker process that was ended from outside, or as it started
-    └── Diverged                a child that no longer gives finite numbers
+    └── ChildFailed             a child that diverged, or ran out of memory or time, again and again
 
 Every message says what was expected, what came, and what to do. The command line prints it as one
 line and exits with code 2.
@@ -51,8 +51,10 @@ class WorkerLost(MseRlError):
     """A worker process that was ended from outside, most often for want of memory, or as it started."""
 
 
-class Diverged(MseRlError):
-    """A child that no longer gives finite numbers, where one was to be kept."""
+class ChildFailed(MseRlError):
+    """A child that diverged, or ran out of memory or time, again and again, where one was to be kept; or all
+    that a policy was to learn from.
+    """
 
 
 def brief(text: object, width: int = 200) -> str:

@@ -1,6 +1,7 @@
 """Settings from Python are made what their annotations say; the command line's are already."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from numbers import Real
@@ -75,10 +76,14 @@ def _whole(_: tuple[Any, ...], value: Any) -> int:
 
 
 def _union(kinds: tuple[Any, ...], value: Any) -> Any:
+    """Return ``value`` as the first of these types that it fits."""
+    *others, last = (kind for kind in kinds if kind is not NoneType)
     if value is None and NoneType in kinds:
         return None
-    (kind,) = (each for each in kinds if each is not NoneType)
-    return _fitted(kind, value)
+    for kind in others:
+        with suppress(TypeError, ValueError, OverflowError):
+            return _fitted(kind, value)
+    return _fitted(last, value)
 
 
 def _literal(values: tuple[Any, ...], value: Any) -> Any:

@@ -1,5 +1,6 @@
 """One frozen tree of settings for a run; each part is validated when it is made."""
 
+import re
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from pathlib import Path
@@ -9,7 +10,7 @@ from mse_rl.costs.budget import BudgetConfig
 from mse_rl.costs.compute_optimal import Schedule
 from mse_rl.costs.measures import TRAINING_PASSES
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, require, require_positive, require_within
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, brief, require, require_positive, require_within
 from mse_rl.plugins import paths_of
 from mse_rl.settings import fit_types
 from mse_rl.spec.families import FAMILIES
@@ -106,6 +107,8 @@ class GrowthRules:
     """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
     time_limit_seconds: float | None = None
     """End after the slice in which this time runs out."""
+    slice_limit_seconds: float | None = None
+    """A slice that trains for longer is taken back; at the second one the growth ends, and has failed."""
     memory_budget: int | None = None
     """Most bytes that training a child may take (estimated); no bound if not given."""
 
@@ -119,7 +122,7 @@ class GrowthRules:
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"`target_skill` must lie between 0 and 1, got {self.target_skill}",
         )
-        require_positive(self, "time_limit_seconds")
+        require_positive(self, "time_limit_seconds", "slice_limit_seconds")
 
 
 @dataclass(frozen=True)
@@ -257,6 +260,21 @@ class PPOConfig:
         return self.groups * self.rollouts
 
 
+def workers_of(setting: int | str) -> tuple[bool, int | None]:
+    """Return whether workers run on Ray, and how many there are; None for as many as there is room for.
+
+    >>> workers_of(2), workers_of("ray"), workers_of("ray:8")
+    ((False, 2), (True, None), (True, 8))
+
+    Raises:
+        InvalidConfig: if it is neither a number nor one of these.
+    """
+    found = re.fullmatch(r"ray|(ray:)?([1-9][0-9]{0,6})", str(setting))
+    if found is None:
+        raise InvalidConfig(f"`workers` must be a number from 1, ray or ray:8, got {brief(setting, 60)!r}")
+    return str(setting).startswith("ray"), int(found[2]) if found[2] else None
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """A whole training run of a controller."""
@@ -265,8 +283,8 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
     episodes: int = 1152
     """Episodes to learn from; rounded up to whole updates."""
-    workers: int = 2
-    """Processes that run episodes, each with one thread."""
+    workers: int | str = 2
+    """Processes that run episodes, each with one thread; ray or ray:8: as many actors on a Ray cluster."""
     worker_timeout_seconds: float = 1800.0
     """A worker that takes longer to start, or for a slice, counts as hung, and is replaced."""
     worker_restarts: int = 100
@@ -280,7 +298,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit_types(self)
-        require_within(self, 1, MOST, "episodes", "workers", "held_out")
+        workers_of(self.workers)
+        require_within(self, 1, MOST, "episodes", "held_out")
         require_within(self, 0, MOST_SEED, "seed")
         require_within(self, 0, MOST, "worker_restarts")
         require_within(self, 1, MOST_SECONDS, "worker_timeout_seconds")

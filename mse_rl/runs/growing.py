@@ -17,7 +17,7 @@ from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.errors import ChildFailed, InvalidController, unknown_name
 from mse_rl.growth.first_child import (
     DEFAULT_BUDGET_MULTIPLE,
     chosen_training_flops,
@@ -33,6 +33,7 @@ from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
 from mse_rl.spec.architecture import Architecture
+from mse_rl.training import ACCOUNTS
 from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
 
@@ -158,7 +159,7 @@ def _grow(
         The episode, with the test accuracy of that child, and the state in which it was.
 
     Raises:
-        Diverged: if the child has.
+        ChildFailed: if the child has.
     """
     best: list[BestChild] = []
 
@@ -172,10 +173,12 @@ def _grow(
 
     seeds = draw_seeds(seed, HELD_OUT, 0, decisions=env.config.growth.slices)
     episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
-    if episode.final["diverged"]:
-        raise Diverged(
-            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
+    if episode.final["failed"]:
+        account = ACCOUNTS[episode.final["fault"]]
+        here = f", here {env.process.peak_learning_rate:g}" if episode.final["fault"] == "diverged" else ""
+        raise ChildFailed(
+            f"the child {account.what} in slice {episode.final['slice']}, for the second time, and nothing "
+            f"is kept: {account.advice}{here}"
         )
     kept = best[0].restore_()
     return replace(episode, test_accuracy=env.process.test().accuracy), kept

@@ -1,7 +1,7 @@
 """The edits of a child: one file per operation, one registry."""
 
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
-from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, Receipt, apply
+from mse_rl.transformations.applying import DEVIATION_SAMPLES, Answers, Probe, Receipt, apply, receipt_of
 from mse_rl.transformations.base import (
     WAIT,
     Decision,
@@ -36,6 +36,7 @@ __all__ = [
     "adopted",
     "apply",
     "operations",
+    "receipt_of",
     "require_target",
     "transformation",
 ]
