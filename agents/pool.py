@@ -13,11 +13,11 @@ from types import TracebackType
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.jobs import Job
-from mse_rl.agents.shared_folder import SharedFolder
-from mse_rl.agents.spawning import require_spawnable
-from mse_rl.agents.workers import Equipment, ProcessWorker, Worker, WorkerFault
+from mse_rl.agents.processes import ProcessLauncher
+from mse_rl.agents.workers import Launcher, Worker, WorkerFault
+from mse_rl.config.training import workers_of
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.errors import WorkerLost
+from mse_rl.errors import InvalidConfig, WorkerLost
 
 _LOGGER = logging.getLogger(__name__)
 TRIES = 3
@@ -27,12 +27,12 @@ TRIES = 3
 class WorkerPool:
     """A number of workers, each with an environment and one thread.
 
-    They share the tasks' tensors, and a folder of prefixes and latencies. One that ends, raises an
+    Those of one machine share a folder of prefixes and latencies. One that ends, raises an
     exception or shows no sign of life is replaced, and its job is played again: results stay what they are.
 
     Args:
         env: whose configuration, tasks and meter theirs have.
-        workers: how many.
+        workers: how many processes; or ``"ray"``, ``"ray:8"``: actors on a Ray cluster.
         log: file for what becomes of workers, with the tracebacks of what they raise.
         timeout_seconds: after which a worker counts as hung, if it has not come through its start or a slice.
         most_restarts: workers that may be replaced.
@@ -42,27 +42,28 @@ class WorkerPool:
         restarts: how often each was replaced.
 
     Raises:
-        InvalidConfig: if workers cannot start here, or not get what they need; see ``require_spawnable``.
+        InvalidConfig: if workers cannot start here, or not get what they need.
     """
 
     def __init__(
         self,
         env: ExpansionEnv,
-        workers: int,
+        workers: int | str,
         *,
         log: Path | None = None,
         timeout_seconds: float = 1800.0,
         most_restarts: int = 100,
     ) -> None:
-        require_spawnable(env.config, env.meter)
-        self.workers, self.restarts = workers, [0] * workers
-        self._log, self._timeout_seconds, self._most_restarts = log, timeout_seconds, most_restarts
-        self._shared = SharedFolder()
-        self._equipment = Equipment(env.config, env.tasks, env.meter, self._shared.path)
-        self._threads = ThreadPoolExecutor(workers, "worker", initializer=_leave_signals_to_the_main_thread)
+        self._launcher = _launcher(env, workers, timeout_seconds)
+        self.workers = self._launcher.workers
+        self.restarts = [0] * self.workers
+        self._log, self._most_restarts = log, most_restarts
+        self._threads = ThreadPoolExecutor(
+            self.workers, "worker", initializer=_leave_signals_to_the_main_thread
+        )
         self._running: dict[int, Worker] = {}
         self._free: SimpleQueue[int] = SimpleQueue()
-        for number in range(workers):
+        for number in range(self.workers):
             self._free.put(number)
         self._lock, self._closed = threading.Lock(), False
 
@@ -79,7 +80,7 @@ class WorkerPool:
         with ThreadPoolExecutor() as ending:
             list(ending.map(lambda worker: worker.end(), running))
         self._threads.shutdown()
-        self._shared.remove()
+        self._launcher.close()
 
     def submit(self, job: Job) -> "Future[Episode]":
         """Let a worker play a job as soon as one is free."""
@@ -108,7 +109,7 @@ class WorkerPool:
             if self._closed:
                 raise CancelledError
             if number not in self._running:
-                self._running[number] = ProcessWorker(self._equipment, self._timeout_seconds)
+                self._running[number] = self._launcher.start(again=self.restarts[number] > 0)
             return self._running[number]
 
     def _take_out(self, number: int, fault: WorkerFault, *, last: bool) -> None:
@@ -147,3 +148,14 @@ class WorkerPool:
 def _leave_signals_to_the_main_thread() -> None:
     """Block what a terminal sends to all processes, for this thread and the processes that it starts."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+
+
+def _launcher(env: ExpansionEnv, workers: int | str, timeout_seconds: float) -> Launcher:
+    on_ray, number = workers_of(workers)
+    if not on_ray:
+        return ProcessLauncher(env, number or 1, timeout_seconds)
+    try:
+        from mse_rl.agents.cluster import RayLauncher
+    except ImportError as error:
+        raise InvalidConfig("workers on Ray need it: pip install 'mse-rl[ray]'") from error
+    return RayLauncher(env, number, timeout_seconds)

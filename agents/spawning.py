@@ -27,11 +27,8 @@ def require_spawnable(config: ExpansionConfig, meter: Meter) -> None:
     main = sys.modules[MAIN]
     if (script := _script(main)) is not None:
         _require_guard(script, _line_of(main))
-    elif lost := [name for name in _names(config, meter) if name.partition(":")[0] == MAIN]:
-        raise InvalidConfig(
-            f"workers cannot import {' and '.join(lost)}, defined in a notebook or a session: put it into a "
-            "file, as my_module.py, and import it from there"
-        )
+    else:
+        require_importable(config, meter)
     try:
         pickle.dumps((config, meter))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -39,6 +36,19 @@ def require_spawnable(config: ExpansionConfig, meter: Meter) -> None:
             f"expected settings and a meter that can be sent to workers, got: {error}; define what they are "
             "made of at the top of a module"
         ) from error
+
+
+def require_importable(config: ExpansionConfig, meter: Meter) -> None:
+    """Raise unless all that settings name is in modules that can be imported.
+
+    Raises:
+        InvalidConfig: if some of it is in the program that is run.
+    """
+    if lost := [name for name in _names(config, meter) if name.partition(":")[0] == MAIN]:
+        raise InvalidConfig(
+            f"workers cannot import {' and '.join(lost)}, defined in a notebook or a session: put it into a "
+            "file, as my_module.py, and import it from there"
+        )
 
 
 def _names(config: ExpansionConfig, meter: Meter) -> tuple[str, ...]:

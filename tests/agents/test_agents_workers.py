@@ -97,7 +97,7 @@ def test_workers_that_are_lost_are_replaced_and_results_stay_what_they_are(env, 
     assert "worker 0 was ended by SIGKILL" in told
     assert "worker 0 showed no sign of life for 0.2 s" in told
     assert not spawned()
-    assert not pool._shared.path.exists()
+    assert not pool._launcher.shared.path.exists()
 
 
 def test_a_users_mistake_is_told_as_it_is_and_a_frozen_worker_is_ended_with_the_pool(env, module):
@@ -115,7 +115,8 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from mse_rl.agents.shared_folder import SharedFolder
-print(SharedFolder(Path(sys.argv[1])).path, flush=True)
+folder = SharedFolder(home=Path(sys.argv[1]))
+print(folder.path, flush=True)
 time.sleep(600)
 """
 
@@ -132,10 +133,13 @@ def test_what_a_killed_run_has_left_is_swept_and_what_others_use_is_not(tmp_path
         killed.kill()
         killed.wait()
         try:
-            own = SharedFolder(tmp_path)
+            own = SharedFolder(home=tmp_path)
             assert set(tmp_path.glob(f"{PREFIX}*")) == {used, own.path}
         finally:
             other.kill()
-        own.remove()
-        own.remove()
+        guest = SharedFolder("mine", tmp_path), SharedFolder("mine", tmp_path)
+        for folder in (own, own, guest[0]):
+            folder.leave()
+        assert set(tmp_path.glob(f"{PREFIX}*")) == {used, guest[1].path}
+        guest[1].leave()
         assert set(tmp_path.glob(f"{PREFIX}*")) == {used}
