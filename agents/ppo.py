@@ -20,11 +20,13 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, group_advantages
+from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import PolicyWeights
 from mse_rl.config.commands import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.errors import ChildFailed
+from mse_rl.training import ACCOUNTS
 
 Observations = dict[str, Tensor]
 
@@ -194,7 +196,9 @@ class GroupedPPO(MaskablePPO):
             groups.append(group)
             for episode in group:
                 self.on_episode(episode)
-        self._record_times([episode for group in groups for episode in group])
+        episodes = [episode for group in groups for episode in group]
+        require_survivors(episodes)
+        self._record_times(episodes)
         self.groups_done += len(groups)
         self.num_timesteps += n_rollout_steps
         rollout_buffer.fill(groups, self.policy, decisions=self.decisions)
@@ -213,6 +217,8 @@ class GroupedPPO(MaskablePPO):
         }
         for name, share in shares.items():
             self.logger.record(name, share)
+        for worker, restarts in enumerate(self.collector.restarts):
+            self.logger.record(f"workers/restarts/{worker}", restarts)
 
     def _next_groups(self) -> list[Group]:
         assert self.seed is not None
@@ -222,6 +228,20 @@ class GroupedPPO(MaskablePPO):
             Group(context, number, self.contexts.budget(context).cost_budget)
             for number, context in zip(numbers, contexts, strict=True)
         ]
+
+
+def require_survivors(episodes: list[Episode]) -> None:
+    """Raise if all children of an update have failed in the same way: there is nothing to learn from them.
+
+    Raises:
+        ChildFailed: if they have.
+    """
+    causes = {episode.final["fault"] if episode.final["failed"] else None for episode in episodes}
+    if len(causes) == 1 and (cause := causes.pop()) is not None:
+        account = ACCOUNTS[cause]
+        raise ChildFailed(
+            f"each of the {len(episodes)} children of an update {account.what}, twice: {account.advice}"
+        )
 
 
 class EpisodeWriter:
@@ -249,6 +269,7 @@ class EpisodeWriter:
             "episode/cost_share_of_budget": final["cost"] / final["cost_budget"],
             "episode/training_flops": final["training_flops"],
             "episode/length": len(episode.actions),
+            "episode/faults": sum(info["fault"] is not None for info in episode.infos),
             "episode/cached_share": episode.cached_slices / len(episode.actions),
             **{
                 f"reward/{name}": value - episode.start["terms"].get(name, 0.0)

@@ -70,7 +70,7 @@ def compare(
     *,
     seeds: Sequence[int] = range(8),
     config: ExpansionConfig | None = None,
-    workers: int = 2,
+    workers: int | str = 2,
     tell: Tell = silent,
 ) -> Comparison:
     """Grow a child with every controller on every task with every seed, all else being equal.
@@ -83,6 +83,7 @@ def compare(
             FLOPs and first width.
         config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used.
         workers: processes that play episodes. A script therefore needs Python's main guard; see ``train``.
+            ``"ray"`` or ``"ray:8"``: actors on a Ray cluster.
         tell: gets one line for each thing that a user should know.
 
     Returns:

@@ -8,13 +8,14 @@
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
     ├── InvalidRun              a run folder that exists already, or holds something else
     ├── WorkerLost              a worker process that was ended from outside, or as it started
-    └── Diverged                a child that no longer gives finite numbers
+    └── ChildFailed             a child that diverged, or ran out of memory or time, again and again
 
 Every message says what was expected, what came, and what to do. The command line prints it as one
 line and exits with code 2.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import lru_cache
@@ -58,8 +59,10 @@ class WorkerLost(MseRlError):
     """A worker process that was ended from outside, most often because memory ran out, or as it started."""
 
 
-class Diverged(MseRlError):
-    """A child that no longer gives finite numbers, where one was to be kept."""
+class ChildFailed(MseRlError):
+    """A child that diverged, or ran out of memory or time, again and again, where one was to be kept; or all
+    that a policy was to learn from.
+    """
 
 
 def brief(text: object, width: int = 200) -> str:
@@ -178,10 +181,14 @@ def _whole(_: tuple[Any, ...], value: Any) -> int:
 
 
 def _union(kinds: tuple[Any, ...], value: Any) -> Any:
+    """Return ``value`` as the first of these types that it fits."""
+    *others, last = (kind for kind in kinds if kind is not NoneType)
     if value is None and NoneType in kinds:
         return None
-    (kind,) = (each for each in kinds if each is not NoneType)
-    return _fitted(kind, value)
+    for kind in others:
+        with suppress(TypeError, ValueError, OverflowError):
+            return _fitted(kind, value)
+    return _fitted(last, value)
 
 
 def _literal(values: tuple[Any, ...], value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The settings of the commands: train, apply and predict."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
@@ -14,11 +15,13 @@ from mse_rl.config.training import (
 )
 from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST, MOST_SEED, fit_types, require, require_within
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, brief, fit_types, require, require_within
 from mse_rl.plugins import path_of
 from mse_rl.spec import SearchSpace
 
 MOST_THREADS = 1024
+MOST_SECONDS = 1e6
+"""Longest that anything is waited for: clocks of threads take no more than some decades."""
 VALIDATION_FRACTION = 0.1
 """Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
 DEFAULT_CONTROLLER = "balance"
@@ -57,6 +60,21 @@ class PPOConfig:
         return self.groups * self.rollouts
 
 
+def workers_of(setting: int | str) -> tuple[bool, int | None]:
+    """Return whether workers run on Ray, and how many there are; None for as many as there is room for.
+
+    >>> workers_of(2), workers_of("ray"), workers_of("ray:8")
+    ((False, 2), (True, None), (True, 8))
+
+    Raises:
+        InvalidConfig: if it is neither a number nor one of these.
+    """
+    found = re.fullmatch(r"ray|(ray:)?([1-9][0-9]{0,6})", str(setting))
+    if found is None:
+        raise InvalidConfig(f"`workers` must be a number from 1, ray or ray:8, got {brief(setting, 60)!r}")
+    return str(setting).startswith("ray"), int(found[2]) if found[2] else None
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """A whole training run of a controller."""
@@ -65,8 +83,12 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
     episodes: int = 1920
     """Episodes to learn from; rounded up to whole updates."""
-    workers: int = 2
-    """Processes that run episodes, each with one thread."""
+    workers: int | str = 2
+    """Processes that run episodes, each with one thread; ray or ray:8: as many actors on a Ray cluster."""
+    worker_timeout_seconds: float = 1800.0
+    """A worker that takes longer to start, or for a slice, counts as hung, and is replaced."""
+    worker_restarts: int = 100
+    """Workers that may be lost and replaced; one more ends the run."""
     seed: int = 0
     """Seed of everything that is drawn."""
     held_out: int = 32
@@ -76,7 +98,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit_types(self)
-        require_within(self, 1, MOST, "episodes", "workers", "held_out")
+        workers_of(self.workers)
+        require_within(self, 1, MOST, "episodes", "held_out")
+        require_within(self, 0, MOST, "worker_restarts")
+        require_within(self, 1, MOST_SECONDS, "worker_timeout_seconds")
         require_within(self, 0, MOST_SEED, "seed")
         require(
             self.env.growth.time_limit_seconds is None,

@@ -119,6 +119,8 @@ class GrowthRules:
     """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
     time_limit_seconds: float | None = None
     """End after the slice in which this time runs out."""
+    slice_limit_seconds: float | None = None
+    """A slice that trains for longer is taken back; at the second one the growth ends, and has failed."""
     memory_budget: int | None = None
     """Maximum bytes that training a child may take (estimated); no bound if not given."""
 
@@ -132,7 +134,7 @@ class GrowthRules:
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"`target_skill` must lie between 0 and 1, got {self.target_skill}",
         )
-        require_positive(self, "time_limit_seconds")
+        require_positive(self, "time_limit_seconds", "slice_limit_seconds")
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,10 @@ class PrefixKey(Generic[Entry]):
         """Append a decision."""
         self._keys.append(digest(self._keys[-1], decision))
 
+    def mark(self, what: object) -> None:
+        """Tell this point from the one that the same decisions lead to where nothing goes wrong."""
+        self._keys[-1] = digest(self._keys[-1], what)
+
     def lookup(self) -> Entry | None:
         """Return the cached entry of this point."""
         return self._cache.get(self._keys[-1]) if self._cache is not None else None

@@ -20,12 +20,12 @@ from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.growth.cache import PrefixCache, PrefixKey, digest, digest_of_child
 from mse_rl.growth.first_child import beginning, first_child, require_room, require_steps
 from mse_rl.growth.legality import bounds_of
-from mse_rl.growth.state import CacheEntry, GrowthState, Spent, grown, rolled_back
+from mse_rl.growth.state import CacheEntry, GrowthState, Spent, faulty, grown, rolled_back
 from mse_rl.networks import Child
 from mse_rl.networks.latency import LatencyMeter
 from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture
-from mse_rl.training import Evaluation, LiveChild, learning_rate
+from mse_rl.training import Evaluation, LiveChild, fault_of, learning_rate, require_finite
 from mse_rl.training.slice import INITIAL_WEIGHTS, generator
 from mse_rl.transformations import Decision, Renumbering, Target, operations, transformation
 
@@ -111,11 +111,10 @@ class GrowthProcess:
         else:
             self._take(entry)
             if init is None and not self.fits:
-                raise InvalidTransformation(
-                    "the path leads to a child beyond the budgets: take a shorter one"
-                )
+                raise InvalidTransformation("the path leads to a child beyond the budgets: shorten it")
         for decision in decisions[known:]:
-            self.advance(*decision)
+            if self.advance(*decision).fault:
+                raise RuntimeError(f"what went well did not when trained again: {self.state.fault}")
 
     @property
     def state(self) -> GrowthState:
@@ -134,10 +133,10 @@ class GrowthProcess:
 
     @property
     def complete(self) -> bool:
-        """Whether the schedule, the target skill or divergence has ended the process."""
+        """Whether the schedule, the target skill or what went wrong has ended the process."""
         state, target = self.state, self.config.target_skill
         reached = target is not None and state.slice_index > 0 and state.validation.skill >= target
-        return state.slice_index >= self.config.slices or state.diverged or reached
+        return state.slice_index >= self.config.slices or state.failed or reached
 
     @property
     def timed_out(self) -> bool:
@@ -235,7 +234,8 @@ class GrowthProcess:
 
         A transformation that does not preserve the function is taken back if validation skill is lower
         by more than the tolerance afterwards, unless the child has to shrink: the child is what it was
-        before it, and the time has passed.
+        before it, and the time has passed. So it is after a slice that went wrong: loss or weights are no
+        finite numbers, memory or time ran out. At the second such slice the process has ended.
 
         Raises:
             InvalidTransformation: if the transformation is unknown or not legal now.
@@ -257,7 +257,7 @@ class GrowthProcess:
 
     def test(self) -> Evaluation:
         """Measure the child on the test split. For the final report only."""
-        return self.live.test()
+        return Evaluation.of_nothing(self.task.classes) if self.state.failed else self.live.test()
 
     def _begin(self, architecture: Architecture) -> None:
         child, receipt = first_child(
@@ -280,21 +280,42 @@ class GrowthProcess:
         self._remember()
 
     def _grow(self, name: str, target: Target) -> None:
-        """Transform, train and evaluate the child, without the cache."""
-        before, live = self.state, self.live
-        may_fall = transformation(name).preserving or not self.fits
-        fallback = None if may_fall else live.capture()
-        receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
-        count = self.schedule.slice_steps(live.child.architecture, before.slice_index, self.spent)
-        steps = range(before.training_steps, before.training_steps + count)
-        result, validation = live.train_(steps, self._rates(live.child.architecture, count)), live.validate()
-        spent = Spent(count, training_flops(live.child.architecture, count * self.config.batch_size))
-        if fallback and not before.validation.skill - validation.skill <= self.config.skill_tolerance:
-            live.restore(fallback)
-            self._enter(rolled_back(before, receipt, spent))
-        else:
-            self._enter(grown(before, live.child.architecture, receipt, result, validation, spent))
+        """Do what ``advance`` promises, without the cache."""
+        captured = self.live.capture()
+        try:
+            after = self._after_slice(name, target)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            edited = transformation(name).edit(self.state.architecture, target, self.space)
+            after = faulty(self.state, edited, Decision(name, target), self._price(edited), fault)
+        if after.fault:
+            self.prefix.mark(after.fault)
+            self.live.free_()
+        if after.rolled_back:
+            self.live.restore(captured)
+        self._enter(after)
         self._remember()
+
+    def _after_slice(self, name: str, target: Target) -> GrowthState:
+        """Transform, train and evaluate the child; raise what ``fault_of`` knows, if something goes wrong."""
+        before, live = self.state, self.live
+        receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
+        spent = self._price(live.child.architecture)
+        steps = range(before.training_steps, before.training_steps + spent.steps)
+        result = live.train_(steps, self._rates(live.child.architecture, spent.steps))
+        validation = live.validate()
+        require_finite(result.loss, validation.loss, live.weights_norm())
+        may_fall = transformation(name).preserving or not self.fits
+        if may_fall or before.validation.skill - validation.skill <= self.config.skill_tolerance:
+            return grown(before, live.child.architecture, receipt, result, validation, spent)
+        return rolled_back(before, receipt, spent)
+
+    def _price(self, architecture: Architecture) -> Spent:
+        """Return what the next slice takes of a child."""
+        count = self.schedule.slice_steps(architecture, self.state.slice_index, self.spent)
+        return Spent(count, training_flops(architecture, count * self.config.batch_size))
 
     def _origin(self) -> str:
         """Return a key of everything that determines the first child, and how it trains.

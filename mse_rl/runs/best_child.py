@@ -7,10 +7,10 @@ from math import sqrt
 from mse_rl.agents.controller import Controller, Episode, run_episode
 from mse_rl.agents.grouping import HELD_OUT, draw_seeds
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import Diverged
+from mse_rl.errors import ChildFailed
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
-from mse_rl.training import Snapshot
+from mse_rl.training import ACCOUNTS, Snapshot
 
 MARGIN = 2.0
 """Standard errors by which an earlier child must validate better than the last one. The best of ten children
@@ -77,7 +77,7 @@ def grow_best(
         The episode, with the test accuracy of that child, and the state in which it was.
 
     Raises:
-        Diverged: if the child has.
+        ChildFailed: if the child has.
     """
     best: list[BestChild] = []
 
@@ -91,10 +91,12 @@ def grow_best(
 
     seeds = draw_seeds(context.seed, HELD_OUT, 0, decisions=env.config.growth.slices)
     episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
-    if episode.final["diverged"]:
-        raise Diverged(
-            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
+    if episode.final["failed"]:
+        account = ACCOUNTS[episode.final["fault"]]
+        here = f", here {env.process.peak_learning_rate:g}" if episode.final["fault"] == "diverged" else ""
+        raise ChildFailed(
+            f"the child {account.what} in slice {episode.final['slice']}, for the second time, and nothing "
+            f"is kept: {account.advice}{here}"
         )
     kept = best[0].restore_()
     return replace(episode, test_accuracy=env.process.test().accuracy), kept

@@ -15,9 +15,11 @@ from torch.utils.tensorboard.summary import hparams
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
 from mse_rl.agents.grouping import TRAINING, Collector
-from mse_rl.agents.pool import PolicyWeights, WorkerPool, require_spawnable
+from mse_rl.agents.jobs import PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.ppo import BlockPolicy, EpisodeWriter, GroupedPPO
-from mse_rl.config.commands import TrainConfig
+from mse_rl.agents.spawning import require_spawnable
+from mse_rl.config.commands import TrainConfig, workers_of
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -86,18 +88,27 @@ def train(
         tasks = load_tasks(config.env.task, config.env.data, tell)
     config = replace(config, env=replace(config.env, task=tuple(task.name for task in tasks)))
     env = ExpansionEnv(config.env, tasks=tuple(tasks))
-    require_spawnable(config.env, env.meter)
+    on_ray, _ = workers_of(config.workers)
+    if not on_ray:
+        require_spawnable(config.env, env.meter)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     require_memory(config, largest_child_bytes(env), free_memory())
-    require_shared_memory(env.tasks, free_shared_memory())
+    if not on_ray:
+        require_shared_memory(env.tasks, free_shared_memory())
     begin(folder, config)
     tell(f"the run is kept in {folder}; to look at it while it goes on: tensorboard --logdir {folder}")
     on_start(folder)
     logger = configure(str(folder / "tb"), ["tensorboard"])
     writer = _writer_of(logger)
     writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
-    with WorkerPool(env, config.workers) as pool:
+    with WorkerPool(
+        env,
+        config.workers,
+        log=folder / "workers.log",
+        timeout_seconds=config.worker_timeout_seconds,
+        most_restarts=config.worker_restarts,
+    ) as pool:
         learned = _learn(config, env, pool, logger, folder, on_episode)
         _save(folder, env, config, learned, _episodes(config))  # nothing is lost with the comparison
         episodes = _compare(config, env, pool, learned, on_context)
@@ -197,6 +208,7 @@ def _line(episode: Episode) -> dict[str, Any]:
         "return": episode.total_return,
         **{key: final[key] for key in _KEPT if key in final},
         "cached_slices": episode.cached_slices,
+        "faults": [info["fault"] for info in episode.infos if info["fault"]],
         "seed": episode.context.seed,
         "decisions": [[info["transformation"], info["target"]] for info in episode.infos],
     }
@@ -292,6 +304,6 @@ _KEPT = (
     "cost",
     "cost_budget",
     "training_flops",
-    "diverged",
+    "failed",
 )
 """What ``episodes.jsonl`` has of the info at an episode's end; latencies where they are measured."""

@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
@@ -174,7 +176,7 @@ class LiveChild:
 
     def begin(self, child: Child) -> None:
         """Begin with a child that has not been trained yet."""
-        self._logits = None
+        self._logits = self._snapshot = None
         self._live = child, make_optimizer(child, self._optimizer_config)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -182,14 +184,26 @@ class LiveChild:
         self._snapshot, self._live, self._logits = snapshot, None, snapshot.logits
 
     def capture(self) -> Snapshot:
-        """Copy child and optimizer."""
-        return capture(*self._built(), self._logits)
+        """Copy child and optimizer, unless they are what was captured or restored last."""
+        if self._snapshot is None:
+            self._snapshot = capture(*self._built(), self._logits)
+        return self._snapshot
+
+    def weights_norm(self) -> float:
+        """Return the norm of all weights; it is finite if they are."""
+        return get_total_norm([parameter.detach() for parameter in self.child.parameters()]).item()
+
+    def free_(self) -> None:
+        """Let go of a child that was given up, and of what a GPU still holds for it."""
+        self._live = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def transform_(
         self, name: str, target: Target, statistics: ChildStatistics, *, slice_index: int
     ) -> Receipt:
         """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
-        child, optimizer = self._built()
+        child, optimizer = self._changing()
         child, receipt = apply(
             transformation(name),
             target,
@@ -218,7 +232,7 @@ class LiveChild:
 
         Under Muon, the slice of a child that has just grown begins with shorter filters.
         """
-        child, optimizer = self._built()
+        child, optimizer = self._changing()
         if self._grew and isinstance(optimizer, Muon):
             child.shorten_()
         self._grew = False
@@ -233,13 +247,15 @@ class LiveChild:
                 rates=rates,
                 config=self._optimizer_config,
                 seed=self._seed,
+                limit_seconds=self._config.slice_limit_seconds or inf,
             )
 
     def validate(self) -> Evaluation:
         """Measure the child on the validation split."""
         with self._clock():
+            child, _ = self._changing()  # its answers are kept with it
             measurement, self._logits = evaluate_with_logits(
-                self.child, self._task.validation, samples=OUTPUT_CHANGE_SAMPLES
+                child, self._task.validation, samples=OUTPUT_CHANGE_SAMPLES
             )
             return measurement
 
@@ -247,6 +263,11 @@ class LiveChild:
         """Measure the child on the test split. For the final report only."""
         with self._clock():
             return evaluate(self.child, self._task.test)
+
+    def _changing(self) -> tuple[Child, Optimizer]:
+        """Return child and optimizer, which are about to become something else than was captured."""
+        built, self._snapshot = self._built(), None
+        return built
 
     def _built(self) -> tuple[Child, Optimizer]:
         """Return child and optimizer, built from the snapshot if they came from one."""
@@ -258,5 +279,7 @@ class LiveChild:
     @contextmanager
     def _clock(self) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start

@@ -10,7 +10,7 @@ from mse_rl.errors import InvalidConfig, unknown_name
 from mse_rl.plugins import is_path, load_object
 from mse_rl.spec import ACTIVATIONS, KINDS
 from mse_rl.transformations.adopt import Renumbering, adopt, adopted
-from mse_rl.transformations.applying import OUTPUT_CHANGE_SAMPLES, Answers, Probe, Receipt, apply
+from mse_rl.transformations.applying import OUTPUT_CHANGE_SAMPLES, Answers, Probe, Receipt, apply, receipt_of
 from mse_rl.transformations.base import (
     SCOPES,
     WAIT,
@@ -52,6 +52,7 @@ __all__ = [
     "adopted",
     "apply",
     "operations",
+    "receipt_of",
     "require_target",
     "transformation",
 ]

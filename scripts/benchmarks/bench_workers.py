@@ -25,8 +25,9 @@ from gymnasium import Wrapper
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of
+from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import ExpansionEnv

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
 from mse_rl.agents.evaluation import compare, summarise
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.jobs import PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import TaskConfig

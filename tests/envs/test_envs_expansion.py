@@ -493,7 +493,7 @@ def test_a_child_that_diverges_terminates_the_episode_and_is_seen(longer, family
     steps = play(env)
     _, observation, reward, terminated, truncated, info = steps[-1]
     assert (terminated, truncated) == (True, False)
-    assert info["diverged"]
+    assert (info["fault"], info["failed"]) == ("diverged", True)
     assert info["skill"] == 0
     assert np.isfinite(reward)
     assert sum(step[2] for step in steps) == pytest.approx(info["utility"] - steps[0][-1]["utility"])
