@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mse_rl.agents.controller import Controller, DecisionPoint, Episode
-    from mse_rl.api import apply, compare, train
+    from mse_rl.api import apply, compare, resume, train
     from mse_rl.config.apply import ApplyConfig
     from mse_rl.config.training import (
         ExpansionConfig,
@@ -36,6 +36,7 @@ _HOMES = {
     "Episode": "mse_rl.agents.controller",
     "apply": "mse_rl.api",
     "compare": "mse_rl.api",
+    "resume": "mse_rl.api",
     "train": "mse_rl.api",
     "ApplyConfig": "mse_rl.config.apply",
     "Architecture": "mse_rl.spec.architecture",
@@ -78,6 +79,7 @@ __all__ = [  # noqa: RUF022 - in the order of the houses above
     "Episode",
     "apply",
     "compare",
+    "resume",
     "train",
     "ApplyConfig",
     "Architecture",

@@ -7,6 +7,7 @@
     ├── InvalidTask             a dataset that is unknown, missing, broken or too small
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
     ├── InvalidRun              a run folder that exists already, or holds something else
+    ├── WriteFailed             a file that cannot be written: the disk is full, or the folder is gone
     ├── WorkerLost              a worker process that was ended from outside, or as it started
     └── Diverged                a child that no longer gives finite numbers
 
@@ -45,6 +46,10 @@ class InvalidController(MseRlError):
 
 class InvalidRun(MseRlError):
     """A run folder that exists already, or holds something else."""
+
+
+class WriteFailed(MseRlError):
+    """A file that cannot be written: the disk is full, or the folder is gone or read-only."""
 
 
 class WorkerLost(MseRlError):

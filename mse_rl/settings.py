@@ -30,7 +30,7 @@ def fit_types(config: Any) -> None:
         value, kind = getattr(config, field.name), hints[field.name]
         try:
             fitted = _fitted(kind, value)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last: no such home
             got = brief(" ".join(repr(value).split()), 80)
             raise InvalidConfig(f"`{field.name}` must be {_words(kind)}, got {got}") from error
         if fitted is not value:
@@ -95,7 +95,7 @@ _FITS: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
     tuple: _tuple,
     int: _whole,
     float: _number,
-    Path: lambda _, value: value if isinstance(value, Path) else Path(value),
+    Path: lambda _, value: Path(value).expanduser(),
 }
 _WORDS: dict[Any, str] = {
     int: "a whole number",

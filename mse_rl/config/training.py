@@ -286,3 +286,8 @@ class TrainConfig:
     def updates(self) -> int:
         """Updates of the policy."""
         return -(-self.episodes // self.ppo.episodes_per_update)
+
+    @property
+    def whole_episodes(self) -> int:
+        """Episodes to learn from, in whole updates."""
+        return self.updates * self.ppo.episodes_per_update
