@@ -140,14 +140,14 @@ def locked(folder: Path) -> Iterator[None]:
         WriteFailed: if nothing can be written there.
     """
     lock = FileLock(folder / _LOCK)
-    try:
-        with writing(folder):
+    with writing(folder):
+        try:
             lock.acquire(blocking=False)
-    except Timeout as error:
-        raise InvalidRun(
-            f"expected a folder that nobody writes to, but another process does, to {folder}: wait for it, "
-            "or name another one"
-        ) from error
+        except Timeout as error:
+            raise InvalidRun(
+                f"expected a folder that nobody writes to, but another process does, to {folder}: wait for "
+                "it, or name another one"
+            ) from error
     try:
         yield
     finally:

@@ -37,13 +37,14 @@ class Log:
     def __init__(self, path: Path, length: int) -> None:
         self._path = path
         make_folder(path.parent)
+        got = path.stat().st_size if path.is_file() else 0
+        if got < length:
+            raise InvalidRun(
+                f"expected {path} as the run has left it, of {length:,} bytes, got {got:,}: get it back, or "
+                "begin anew"
+            )
         with writing(path):
             self._file = path.open("ab")
-            if (got := self._size()) < length:
-                raise InvalidRun(
-                    f"expected {path} as the run has left it, of {length:,} bytes, got {got:,}: get it back, "
-                    "or begin anew"
-                )
             self._file.truncate(length)
 
     def __enter__(self) -> Self:
@@ -65,10 +66,7 @@ class Log:
         """Return the length of the file, once all of it is on disk."""
         with writing(self._path):
             os.fsync(self._file.fileno())
-            return self._size()
-
-    def _size(self) -> int:
-        return os.fstat(self._file.fileno()).st_size
+            return os.fstat(self._file.fileno()).st_size
 
 
 class EventFile(KVWriter):

@@ -11,14 +11,12 @@ import pytest
 import torch
 from support.playing import ACTIONS, ROWS, comparable, episode, observation
 from support.schedules import even
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds
 from mse_rl.agents.learned import BlockNetwork
 from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
-from mse_rl.agents.ppo import EpisodeWriter, GroupedPPO
+from mse_rl.agents.ppo import GroupedPPO
 from mse_rl.agents.rules import make_rule
 from mse_rl.config.training import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
@@ -26,7 +24,6 @@ from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import WorkerLost
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
 from mse_rl.spec.search_space import SearchSpace
-from mse_rl.transformations import TRANSFORMATIONS
 
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))
 """What ``observation()`` shows."""
@@ -197,25 +194,3 @@ def test_a_worker_that_is_killed_ends_the_run_with_one_line(tiny, task):
     job = Job("wait", Context(0, 0, 4.0, 1.0), (1, 2))
     with pytest.raises(WorkerLost, match="lower `workers`"):
         play_and_kill(ExpansionEnv(tiny, tasks=(task,)), job)
-
-
-def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):
-    env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0, 1.0)
-    played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
-    with SummaryWriter(str(tmp_path)) as file:
-        writer = EpisodeWriter(file, env.actions)
-        for one in played:
-            writer.write(one)
-    read = EventAccumulator(str(tmp_path)).Reload()
-    written = {
-        tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]
-    }
-    assert all([step for step, _ in values] == [1, 2] for values in written.values())
-    for index, one in enumerate(played):
-        found = {name: values[index][1] for name, values in written.items()}
-        assert sum(share for name, share in found.items() if name.startswith("chosen/")) == pytest.approx(1)
-        assert all(found[f"chosen/{n}"] <= found[f"legal/{n}"] <= 1 for n in TRANSFORMATIONS)
-        rewards = sum(part for name, part in found.items() if name.startswith("reward/"))
-        assert rewards == pytest.approx(found["episode/return"], abs=1e-6)
-        assert found["episode/return"] == pytest.approx(one.total_return, abs=1e-6)
-        assert found["episode/cost_share_of_budget"] <= 1
