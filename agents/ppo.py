@@ -203,22 +203,13 @@ class GroupedPPO(MaskablePPO):
         """Copy all that the updates to come depend on, beside the settings: weights, Adam's moments, what is
         counted, and the states of the generators.
         """
-        numpy: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - Stable-Baselines3 draws from this one
-        moments = self.policy.optimizer.state_dict()["state"]
-        return {
-            **{_WEIGHT + name: weight.clone() for name, weight in self.policy.state_dict().items()},
-            **{
-                f"{_MOMENT}{number}.{key}": value.clone()
-                for number, state in moments.items()
-                for key, value in state.items()
-            },
-            _DECISIONS: torch.tensor(self.num_timesteps),
-            _NUMPY_KEY: torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
-            _NUMPY_REST: torch.tensor(
-                [numpy["state"]["pos"], numpy["has_gauss"], numpy["gauss"]], dtype=torch.float64
-            ),
-            _TORCH: torch.get_rng_state(),
+        moments = {
+            f"{_MOMENT}{number}.{key}": value.clone()
+            for number, state in self.policy.optimizer.state_dict()["state"].items()
+            for key, value in state.items()
         }
+        weights = {_WEIGHT + name: weight.clone() for name, weight in self.policy.state_dict().items()}
+        return weights | moments | _generators() | {_DECISIONS: torch.tensor(self.num_timesteps)}
 
     def restore_(self, tensors: dict[str, Tensor]) -> None:
         """Become the learner that ``capture`` was called on; this process's generators go with it.
@@ -226,8 +217,7 @@ class GroupedPPO(MaskablePPO):
         Raises:
             ValueError: if the tensors are not those of such a learner.
         """
-        parameters = [*self.policy.parameters()]
-        expected = self.capture()
+        parameters, expected = [*self.policy.parameters()], self.capture()
         for number, parameter in enumerate(parameters):
             moments = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
             expected |= {f"{_MOMENT}{number}.{key}": value for key, value in moments.items()}
@@ -237,17 +227,12 @@ class GroupedPPO(MaskablePPO):
             number: {key: tensors[f"{_MOMENT}{number}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
             for number in range(len(parameters))
         }
-        weights = {name: tensors[_WEIGHT + name] for name in self.policy.state_dict()}
         groups = self.policy.optimizer.state_dict()["param_groups"]
-        self.policy.load_state_dict(weights)
+        self.policy.load_state_dict({name: tensors[_WEIGHT + name] for name in self.policy.state_dict()})
         self.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.num_timesteps = int(tensors[_DECISIONS])
         self._n_updates = self.updates * self.n_epochs
-        position, has_gauss, gauss = tensors[_NUMPY_REST].tolist()
-        key = tensors[_NUMPY_KEY].numpy().astype(np.uint32)
-        numpy = "MT19937", key, int(position), int(has_gauss), gauss
-        np.random.set_state(numpy)  # noqa: NPY002 - as above
-        torch.set_rng_state(tensors[_TORCH])
+        _set_generators(tensors)
 
     def collect_rollouts(
         self,
@@ -305,3 +290,20 @@ _DECISIONS, _NUMPY_KEY, _NUMPY_REST, _TORCH = "decisions", "numpy key", "numpy r
 
 def _layout(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _generators() -> dict[str, Tensor]:
+    """Return the states of the generators that Stable-Baselines3 draws from."""
+    _, key, *rest = np.random.get_state()  # noqa: NPY002 - it draws from this one
+    return {
+        _NUMPY_KEY: torch.from_numpy(np.asarray(key, np.int64)),
+        _NUMPY_REST: torch.tensor(rest, dtype=torch.float64),
+        _TORCH: torch.get_rng_state(),
+    }
+
+
+def _set_generators(tensors: dict[str, Tensor]) -> None:
+    position, has_gauss, gauss = tensors[_NUMPY_REST].tolist()
+    key = tensors[_NUMPY_KEY].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", key, int(position), int(has_gauss), gauss))  # noqa: NPY002 - as above
+    torch.set_rng_state(tensors[_TORCH])

@@ -133,7 +133,8 @@ def compare(
         tasks: the datasets, or their names.
         seeds: of first weights, order of data, and of what ``config`` leaves to be drawn: budget, training
             FLOPs and first width.
-        config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used.
+        config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used. With its
+            ``cache_dir``, a comparison that was interrupted goes on where it was when it is asked for again.
         workers: processes that play episodes. A script therefore needs Python's main guard; see ``train``.
         tell: gets one line for each thing that a user should know.
 

@@ -107,7 +107,7 @@ def _show_run(run: Callable[..., TrainResult], config: TrainConfig, options: str
 def _show_how_to_go_on(folder: Path, bars: TrainingBars, options: str, console: Console) -> None:
     """Print what there is of a run that has been interrupted, and how it can go on."""
     name = shlex.quote(str(folder))
-    say(console, f"{bars.done} are kept in {folder}")
+    say(console, f"it has ended after {bars.done}; what there is, is kept in {folder}")
     if (folder / "policy" / "policy.json").is_file():
         say(console, f"the policy of the last update is kept: mse-rl apply {name} --task TASK")
     say(console, f"to go on: mse-rl train --resume {name}{options}")

@@ -124,16 +124,12 @@ def resume(
     begun = load_config(folder, TrainConfig, trust=trust)
     config = replace(begun, episodes=episodes or begun.episodes, workers=workers or begun.workers)
     if config.updates < begun.updates:
-        raise InvalidConfig(
-            f"expected `episodes` from {begun.episodes} on, which may be raised, got {episodes}"
-        )
+        raise InvalidConfig(f"`episodes` may be raised from {begun.episodes} on, got {episodes}")
     with locked(folder):
         checkpoints = Checkpoints(folder / CHECKPOINTS)
         last = checkpoints.newest(listener.tell)
         if (folder / SUMMARY).is_file() and config.updates == begun.updates:
-            listener.tell(
-                f"{folder} is finished; `episodes`, of which it had {begun.episodes}, may be raised"
-            )
+            listener.tell(f"{folder} is finished: it had {begun.episodes} `episodes`, which may be raised")
             return TrainResult.of(folder)
         env, config = _prepared(config, tasks, listener.tell)
         if changed := changed_versions(folder):

@@ -2,8 +2,8 @@
 
     python scripts/experiments/kill_and_resume.py --runs 100
 
-Each run gets SIGKILL one to three times, at moments that are spread evenly over the run, and goes on with
-``mse-rl train --resume``. Compared are, to the byte, the policy, episodes.jsonl and summary.json, and of
+Each run gets SIGKILL one to three times, some time after an episode or context that is drawn, and goes on
+with ``mse-rl train --resume``. Compared are, to the byte, the policy, episodes.jsonl and summary.json, and of
 TensorBoard every tag, step and value but those of ``time/``. Prints a line for each run, and how many were
 equal.
 """
@@ -24,6 +24,10 @@ TINY = (
     *("--task", "digits", "--max-train", "400", "--slices", "2", "--training-steps", "4"),
     *("--groups", "2", "--rollouts", "4", "--episodes", "40", "--held-out", "3"),
 )
+EPISODES, UPDATES, CONTEXTS = 40, 5, 3
+"""Of such a run."""
+MOST_SECONDS = 0.2
+"""From what is drawn to the kill."""
 COMPARED = "policy/policy.safetensors", "episodes.jsonl", "summary.json"
 
 
@@ -47,12 +51,12 @@ def main(arguments: Arguments) -> None:
     """Run, kill, go on, compare."""
     drawn = random.Random(arguments.seed)
     reference = arguments.folder / "reference"
-    seconds = _play(_begin(reference, arguments.workers), reference)
+    _play(_begin(reference, arguments.workers), reference)
     expected, equal = left(reference), 0
     for number in range(arguments.runs):
         folder = arguments.folder / f"{number:03d}"
-        moments = [drawn.uniform(0, seconds) for _ in range(drawn.randint(1, arguments.most_kills))]
-        told = [_killed(folder, moment, arguments.workers) for moment in moments]
+        steps = [drawn.randrange(EPISODES + CONTEXTS) for _ in range(drawn.randint(1, arguments.most_kills))]
+        told = [_killed(folder, step, drawn.uniform(0, MOST_SECONDS), arguments.workers) for step in steps]
         _play(_command(folder, arguments.workers), folder)
         different = [name for name, what in left(folder).items() if what != expected[name]]
         equal += not different
@@ -87,46 +91,37 @@ def _program() -> list[str]:
     return [sys.executable, "-c", "from mse_rl.cli import main; main()", "train"]
 
 
-def _play(command: list[str], folder: Path) -> float:
-    """Run a command to its end; return the seconds since it had its folder."""
-    starts = _starts(folder)
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    began = _wait_for_start(run, folder, starts)
-    _, said = run.communicate()
+def _play(command: list[str], folder: Path) -> None:
+    """Run a command to its end."""
+    run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if run.returncode:
-        raise SystemExit(f"{folder}: exit code {run.returncode}: {said}")
-    return time.monotonic() - began
+        raise SystemExit(f"{folder}: exit code {run.returncode}: {run.stderr}")
 
 
-def _killed(folder: Path, moment: float, workers: int) -> str:
-    """Kill a run some seconds after it had its folder; return what it had then."""
-    command, starts = _command(folder, workers), _starts(folder)
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = _wait_for_start(run, folder, starts) + moment
-    while time.monotonic() < until and run.poll() is None:
-        time.sleep(0.01)
+def _killed(folder: Path, step: int, seconds: float, workers: int) -> str:
+    """Kill a run some seconds after it has reached a step; return how far it was."""
+    starts = _starts(folder)
+    run = subprocess.Popen(_command(folder, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while (_starts(folder) == starts or _steps(folder) < step) and run.poll() is None:
+        time.sleep(0.005)
+    time.sleep(seconds)
     over = run.poll() is not None
     run.kill()
     run.wait()
-    checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
-    return (
-        "after its end"
-        if over
-        else f"after checkpoint {checkpoints[-1].stem.lstrip('0') if checkpoints else 0}"
-    )
+    return "after its end" if over else f"at step {_steps(folder)}"
+
+
+def _steps(folder: Path) -> int:
+    """Return the number of episodes that a run has learned from, and of contexts that it has compared."""
+    file, kept = folder / "episodes.jsonl", (folder / "checkpoints").glob("*.safetensors")
+    episodes = file.read_bytes().count(b"\n") if file.is_file() else 0
+    return episodes + max([0, *(int(path.stem) - UPDATES for path in kept)])
 
 
 def _starts(folder: Path) -> int:
     """Return how often a run has been started: what was typed is in its folder."""
     typed = folder / "command.txt"
     return len(typed.read_text().splitlines()) if typed.is_file() else 0
-
-
-def _wait_for_start(run: subprocess.Popen[str] | subprocess.Popen[bytes], folder: Path, starts: int) -> float:
-    """Wait until a run has come through its checks; return when that was."""
-    while _starts(folder) == starts and run.poll() is None:
-        time.sleep(0.01)
-    return time.monotonic()
 
 
 if __name__ == "__main__":

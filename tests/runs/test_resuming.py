@@ -140,7 +140,7 @@ def test_code_that_a_strangers_run_names_is_not_imported(finished, capsys):
 
 def test_other_data_are_refused(finished, capsys):
     (finished / "summary.json").unlink()
-    task = mse_rl.load_task("wine", mse_rl.TaskConfig(max_train=60))
+    task = mse_rl.load_task("wine", mse_rl.TaskConfig(max_train=100))
     with pytest.raises(mse_rl.MseRlError, match="expected the data that"):
         mse_rl.resume(finished, tasks=[task])
 
@@ -165,7 +165,7 @@ def test_a_run_that_is_ended_keeps_its_policy_and_says_how_to_go_on(whole, tmp_p
     assert stop.value.code == 143
     out, err = capsys.readouterr()
     assert err == "mse-rl: interrupted\n"
-    assert f"10 of {EPISODES} episodes are kept in {folder}" in out
+    assert f"it has ended after 10 of {EPISODES} episodes; what there is, is kept in {folder}" in out
     assert out.splitlines()[-1] == f"to go on: mse-rl train --resume {folder}"
     assert mse_rl.load_policy(folder).training["episodes"] == 8
     main(["train", "--resume", str(folder)])

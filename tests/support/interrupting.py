@@ -19,7 +19,8 @@ def left_by_training(folder):
         for tag in events.Tags()["scalars"]
         if not tag.startswith("time/")
     }
-    return {name: (folder / name).read_bytes() for name in COMPARED} | scalars
+    files = {name: (folder / name).read_bytes().replace(bytes(folder), b"") for name in COMPARED}
+    return files | scalars
 
 
 def lines(folder):
