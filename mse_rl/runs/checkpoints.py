@@ -27,13 +27,13 @@ class Checkpoint:
 
     Args:
         learner: tensors; see ``GroupedPPO.capture``.
-        tasks: names of the tasks, and their fingerprints.
+        tasks: fingerprints of the tasks.
         lengths: bytes of each file that is added to.
         compared: figures of the comparison so far; none before it.
     """
 
     learner: dict[str, Tensor]
-    tasks: dict[str, str]
+    tasks: tuple[str, ...]
     lengths: dict[str, int]
     compared: Figures = field(default_factory=dict)
 
@@ -42,7 +42,7 @@ class Checkpoint:
 class _Known:
     """What of a checkpoint is no tensor."""
 
-    tasks: dict[str, str]
+    tasks: tuple[str, ...]
     lengths: dict[str, int]
     compared: Figures
 

@@ -38,6 +38,8 @@ from mse_rl.runs.report import growth_figure, markdown
 
 EPISODES, EVENTS = "episodes.jsonl", "tb/events.out.tfevents"
 """The files that a run adds to."""
+POLICY = "policy"
+"""Where the policy of the last update is."""
 SUMMARY = "summary.json"
 """The last file of a run: where it is, the run is finished."""
 LEARNED = "learned"
@@ -83,9 +85,9 @@ class Setting:
     last: Checkpoint | None = None
 
     @cached_property
-    def tasks(self) -> dict[str, str]:
-        """The fingerprints of the tasks, by name."""
-        return {task.name: task.fingerprint for task in self.env.tasks}
+    def tasks(self) -> tuple[str, ...]:
+        """The fingerprints of the tasks."""
+        return tuple(task.fingerprint for task in self.env.tasks)
 
     def log(self, name: str) -> Log:
         """Return a file that the run adds to, as it was at the checkpoint."""
@@ -189,7 +191,7 @@ class _Run:
         """Write the policy as it is, with what was found of it."""
         record = {"config": asdict(self._config), "episodes": self._episodes, **found}
         policy = Policy(self._ppo.network, Experience.of(self._env), record, card_of(record, table))
-        save_policy(self._setting.folder / "policy", policy)
+        save_policy(self._setting.folder / POLICY, policy)
 
     def compare(self) -> None:
         """Play the held-out contexts that are left with the policy and every rule."""

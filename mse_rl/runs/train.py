@@ -13,7 +13,7 @@ from mse_rl.config.training import TrainConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidArchitecture, InvalidConfig
+from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidRun
 from mse_rl.runs.checkpoints import Checkpoints
 from mse_rl.runs.folders import (
     CONFIG,
@@ -29,7 +29,7 @@ from mse_rl.runs.folders import (
     write_json,
     writing,
 )
-from mse_rl.runs.learning import SUMMARY, Listener, Setting, run
+from mse_rl.runs.learning import POLICY, SUMMARY, Listener, Setting, run
 from mse_rl.runs.machine import (
     check_devices,
     free_memory,
@@ -128,6 +128,8 @@ def resume(
     with locked(folder):
         checkpoints = Checkpoints(folder / CHECKPOINTS)
         last = checkpoints.newest(listener.tell)
+        if last is None and (folder / POLICY).exists():  # which follows the first checkpoint
+            raise InvalidRun(f"expected checkpoints in {folder / CHECKPOINTS}, got none: begin anew")
         if (folder / SUMMARY).is_file() and config.updates == begun.updates:
             listener.tell(f"{folder} is finished: it had {begun.episodes} `episodes`, which may be raised")
             return TrainResult.of(folder)

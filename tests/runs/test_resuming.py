@@ -89,6 +89,8 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_left_as_it_is(finished, caps
     for path in checkpoints(finished):
         path.write_bytes(b"")
     assert "expected a whole checkpoint" in complaint(["train", "--resume", str(finished)], capsys)
+    shutil.rmtree(finished / "checkpoints")
+    assert "expected checkpoints" in complaint(["train", "--resume", str(finished)], capsys)
     assert lines(finished) == EPISODES
 
 
