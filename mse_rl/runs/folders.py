@@ -101,7 +101,7 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path | None) -> Iterator[Path]:
-    """Make a folder, and hold its lock.
+    """Make a folder, and hold its lock; if nothing is written there for an error, it is removed.
 
     Args:
         path: of the folder; runs/ and the time if None, with a number behind it if that is taken.
@@ -114,9 +114,14 @@ def new_folder(path: Path | None) -> Iterator[Path]:
         path = _make_named_by_time()
     else:
         make_folder(path)
-    with locked(path):
-        require_new(path)  # another process may have come and gone
-        yield path
+    try:
+        with locked(path):
+            require_new(path)  # another process may have come and gone
+            yield path
+    except BaseException:
+        with suppress(OSError):
+            path.rmdir()
+        raise
 
 
 def _make_named_by_time() -> Path:

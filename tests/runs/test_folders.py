@@ -16,7 +16,7 @@ import mse_rl
 from mse_rl.cli.signals import end_at_once, ending_in_order, signals_do
 from mse_rl.errors import InvalidRun, WriteFailed
 from mse_rl.growth.cache import CacheFolder
-from mse_rl.runs.folders import new_folder, require_new, write_bytes
+from mse_rl.runs.folders import begin, new_folder, require_new, write_bytes
 from mse_rl.runs.logs import EventFile, Log, scalars
 
 
@@ -34,6 +34,13 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path, monkeypatch):
         log.kept_length()
     assert file.read_bytes() == b"before"
     assert {path.name for path in tmp_path.iterdir()} == {"policy.json", "log"}
+
+
+def test_a_disk_that_is_full_at_the_start_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteFailed), new_folder(tmp_path / "run") as folder:
+        begin(folder, mse_rl.TrainConfig())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_gone_is_one_line(tmp_path):
