@@ -1,5 +1,6 @@
 """Runs that are interrupted, and what runs leave, as it is compared."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-COMPARED = "policy/policy.safetensors", "policy/policy.json", "episodes.jsonl", "summary.json"
+COMPARED = "policy/policy.safetensors", "policy/README.md", "episodes.jsonl", "summary.json"
 
 
 def left_by_training(folder):
@@ -19,8 +20,9 @@ def left_by_training(folder):
         for tag in events.Tags()["scalars"]
         if not tag.startswith("time/")
     }
-    files = {name: (folder / name).read_bytes().replace(bytes(folder), b"") for name in COMPARED}
-    return files | scalars
+    policy = json.loads((folder / "policy" / "policy.json").read_text())
+    policy["training"]["config"].pop("run_dir")
+    return {name: (folder / name).read_bytes() for name in COMPARED} | scalars | {"policy": policy}
 
 
 def lines(folder):
