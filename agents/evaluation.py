@@ -1,6 +1,6 @@
 """How a policy compares with the rules: same tasks, seeds, orders of data, schedules and budgets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,30 +39,35 @@ def compare(
     *,
     seed: int,
     decisions: int,
-    on_context: Callable[[], None] = lambda: None,
-) -> dict[str, list[Episode]]:
+    done: int = 0,
+) -> Iterator[dict[str, Episode]]:
     """Grow a child with every controller in every context; test accuracy is measured once for each.
 
-    Returns:
-        For each controller its episodes, in the order of ``contexts``.
+    Args:
+        pool: plays the episodes.
+        controllers: by name.
+        contexts: to play.
+        seed: of the controllers' random numbers.
+        decisions: of an episode.
+        done: contexts at the beginning that have been played before.
+
+    Yields:
+        For each context the episodes of all controllers, as soon as they are done.
     """
     jobs = [
-        Job(
-            controller,
-            context,
-            draw_seeds(seed, HELD_OUT, index, decisions=decisions),
-            test=True,
-        )
+        held_out_job(controller, context, index, seed=seed, decisions=decisions)
         for index, context in enumerate(contexts)
+        if index >= done
         for controller in controllers.values()
     ]
-    episodes: dict[str, list[Episode]] = {name: [] for name in controllers}
     played = pool.play(jobs)
-    for _ in contexts:
-        for name in controllers:
-            episodes[name].append(next(played))
-        on_context()
-    return episodes
+    for _ in contexts[done:]:
+        yield {name: next(played) for name in controllers}
+
+
+def held_out_job(controller: Spec, context: Context, index: int, *, seed: int, decisions: int) -> Job:
+    """Return the episode of a controller in the held-out context of that index."""
+    return Job(controller, context, draw_seeds(seed, HELD_OUT, index, decisions=decisions), test=True)
 
 
 def rules_and(learned: PolicyWeights) -> dict[str, str | PolicyWeights]:
@@ -94,19 +99,30 @@ def figure_of(episode: Episode, figure: str) -> float:
     return value
 
 
-def summarise(episodes: dict[str, list[Episode]]) -> dict[str, Any]:
-    """Return the content of ``summary.json``: figures of every controller, and the paired differences of
-    the first one from the others.
+Figures = dict[str, dict[str, tuple[int | float, ...]]]
+"""For each controller, by name, every one of ``FIGURES``, with a value for each context."""
 
-    Args:
-        episodes: from ``compare``; in ``mse-rl train`` those of ``"learned"`` come first.
-    """
-    controllers = {
-        name: {figure: [figure_of(episode, figure) for episode in played] for figure in FIGURES}
+
+def figures_of(episodes: Mapping[str, Sequence[Episode]]) -> Figures:
+    """Return the figures of every controller's episodes."""
+    return {
+        name: {figure: tuple(figure_of(episode, figure) for episode in played) for figure in FIGURES}
         for name, played in episodes.items()
     }
-    first, *others = controllers
-    own = np.array(controllers[first]["utility"])
-    paired = {name: paired_interval(own - np.array(controllers[name]["utility"])) for name in others}
-    measure = episodes[first][0].final["cost_measure"]
-    return {"cost_measure": measure, "controllers": controllers, "paired": paired}
+
+
+def summarise(figures: Figures, cost_measure: str) -> dict[str, Any]:
+    """Return what ``summary.json`` holds: figures of every controller, and the first one's paired differences
+    from the others.
+
+    Args:
+        figures: of every controller; in ``mse-rl train`` those of ``"learned"`` come first.
+        cost_measure: what was priced.
+    """
+    first, *others = figures
+    utilities = np.array(figures[first]["utility"])
+    paired = {name: paired_interval(utilities - np.array(figures[name]["utility"])) for name in others}
+    controllers = {
+        name: {figure: list(values) for figure, values in own.items()} for name, own in figures.items()
+    }
+    return {"cost_measure": cost_measure, "controllers": controllers, "paired": paired}

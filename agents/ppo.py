@@ -14,16 +14,14 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, group_advantages
 from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
 from mse_rl.config.commands import PPOConfig
-from mse_rl.envs.actions import ActionTable, Layout
+from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.errors import ChildFailed
 from mse_rl.training import ACCOUNTS
@@ -142,6 +140,7 @@ class GroupedPPO(MaskablePPO):
         config: the numbers of PPO.
         seed: of the run.
         on_episode: called with every episode, in order.
+        on_update: called after every update of the policy.
     """
 
     def __init__(
@@ -152,9 +151,10 @@ class GroupedPPO(MaskablePPO):
         *,
         seed: int,
         on_episode: Callable[[Episode], None],
+        on_update: Callable[[], None] = lambda: None,
     ) -> None:
-        self.collector, self.config, self.contexts, self.on_episode = collector, config, env, on_episode
-        self.groups_done = 0
+        self.collector, self.config, self.contexts = collector, config, env
+        self.on_episode, self.on_update = on_episode, on_update
         self._since = time.perf_counter()
         self.decisions = env.config.growth.slices
         rows = config.episodes_per_update * self.decisions
@@ -176,6 +176,65 @@ class GroupedPPO(MaskablePPO):
             seed=seed,
             device="cpu",
         )
+
+    @property
+    def updates(self) -> int:
+        """Updates of the policy so far, and rollouts, but for the one that is going on."""
+        return self.num_timesteps // self.n_steps
+
+    @property
+    def network(self) -> BlockNetwork:
+        """What decides."""
+        assert isinstance(self.policy, BlockPolicy)
+        return self.policy.network
+
+    def learn_until(self, updates: int) -> None:
+        """Learn until the policy has been updated so often in all: the learning rate falls until then."""
+        self.learn((updates - self.updates) * self.n_steps, reset_num_timesteps=False)
+
+    def train(self) -> None:
+        """Update the policy, and log all that is known of the update."""
+        super().train()
+        self.logger.dump(self.updates * self.config.episodes_per_update)
+        self.on_update()
+
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Log nothing before the update that the rollout is for: ``train`` does."""
+
+    def capture(self) -> dict[str, Tensor]:
+        """Copy all that the updates to come depend on, beside the settings: weights, Adam's moments, what is
+        counted, and the states of the generators.
+        """
+        moments = {
+            f"{_MOMENT}{number}.{key}": value.clone()
+            for number, state in self.policy.optimizer.state_dict()["state"].items()
+            for key, value in state.items()
+        }
+        weights = {_WEIGHT + name: weight.clone() for name, weight in self.policy.state_dict().items()}
+        return weights | moments | _generators() | {_DECISIONS: torch.tensor(self.num_timesteps)}
+
+    def restore_(self, tensors: dict[str, Tensor]) -> None:
+        """Become the learner that ``capture`` was called on; this process's generators go with it.
+
+        Raises:
+            ValueError: if the tensors are not those of such a learner.
+        """
+        parameters, expected = [*self.policy.parameters()], self.capture()
+        for number, parameter in enumerate(parameters):
+            moments = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+            expected |= {f"{_MOMENT}{number}.{key}": value for key, value in moments.items()}
+        if _layout(tensors) != _layout(expected):
+            raise ValueError("the tensors are of another policy")
+        state = {
+            number: {key: tensors[f"{_MOMENT}{number}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            for number in range(len(parameters))
+        }
+        groups = self.policy.optimizer.state_dict()["param_groups"]
+        self.policy.load_state_dict({name: tensors[_WEIGHT + name] for name in self.policy.state_dict()})
+        self.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.num_timesteps = int(tensors[_DECISIONS])
+        self._n_updates = self.updates * self.n_epochs
+        _set_generators(tensors)
 
     def collect_rollouts(
         self,
@@ -199,7 +258,6 @@ class GroupedPPO(MaskablePPO):
         episodes = [episode for group in groups for episode in group]
         require_survivors(episodes)
         self._record_times(episodes)
-        self.groups_done += len(groups)
         self.num_timesteps += n_rollout_steps
         rollout_buffer.fill(groups, self.policy, decisions=self.decisions)
         callback.on_rollout_end()
@@ -212,7 +270,7 @@ class GroupedPPO(MaskablePPO):
         shares = {
             "time/idle_share": 1 - sum(episode.seconds for episode in episodes) / available,
             "time/child_share": sum(episode.child_seconds for episode in episodes) / available,
-            "cache/restored_share": sum(episode.cached_slices for episode in episodes)
+            "time/restored_share": sum(episode.cached_slices for episode in episodes)
             / sum(len(episode.actions) for episode in episodes),
         }
         for name, share in shares.items():
@@ -222,7 +280,8 @@ class GroupedPPO(MaskablePPO):
 
     def _next_groups(self) -> list[Group]:
         assert self.seed is not None
-        numbers = range(self.groups_done, self.groups_done + self.config.groups)
+        first = self.updates * self.config.groups
+        numbers = range(first, first + self.config.groups)
         contexts = [context_of(self.contexts, self.seed, TRAINING, number) for number in numbers]
         return [
             Group(context, number, self.contexts.budget(context).cost_budget)
@@ -244,53 +303,27 @@ def require_survivors(episodes: list[Episode]) -> None:
         )
 
 
-class EpisodeWriter:
-    """Writes the scalars of every episode; the step is the number of the episode.
-
-    Args:
-        writer: where to.
-        actions: what the numbers of the episodes' actions stand for.
-    """
-
-    def __init__(self, writer: SummaryWriter, actions: ActionTable) -> None:
-        self._writer, self._actions = writer, actions
-        self._episodes = 0
-
-    def write(self, episode: Episode) -> None:
-        """Write one episode."""
-        self._episodes += 1
-        final = episode.final
-        scalars = {
-            "episode/return": episode.total_return,
-            "episode/utility": final["utility"],
-            "episode/validation_skill": final["skill"],
-            "episode/flops": final["flops"],
-            "episode/cost": final["cost"],
-            "episode/cost_share_of_budget": final["cost"] / final["cost_budget"],
-            "episode/training_flops": final["training_flops"],
-            "episode/length": len(episode.actions),
-            "episode/faults": sum(info["fault"] is not None for info in episode.infos),
-            "episode/cached_share": episode.cached_slices / len(episode.actions),
-            **{
-                f"reward/{name}": value - episode.start["terms"].get(name, 0.0)
-                for name, value in final["terms"].items()
-            },
-            **_chosen(episode, self._actions),
-            **_legal(episode, self._actions),
-        }
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
-        # All in one event: one by one they wait for the thread that writes, for 5 ms an episode.
-        assert self._writer.file_writer is not None
-        self._writer.file_writer.add_summary(Summary(value=values), self._episodes)
+_WEIGHT, _MOMENT = "weight ", "moment "
+_DECISIONS, _NUMPY_KEY, _NUMPY_REST, _TORCH = "decisions", "numpy key", "numpy rest", "torch"
+"""What ``GroupedPPO.capture`` calls its tensors."""
 
 
-def _chosen(episode: Episode, actions: ActionTable) -> dict[str, float]:
-    """Return the share of decisions that each transformation was chosen at."""
-    names = [info["transformation"] for info in episode.infos]
-    return {f"chosen/{name}": names.count(name) / len(names) for name in actions.operations}
+def _layout(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
-def _legal(episode: Episode, actions: ActionTable) -> dict[str, float]:
-    """Return the share of decisions that each transformation was legal at, at some target."""
-    legal = actions.legal_anywhere(np.array(episode.masks))
-    return {f"legal/{name}": float(at.mean()) for name, at in legal.items()}
+def _generators() -> dict[str, Tensor]:
+    """Return the states of the generators that Stable-Baselines3 draws from."""
+    _, key, *rest = np.random.get_state()  # noqa: NPY002 - it draws from this one
+    return {
+        _NUMPY_KEY: torch.from_numpy(np.asarray(key, np.int64)),
+        _NUMPY_REST: torch.tensor(rest, dtype=torch.float64),
+        _TORCH: torch.get_rng_state(),
+    }
+
+
+def _set_generators(tensors: dict[str, Tensor]) -> None:
+    position, has_gauss, gauss = tensors[_NUMPY_REST].tolist()
+    key = tensors[_NUMPY_KEY].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", key, int(position), int(has_gauss), gauss))  # noqa: NPY002 - as above
+    torch.set_rng_state(tensors[_TORCH])

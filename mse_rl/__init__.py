@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mse_rl.agents.controller import Controller, DecisionPoint, Episode
-    from mse_rl.api import apply, compare, train
+    from mse_rl.api import apply, compare, resume, train
     from mse_rl.config.commands import ApplyConfig, PPOConfig, TrainConfig
     from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
     from mse_rl.costs.measures import BudgetConfig
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "agents.controller": "Controller DecisionPoint Episode",
-    "api": "apply compare train",
+    "api": "apply compare resume train",
     "config.commands": "ApplyConfig PPOConfig TrainConfig",
     "config.training": "ExpansionConfig GrowthConfig OptimizerConfig TaskConfig",
     "costs.measures": "BudgetConfig",
@@ -84,6 +84,7 @@ __all__ = [
     "load_child",
     "load_policy",
     "load_task",
+    "resume",
     "train",
 ]
 

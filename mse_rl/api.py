@@ -17,8 +17,10 @@ from mse_rl.plugins import label
 from mse_rl.runs.comparison import Comparison, compare_controllers
 from mse_rl.runs.growing import grow
 from mse_rl.runs.grown import Grown, grown_of, inheritance_of
+from mse_rl.runs.learning import Listener
 from mse_rl.runs.policy import Policy
 from mse_rl.runs.train import TrainResult
+from mse_rl.runs.train import resume as resume_training
 from mse_rl.runs.train import train as run_training
 
 
@@ -61,7 +63,57 @@ def train(
                 print(result.table)
     """
     with _threads_kept():
-        return run_training(config or TrainConfig(), tasks=tasks, tell=tell, on_episode=on_episode)
+        listener = Listener(tell=tell, on_episode=on_episode)
+        return run_training(config or TrainConfig(), tasks=tasks, listener=listener)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    episodes: int | None = None,
+    workers: int | None = None,
+    tasks: Sequence[Task] | None = None,
+    trust: bool = False,
+    tell: Tell = silent,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> TrainResult:
+    """Go on with a training run that was interrupted, as ``mse-rl train --resume`` does.
+
+    It goes on from its last checkpoint, with the settings that are in its folder, and ends, on the same
+    machine, as it would have ended without the break: the same policy, episodes and comparison, to the bit.
+
+    Args:
+        folder: of the run.
+        episodes: to learn from in all, which may be more than the run was to have: from here on the policy's
+            learning rate then falls as it would in a run of that length.
+        workers: processes that play the episodes; as many as before if not given.
+        tasks: the datasets, where ``train`` was given some: the same ones.
+        trust: import the code of others that the settings in the folder name: tasks, rewards, costs and
+            transformations that are not the package's.
+        tell: gets one line for each thing that a user should know.
+        on_episode: called after each episode that the policy learns from.
+
+    Returns:
+        The same as ``train``; of a finished run what it has left.
+
+    Raises:
+        MseRlError: if there is no run in the folder, another process is at it, or its data have changed.
+
+    Examples:
+        With a main guard, as ``train``:
+
+            if __name__ == "__main__":
+                print(mse_rl.resume("runs/mine", episodes=2304).table)
+    """
+    with _threads_kept():
+        return resume_training(
+            folder,
+            episodes=episodes,
+            workers=workers,
+            tasks=tasks,
+            trust=trust,
+            listener=Listener(tell=tell, on_episode=on_episode),
+        )
 
 
 def compare(
@@ -81,7 +133,8 @@ def compare(
         tasks: the datasets, or their names.
         seeds: of first weights, order of data, and of what ``config`` leaves to be drawn: budget, training
             FLOPs and first width.
-        config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used.
+        config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used. With its
+            ``cache_dir``, a comparison that was interrupted goes on where it was when it is asked for again.
         workers: processes that play episodes. A script therefore needs Python's main guard; see ``train``.
             ``"ray"`` or ``"ray:8"``: actors on a Ray cluster.
         tell: gets one line for each thing that a user should know.

@@ -7,6 +7,7 @@
     ├── InvalidTask             a dataset that is unknown, missing, broken or too small
     ├── InvalidController       a rule or policy that is unknown, or does not fit this search space
     ├── InvalidRun              a run folder that exists already, or holds something else
+    ├── WriteFailed             a file that cannot be written: the disk is full, or the folder is gone
     ├── WorkerLost              a worker process that was ended from outside, or as it started
     └── ChildFailed             a child that diverged, or ran out of memory or time, again and again
 
@@ -53,6 +54,10 @@ class InvalidController(MseRlError):
 
 class InvalidRun(MseRlError):
     """A run folder that exists already, or holds something else."""
+
+
+class WriteFailed(MseRlError):
+    """A file that cannot be written: the disk is full, or the folder is gone or read-only."""
 
 
 class WorkerLost(MseRlError):
@@ -136,7 +141,7 @@ def fit_types(config: Any) -> None:
         value, kind = getattr(config, field.name), hints[field.name]
         try:
             fitted = _fitted(kind, value)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last: no such home
             got = brief(" ".join(repr(value).split()), 80)
             raise InvalidConfig(f"`{field.name}` must be {_words(kind)}, got {got}") from error
         if fitted is not value:
@@ -205,7 +210,7 @@ _FITS: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
     tuple: _tuple,
     int: _whole,
     float: _number,
-    Path: lambda _, value: value if isinstance(value, Path) else Path(value),
+    Path: lambda _, value: Path(value).expanduser(),
 }
 _WORDS: dict[Any, str] = {
     int: "a whole number",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -101,4 +102,5 @@ _READERS: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
     dict: lambda kinds, plain: dict(_each(kinds, pair) for pair in _list(plain)),
     float: _float,
     NoneType: lambda _, plain: _literal((None,), plain),
+    Path: lambda _, plain: Path(from_plain(str, plain)),
 }

@@ -8,9 +8,12 @@ import pytest
 from support.documents import EXAMPLES, PAGES, ROOT, Code, code_of
 
 from mse_rl.cli import main
+from mse_rl.config.commands import ApplyConfig, TrainConfig
 
 WHOLE = {example.read_text() for example in EXAMPLES}
 """Programs that test_examples runs."""
+SETTINGS = {TrainConfig: TrainConfig(), ApplyConfig: ApplyConfig(task="digits")}
+"""Of the runs that pages go on with."""
 RUNNING = [
     page
     for page in PAGES
@@ -43,7 +46,8 @@ def test_the_blocks_of_a_page_run_in_their_order(page, tmp_path, monkeypatch):
 def test_every_command_of_a_page_is_one_that_the_command_line_takes(page, monkeypatch):
     """Its names and values are, that is: nothing is loaded, and nothing runs."""
     parsed = []
-    monkeypatch.setattr("mse_rl.cli._run", parsed.append)
+    monkeypatch.setattr("mse_rl.cli.arguments._run", parsed.append)
+    monkeypatch.setattr("mse_rl.runs.folders.load_config", lambda folder, kind, trust: SETTINGS[kind])
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(ROOT)
     commands = [(code, command) for code in code_of(page) for command in code.commands]

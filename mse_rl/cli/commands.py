@@ -3,7 +3,10 @@
 import csv
 import json
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,19 +15,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mse_rl.cli.console import say, training_bars
+from mse_rl.cli.console import TrainingBars, say, training_bars
 from mse_rl.config.commands import ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import load_task
 from mse_rl.data.checks import check_data
 from mse_rl.data.raw import class_numbers
-from mse_rl.data.sources import find_source, is_own, load_tasks
+from mse_rl.data.sources import find_source, is_own
 from mse_rl.errors import InvalidTask
-from mse_rl.runs.folders import begin, new_directory, require_new_file
-from mse_rl.runs.growing import Growth, grow
-from mse_rl.runs.grown import Grown, load, save_child
-from mse_rl.runs.report import comparison_rows, save_report
-from mse_rl.runs.train import train as run
+from mse_rl.runs.applying import go_on_growing, grow_into_new
+from mse_rl.runs.folders import make_folder, require_new_file, write_bytes
+from mse_rl.runs.growing import Growth
+from mse_rl.runs.grown import Grown, load
+from mse_rl.runs.learning import Listener
+from mse_rl.runs.report import comparison_rows
+from mse_rl.runs.train import TrainResult
+from mse_rl.runs.train import resume as go_on_training
+from mse_rl.runs.train import train as begin_training
 
 HEADINGS = (
     "\ncontroller",
@@ -49,31 +56,59 @@ def train(config: TrainConfig, console: Console) -> None:
     Raises:
         MseRlError: for anything that is wrong with the settings, before the folder is made.
     """
+    _show_run(partial(begin_training, config), config, "", console)
+
+
+def resume_training(folder: Path, config: TrainConfig, trust: bool, console: Console) -> None:
+    """Go on with a run, and print the same; of one that is finished nothing but that.
+
+    Args:
+        folder: of the run.
+        config: of the run, with the episodes and workers that it is to have now.
+        trust: see ``mse_rl.resume``.
+        console: prints.
+
+    Raises:
+        MseRlError: for anything that is wrong with the run or the settings.
+    """
+    go_on = partial(go_on_training, folder, episodes=config.episodes, workers=config.workers, trust=trust)
+    _show_run(go_on, config, " --trust-run" if trust else "", console)
+
+
+def _show_run(run: Callable[..., TrainResult], config: TrainConfig, options: str, console: Console) -> None:
+    """Show a run as it goes on, and what comes of it.
+
+    Args:
+        run: does it, with a listener.
+        config: of the run.
+        options: of the command by which it can go on, should it be interrupted.
+        console: prints.
+    """
     folders: list[Path] = []
     try:
         with training_bars(console, config) as bars:
 
-            def started(folder: Path) -> None:
+            def started(folder: Path, episodes: int) -> None:
                 folders.append(folder)
-                bars.start()
+                bars.start(episodes)
 
-            result = run(
-                config,
-                tell=lambda line: say(console, line),
-                on_start=started,
-                on_episode=bars.episode,
-                on_context=bars.context,
-            )
-    except KeyboardInterrupt:
+            tell = partial(say, console)
+            result = run(listener=Listener(tell, started, bars.episode, bars.context))
+    except BaseException:
         for folder in folders:
-            if (folder / "policy" / "policy.json").is_file():
-                name = shlex.quote(str(folder))
-                say(
-                    console,
-                    f"the policy of the last update is kept: mse-rl apply {name} --task TASK",
-                )
+            _show_how_to_go_on(folder, bars, options, console)
         raise
-    _show_comparison(result.summary, result.folder, console)
+    if folders:
+        _show_comparison(result.summary, result.folder, console)
+
+
+def _show_how_to_go_on(folder: Path, bars: TrainingBars, options: str, console: Console) -> None:
+    """Print what there is of a run that has been interrupted, and how it can go on."""
+    name = shlex.quote(str(folder))
+    say(console, f"it has ended after {bars.done}; what there is, is kept in {folder}")
+    if (folder / "policy" / "policy.json").is_file():
+        say(console, f"the policy of the last update is kept: mse-rl apply {name} --task TASK")
+    say(console, f"to go on: mse-rl train --resume {name}{options}")
 
 
 def _show_comparison(summary: dict[str, Any], folder: Path, console: Console) -> None:
@@ -94,30 +129,49 @@ FULL = 0.8
 """A child that takes this share of its budget has no room for the smallest growth of it all, ×1.25."""
 
 
-def apply(config: ApplyConfig, console: Console) -> Path:
+def apply(config: ApplyConfig, console: Console) -> None:
     """Grow a child, print each decision, and keep the child with the record of its growth.
-
-    Returns:
-        The folder with child.safetensors, architecture.json, growth.json and report.png.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges; then no
-            folder is made.
+            folder is left.
     """
-    folder = new_directory(config.out)
-    tell = partial(say, console)
-    growth = grow(
-        config,
-        lambda: load_tasks((config.task,), config.data, tell)[0],
-        tell,
-    )
-    begin(folder, growth.config)
-    save_child(folder, growth.process.child, growth.record)
-    accuracy = 100 * (growth.episode.test_accuracy or 0)
-    title = f"{config.controller} on {growth.task.name}: test accuracy {accuracy:.2f}%"
-    save_report(folder / "report.png", title, growth.timeline)
+    with _showing_how_to_go_on("", console) as started:
+        folder, growth = grow_into_new(config, partial(say, console), started)
     _show(folder, growth, console)
-    return folder
+
+
+def resume_growth(folder: Path, config: ApplyConfig, trust: bool, console: Console) -> None:
+    """Go on with a growth, and print the same; of one that is finished nothing but that.
+
+    Args:
+        folder: of the growth.
+        config: its settings.
+        trust: whether their code of others is imported.
+        console: prints.
+
+    Raises:
+        MseRlError: for anything that is wrong, or if the child diverges; then no folder is left.
+    """
+    with _showing_how_to_go_on(" --trust-run" if trust else "", console) as started:
+        growth = go_on_growing(folder, config, partial(say, console), started)
+    if growth is None:
+        say(console, f"{folder} is finished")
+    else:
+        _show(folder, growth, console)
+
+
+@contextmanager
+def _showing_how_to_go_on(options: str, console: Console) -> Iterator[Callable[[Path], None]]:
+    """Print how a growth can go on that is interrupted; gives what is to be called with its folder."""
+    folders: list[Path] = []
+    try:
+        yield folders.append
+    except BaseException:
+        for folder in folders:
+            if folder.is_dir():
+                say(console, f"to go on: mse-rl apply --resume {shlex.quote(str(folder))}{options}")
+        raise
 
 
 def _show(folder: Path, growth: Growth, console: Console) -> None:
@@ -166,12 +220,12 @@ def predict(config: PredictConfig, console: Console) -> None:
     right = sum(a == b for a, b in zip(predicted, labels, strict=True))
     say(console, f"accuracy {100 * right / len(labels):.2f}%, {right:,} of {len(labels):,} samples")
     if config.out is not None:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        with config.out.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["predicted", "probability", "label"])
-            for row in zip(predicted, probabilities.max(axis=1).round(6), labels, strict=True):
-                rows.writerow(row)
+        make_folder(config.out.parent)
+        file = StringIO(newline="")
+        rows = csv.writer(file)
+        rows.writerow(["predicted", "probability", "label"])
+        rows.writerows(zip(predicted, probabilities.max(axis=1).round(6), labels, strict=True))
+        write_bytes(config.out, file.getvalue().encode())
         say(console, f"Written to {config.out}.")
 
 

@@ -44,6 +44,8 @@ def with_flags(message: str) -> str:
     return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
+UNITS = "episodes", "held-out contexts"
+"""What the two bars count."""
 WINDOW = 32
 """Episodes that the shown means are taken over."""
 LINES = 20
@@ -84,10 +86,17 @@ class TrainingBars:
         self.started = False
         self._comparing: TaskID | None = None
 
-    def start(self) -> None:
-        """Show the first bar."""
+    def start(self, episodes: int) -> None:
+        """Show the first bar, for a run that has had so many episodes."""
+        self._progress.update(self._learning, completed=episodes)
         self._progress.start()
         self.started = True
+
+    @property
+    def done(self) -> str:
+        """What was done, in words."""
+        bars = self._progress.tasks
+        return " and ".join(f"{bar.completed:,.0f} of {bar.total:,.0f} {UNITS[bar.id]}" for bar in bars)
 
     def episode(self, episode: Episode) -> None:
         """Count one episode more."""

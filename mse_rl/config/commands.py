@@ -114,6 +114,11 @@ class TrainConfig:
         """Updates of the policy."""
         return -(-self.episodes // self.ppo.episodes_per_update)
 
+    @property
+    def whole_episodes(self) -> int:
+        """Episodes to learn from, in whole updates."""
+        return self.updates * self.ppo.episodes_per_update
+
 
 @dataclass(frozen=True)
 class ApplyConfig(GrowthRules):

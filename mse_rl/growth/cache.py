@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Generic, Protocol, Self, TypeVar
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -102,14 +102,13 @@ class CacheFolder(Generic[Entry]):
 
     def _write(self, key: str, content: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self.path, suffix=_DRAFT, delete=False) as file:
-            try:
-                file.write(content)
-                file.close()
-                os.replace(file.name, self.path / (key + _ENDING))
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        draft = self.path / f"{uuid4().hex}{_DRAFT}"
+        try:
+            draft.write_bytes(content)
+            draft.replace(self.path / (key + _ENDING))
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         self._unchecked_bytes += len(content)
         if self._unchecked_bytes > self._capacity_bytes // 16:  # others write too: look now and then
             self._unchecked_bytes = 0

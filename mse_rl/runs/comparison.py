@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mse_rl.agents.controller import Controller, Episode, own_controller
-from mse_rl.agents.evaluation import compare, figure_of, paired_interval, summarise
+from mse_rl.agents.evaluation import compare, figure_of, figures_of, paired_interval, summarise
 from mse_rl.agents.jobs import PolicyWeights, Spec
 from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.commands import workers_of
@@ -41,7 +41,8 @@ class Comparison:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Figures of every controller, and the first one's paired differences from the others."""
-        return summarise(self.episodes)
+        played = next(iter(self.episodes.values()))
+        return summarise(figures_of(self.episodes), played[0].final["cost_measure"])
 
     @property
     def table(self) -> str:
@@ -108,10 +109,12 @@ def compare_controllers(
     contexts = [_context(env, task, seed) for task in range(len(loaded)) for seed in seeds]
     for context in contexts[:: len(seeds)]:
         env.reset(options={"context": context})  # so that what cannot work is said before workers start
+    episodes: dict[str, list[Episode]] = {name: [] for name in specs}
     with WorkerPool(env, workers) as pool:
-        episodes = compare(
-            pool, specs, contexts, seed=0, decisions=config.growth.slices, on_context=on_context
-        )
+        for played in compare(pool, specs, contexts, seed=0, decisions=config.growth.slices):
+            for name, episode in played.items():
+                episodes[name].append(episode)
+            on_context()
     return Comparison(episodes)
 
 

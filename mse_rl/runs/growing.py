@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,11 +18,13 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
 from mse_rl.growth.process import GrowthProcess
-from mse_rl.growth.state import GrowthState
+from mse_rl.growth.state import CacheEntry, GrowthState
 from mse_rl.plugins import is_path
 from mse_rl.runs.best_child import grow_best
+from mse_rl.runs.folders import user_path
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
@@ -84,7 +85,7 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     Raises:
         InvalidController: if it is none of them.
     """
-    if not is_rule(name) and (name in SHIPPED or Path(name).is_dir()):
+    if not is_rule(name) and (name in SHIPPED or user_path(name).is_dir()):
         policy = load_policy(name, trust=trust)
         return policy, policy
     if is_rule(name) or is_path(name):
@@ -103,6 +104,7 @@ def grow(
     controller: Controller | None = None,
     policy: Policy | None = None,
     inherited: Inheritance | None = None,
+    on_start: Callable[[ApplyConfig], PrefixCache[CacheEntry] | None] = lambda config: None,
 ) -> Growth:
     """Grow a child.
 
@@ -113,6 +115,8 @@ def grow(
         controller: decides; the one that the configuration names if not given.
         policy: the controller, if it is one.
         inherited: the child to start from; the one that the configuration names, if any, if not given.
+        on_start: called before the first slice with the settings, in which what was left open is chosen;
+            returns where the child is kept after every slice, to go on from there: nowhere if None.
 
     Raises:
         MseRlError: for anything that is wrong with the settings, or if the child diverges.
@@ -135,6 +139,7 @@ def grow(
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
     env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
+    env.cache = on_start(config)
     episode, kept = grow_best(
         env,
         controller,

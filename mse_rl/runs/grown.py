@@ -19,7 +19,8 @@ from mse_rl.networks import Child, empty_child
 from mse_rl.runs.folders import (
     load_weights,
     make_folder,
-    new_directory,
+    new_folder,
+    user_path,
     write_bytes,
     write_json,
     write_tensors,
@@ -45,7 +46,7 @@ def load_architecture(path: str | Path) -> Architecture:
         InvalidRun: if there is none.
         InvalidArchitecture: if it describes no child.
     """
-    path = Path(path)
+    path = user_path(path)
     file = path / "architecture.json" if path.is_dir() else path
     if not file.is_file():
         raise InvalidRun(f"expected a grown child in {path}, but there is no architecture.json")
@@ -62,7 +63,7 @@ def load_child(folder: str | Path) -> Child:
         InvalidRun: if a file is missing or does not fit.
         InvalidArchitecture: if architecture.json describes no child.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     child = empty_child(load_architecture(folder))
     load_weights(child, folder / "child.safetensors")
     return child.to(memory_format=torch.channels_last).eval()
@@ -121,7 +122,8 @@ class Grown:
         Raises:
             InvalidRun: if something is there already, or nothing can be written there.
         """
-        save_child(new_directory(Path(folder)), self.child, self.growth)
+        with new_folder(user_path(folder)) as made:
+            save_child(made, self.child, self.growth)
 
     def predict(self, x: Any) -> NDArray[Any]:
         """Return the most probable class (n,) of raw inputs, as ``predict_proba`` takes them."""
@@ -157,7 +159,7 @@ def load(folder: str | Path) -> Grown:
         InvalidRun: if a file is missing or does not fit.
         InvalidArchitecture: if architecture.json describes no child.
     """
-    child, path = load_child(folder), Path(folder) / "growth.json"
+    child, path = load_child(folder), user_path(folder) / "growth.json"
     try:
         return grown_of(child, json.loads(path.read_text(errors="replace")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

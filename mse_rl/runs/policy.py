@@ -20,7 +20,8 @@ from mse_rl.plugins import is_path
 from mse_rl.runs.folders import (
     load_weights,
     make_folder,
-    new_directory,
+    new_folder,
+    user_path,
     write_bytes,
     write_json,
     write_tensors,
@@ -100,7 +101,8 @@ class Policy:
         Raises:
             InvalidRun: if something is there already, or nothing can be written there.
         """
-        save_policy(new_directory(Path(folder)), self)
+        with new_folder(user_path(folder)) as made:
+            save_policy(made, self)
 
     def decide(self, point: DecisionPoint) -> int:
         """Return the action that the policy takes."""
@@ -197,10 +199,9 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         InvalidController: if there is none, it is of a later version, weights and layout do not fit, or it
             asks for trust that it has not got.
     """
-    folder = SHIPPED.get(str(path)) or Path(path)
-    if folder != Path(path) and any(
-        (Path(path) / part / "policy.json").is_file() for part in (".", "policy")
-    ):
+    given = user_path(path)
+    folder = SHIPPED.get(str(path)) or given
+    if folder != given and any((given / part / "policy.json").is_file() for part in (".", "policy")):
         raise InvalidController(
             f"{path} is a policy that comes along, and a folder here: write ./{path} for the folder, or "
             "rename it"

@@ -1,6 +1,7 @@
 """A run for people: pictures of growth, tables of comparisons."""
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mse_rl.costs.measures import measure_of
 from mse_rl.envs.expansion import place
+from mse_rl.runs.folders import write_bytes
 from mse_rl.transformations import transformation
 
 COLOURS = {
@@ -90,7 +92,9 @@ def _mark(skill_axes: Axes, cost_axes: Axes, timeline: Sequence[dict[str, Any]])
 
 def save_report(path: Path, title: str, timeline: Sequence[dict[str, Any]]) -> None:
     """Write the picture as a PNG file."""
-    growth_figure(title, timeline).savefig(path, dpi=130)
+    file = BytesIO()
+    growth_figure(title, timeline).savefig(file, format="png", dpi=130)
+    write_bytes(path, file.getvalue())
 
 
 def columns(summary: dict[str, Any]) -> tuple[str, ...]:

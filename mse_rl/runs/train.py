@@ -1,30 +1,35 @@
-"""A training run: a controller learns, is compared with the rules, and is kept."""
+"""A training run: a controller learns, is compared with the rules, and is kept. It can go on where it was."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat, configure
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
-from mse_rl.agents.controller import Episode
-from mse_rl.agents.evaluation import compare, held_out_contexts, rules_and, summarise
-from mse_rl.agents.grouping import TRAINING, Collector
-from mse_rl.agents.jobs import PolicyWeights
-from mse_rl.agents.pool import WorkerPool
-from mse_rl.agents.ppo import BlockPolicy, EpisodeWriter, GroupedPPO
 from mse_rl.agents.spawning import require_spawnable
 from mse_rl.config.commands import TrainConfig, workers_of
 from mse_rl.data import Task
-from mse_rl.data.sources import Tell, load_tasks, silent
+from mse_rl.data.sources import Tell, load_tasks
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidArchitecture
-from mse_rl.runs.folders import begin, new_directory, require_writable, write_json
+from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidRun
+from mse_rl.runs.checkpoints import Checkpoints
+from mse_rl.runs.folders import (
+    CONFIG,
+    begin,
+    changed_versions,
+    go_on,
+    load_config,
+    locked,
+    new_folder,
+    require_new,
+    require_writable,
+    user_path,
+    write_json,
+    writing,
+)
+from mse_rl.runs.learning import POLICY, SUMMARY, Listener, Setting, run
 from mse_rl.runs.machine import (
     check_devices,
     free_memory,
@@ -33,8 +38,10 @@ from mse_rl.runs.machine import (
     require_memory,
     require_shared_memory,
 )
-from mse_rl.runs.policy import Experience, Policy, card_of, load_policy, save_policy
-from mse_rl.runs.report import growth_figure, markdown
+from mse_rl.runs.policy import Policy, load_policy
+from mse_rl.runs.report import markdown
+
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -57,30 +64,94 @@ class TrainResult:
         """The comparison with the rules, in Markdown."""
         return markdown(self.summary)
 
+    @classmethod
+    def of(cls, folder: Path) -> "TrainResult":
+        """Return what a finished run has left in its folder."""
+        summary = json.loads((folder / SUMMARY).read_text())
+        return cls(load_policy(folder, trust=True), summary, folder)
+
 
 def train(
-    config: TrainConfig,
-    *,
-    tasks: Sequence[Task] | None = None,
-    tell: Tell = silent,
-    on_start: Callable[[Path], None] = lambda folder: None,
-    on_episode: Callable[[Episode], None] = lambda episode: None,
-    on_context: Callable[[], None] = lambda: None,
+    config: TrainConfig, *, tasks: Sequence[Task] | None = None, listener: Listener | None = None
 ) -> TrainResult:
     """Train a controller, compare it with the rules on held-out seeds, and keep everything.
 
     Args:
         config: of the whole run.
         tasks: the datasets; those that ``config`` names if not given.
-        tell: gets one line for each thing that a user should know.
-        on_start: called before the first episode, with the folder of the run.
-        on_episode: called after each episode that the policy learns from.
-        on_context: called after each held-out context.
+        listener: is told what happens.
 
     Raises:
-        MseRlError: for anything that is wrong with the settings, before the folder is made.
+        MseRlError: for anything that is wrong with the settings, before the folder is made; or if the folder
+            cannot be written to any more.
     """
-    folder = new_directory(config.run_dir)
+    listener = listener or Listener()
+    require_new(config.run_dir)
+    env, config = _prepared(config, tasks, listener.tell)
+    with new_folder(config.run_dir) as folder:
+        begin(folder, config)
+        listener.tell(
+            f"the run is kept in {folder}; to look at it while it goes on: tensorboard --logdir {folder}"
+        )
+        run(Setting(folder, config, env, listener, Checkpoints(folder / CHECKPOINTS)))
+        return TrainResult.of(folder)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    episodes: int | None = None,
+    workers: int | str | None = None,
+    tasks: Sequence[Task] | None = None,
+    trust: bool = False,
+    listener: Listener | None = None,
+) -> TrainResult:
+    """Go on with a run from its last checkpoint; what comes of it is what would have come without a break.
+
+    Args:
+        folder: of the run.
+        episodes: to learn from in all; as many as the run was to have if not given.
+        workers: processes that play episodes; as many as the run had if not given.
+        tasks: the datasets, if the run was given some.
+        trust: import the code of others that its settings name.
+        listener: is told what happens.
+
+    Raises:
+        InvalidRun: if there is no such run, another process is at it, or its files or data have changed.
+        MseRlError: for anything else that is wrong.
+    """
+    listener, folder = listener or Listener(), user_path(folder)
+    begun = load_config(folder, TrainConfig, trust=trust)
+    config = replace(begun, episodes=episodes or begun.episodes, workers=workers or begun.workers)
+    if config.updates < begun.updates:
+        raise InvalidConfig(f"`episodes` may be raised from {begun.episodes} on, got {episodes}")
+    with locked(folder):
+        checkpoints = Checkpoints(folder / CHECKPOINTS)
+        last = checkpoints.newest(listener.tell)
+        if last is None and (folder / POLICY).exists():  # which follows the first checkpoint
+            raise InvalidRun(f"expected checkpoints in {folder / CHECKPOINTS}, got none: begin anew")
+        if (folder / SUMMARY).is_file() and config.updates == begun.updates:
+            listener.tell(f"{folder} is finished: it had {begun.episodes} `episodes`, which may be raised")
+            return TrainResult.of(folder)
+        env, config = _prepared(config, tasks, listener.tell)
+        if changed := changed_versions(folder):
+            listener.tell(f"the run may not end as it would have: {changed}")
+        with writing(folder):
+            (folder / SUMMARY).unlink(missing_ok=True)  # before there are more episodes to learn from
+        write_json(folder / CONFIG, config)
+        go_on(folder)
+        run(Setting(folder, config, env, listener, checkpoints, last))
+        return TrainResult.of(folder)
+
+
+def _prepared(
+    config: TrainConfig, tasks: Sequence[Task] | None, tell: Tell
+) -> tuple[ExpansionEnv, TrainConfig]:
+    """Return the environment of a run, and its settings with the names of the tasks.
+
+    Raises:
+        MseRlError: for anything that is wrong with the settings.
+    """
     if config.env.cache_dir is not None:
         require_writable(config.env.cache_dir)
     check_devices(config.env.device, config.env.budget.latency_device)
@@ -96,25 +167,7 @@ def train(
     require_memory(config, largest_child_bytes(env), free_memory())
     if not on_ray:
         require_shared_memory(env.tasks, free_shared_memory())
-    begin(folder, config)
-    tell(f"the run is kept in {folder}; to look at it while it goes on: tensorboard --logdir {folder}")
-    on_start(folder)
-    logger = configure(str(folder / "tb"), ["tensorboard"])
-    writer = _writer_of(logger)
-    writer.add_text("config", f"```json\n{(folder / 'config.json').read_text()}```")
-    with WorkerPool(
-        env,
-        config.workers,
-        log=folder / "workers.log",
-        timeout_seconds=config.worker_timeout_seconds,
-        most_restarts=config.worker_restarts,
-    ) as pool:
-        learned = _learn(config, env, pool, logger, folder, on_episode)
-        _save(folder, env, config, learned, _episodes(config))  # nothing is lost with the comparison
-        episodes = _compare(config, env, pool, learned, on_context)
-    summary = summarise(episodes)
-    _keep(folder, env, config, summary, learned, writer, episodes["learned"])
-    return TrainResult(load_policy(folder, trust=True), summary, folder)
+    return env, config
 
 
 def _try_first_children(env: ExpansionEnv) -> None:
@@ -132,178 +185,3 @@ def _try_first_children(env: ExpansionEnv) -> None:
                 raise InvalidArchitecture(
                     f"{task}: {error}, or leave it out, so that each task has a family of its own"
                 ) from error
-
-
-def _writer_of(logger: Logger) -> SummaryWriter:
-    """Return Stable-Baselines3's own writer: TensorBoard reads a second file in a folder late."""
-    output = logger.output_formats[0]
-    assert isinstance(output, TensorBoardOutputFormat)
-    assert output.writer is not None
-    return output.writer
-
-
-def _learn(
-    config: TrainConfig,
-    env: ExpansionEnv,
-    pool: WorkerPool,
-    logger: Logger,
-    folder: Path,
-    on_episode: Callable[[Episode], None],
-) -> BlockPolicy:
-    total = _episodes(config)
-    scalars = EpisodeWriter(_writer_of(logger), env.actions)
-    with (folder / "episodes.jsonl").open("w", buffering=1) as lines:
-
-        def keep(episode: Episode) -> None:
-            scalars.write(episode)
-            lines.write(json.dumps(_line(episode)) + "\n")
-            on_episode(episode)
-
-        collector = Collector(
-            pool,
-            rollouts=config.ppo.rollouts,
-            decisions=config.env.growth.slices,
-            seed=config.seed,
-            stream=TRAINING,
-        )
-        ppo = GroupedPPO(env, collector, config.ppo, seed=config.seed, on_episode=keep)
-        ppo.set_logger(logger)
-        slices = config.env.growth.slices
-        keeper = _PolicyKeeper(lambda policy, steps: _save(folder, env, config, policy, steps // slices))
-        ppo.learn(total * slices, callback=keeper, log_interval=1)
-        logger.dump(ppo.num_timesteps)
-    assert isinstance(ppo.policy, BlockPolicy)
-    return ppo.policy
-
-
-def _episodes(config: TrainConfig) -> int:
-    """Return the number of episodes to learn from, in whole updates."""
-    return config.updates * config.ppo.episodes_per_update
-
-
-class _PolicyKeeper(BaseCallback):
-    """Keeps the policy after each update, so that an interrupted run leaves one that can be applied.
-
-    Args:
-        keep: gets the policy, and the number of decisions that it has learned from.
-    """
-
-    def __init__(self, keep: Callable[[BlockPolicy, int], None]) -> None:
-        super().__init__()
-        self._keep = keep
-
-    def _on_rollout_start(self) -> None:
-        if self.model.num_timesteps:
-            assert isinstance(self.model.policy, BlockPolicy)
-            self._keep(self.model.policy, self.model.num_timesteps)
-
-    def _on_step(self) -> bool:
-        return True
-
-
-def _line(episode: Episode) -> dict[str, Any]:
-    """Return the record of an episode in ``episodes.jsonl``."""
-    final = episode.final
-    return {
-        "return": episode.total_return,
-        **{key: final[key] for key in _KEPT if key in final},
-        "cached_slices": episode.cached_slices,
-        "faults": [info["fault"] for info in episode.infos if info["fault"]],
-        "seed": episode.context.seed,
-        "decisions": [[info["transformation"], info["target"]] for info in episode.infos],
-    }
-
-
-def _compare(
-    config: TrainConfig,
-    env: ExpansionEnv,
-    pool: WorkerPool,
-    policy: BlockPolicy,
-    on_context: Callable[[], None],
-) -> dict[str, list[Episode]]:
-    return compare(
-        pool,
-        rules_and(PolicyWeights.of(policy.network, draws=False)),
-        held_out_contexts(env, config.seed, config.held_out),
-        seed=config.seed,
-        decisions=config.env.growth.slices,
-        on_context=on_context,
-    )
-
-
-def _keep(
-    folder: Path,
-    env: ExpansionEnv,
-    config: TrainConfig,
-    summary: dict[str, Any],
-    policy: BlockPolicy,
-    writer: SummaryWriter,
-    learned: list[Episode],
-) -> None:
-    """Write summary, policy, and TensorBoard's closing entries."""
-    table = markdown(summary)
-    _save(folder, env, config, policy, _episodes(config), table, paired=summary["paired"])
-    write_json(folder / "summary.json", summary)
-    writer.add_text("comparison", table)
-    best = max(learned, key=lambda episode: float(episode.final["utility"]))
-    title = f"best held-out episode: utility {best.final['utility']:.4f}"
-    writer.add_figure("growth/best_episode", growth_figure(title, [best.start, *best.infos]))
-    _write_hparams(writer, config, summary)
-    writer.flush()
-
-
-def _save(
-    folder: Path,
-    env: ExpansionEnv,
-    config: TrainConfig,
-    policy: BlockPolicy,
-    episodes: int,
-    table: str = "",
-    **found: Any,
-) -> None:
-    """Write the policy as it is after so many episodes, with what was found of it."""
-    record = {"config": asdict(config), "episodes": episodes, **found}
-    save_policy(folder / "policy", Policy(policy.network, Experience.of(env), record, card_of(record, table)))
-
-
-def _write_hparams(writer: SummaryWriter, config: TrainConfig, summary: dict[str, Any]) -> None:
-    """Write settings with their metrics, into the run itself instead of a run below it."""
-    settings = {
-        "task": ",".join(config.env.task),
-        "family": config.env.growth.family or "by input",
-        "slices": config.env.growth.slices,
-        "reward": config.env.reward.reward,
-        "cost": config.env.budget.cost,
-        "cost_weight": config.env.reward.cost_weight,
-        "training_weight": config.env.reward.training_weight,
-        "episodes": config.episodes,
-        "seed": config.seed,
-        **asdict(config.ppo),
-    }
-    metrics: dict[str, float] = {
-        f"held_out/learned_minus_{name}": paired["mean"] for name, paired in summary["paired"].items()
-    }
-    utilities = summary["controllers"]["learned"]["utility"]
-    metrics["held_out/utility"] = sum(utilities) / len(utilities)
-    for entry in hparams(settings, metrics):  # type: ignore[no-untyped-call]
-        assert writer.file_writer is not None
-        writer.file_writer.add_summary(entry)
-    for name, value in metrics.items():
-        writer.add_scalar(name, value)
-
-
-_KEPT = (
-    "task",
-    "utility",
-    "skill",
-    "flops",
-    "params",
-    "latency_ms",
-    "latency_spread_ms",
-    "cost_measure",
-    "cost",
-    "cost_budget",
-    "training_flops",
-    "failed",
-)
-"""What ``episodes.jsonl`` has of the info at an episode's end; latencies where they are measured."""

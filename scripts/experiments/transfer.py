@@ -13,7 +13,7 @@ import tyro
 from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from mse_rl.agents.evaluation import compare, summarise
+from mse_rl.agents.evaluation import compare, figures_of, summarise
 from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
@@ -68,19 +68,11 @@ def main(arguments: Arguments) -> None:
         "learned": learned,
         **{name: name for name in arguments.rules},
     }
-    with (
-        WorkerPool(ExpansionEnv(config), arguments.workers) as pool,
-        tqdm(total=arguments.seeds, desc="seeds") as bar,
-    ):
-        episodes = compare(
-            pool,
-            controllers,
-            contexts,
-            seed=0,
-            decisions=config.growth.slices,
-            on_context=bar.update,
-        )
-    summary = summarise(episodes)
+    with WorkerPool(ExpansionEnv(config), arguments.workers) as pool:
+        each = compare(pool, controllers, contexts, seed=0, decisions=config.growth.slices)
+        played = list(tqdm(each, total=arguments.seeds, desc="seeds"))
+    episodes = {name: [one[name] for one in played] for name in controllers}
+    summary = summarise(figures_of(episodes), policy.cost)
     print(markdown(summary))
     if arguments.out:
         write_json(arguments.out, summary)

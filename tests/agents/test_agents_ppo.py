@@ -11,22 +11,19 @@ import pytest
 import torch
 from support.playing import ACTIONS, ROWS, comparable, episode, observation
 from support.schedules import even
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
 
 from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds
 from mse_rl.agents.jobs import Job, PolicyWeights
 from mse_rl.agents.learned import FIRST_WAIT_LOGIT, BlockNetwork
 from mse_rl.agents.pool import WorkerPool
-from mse_rl.agents.ppo import EpisodeWriter, GroupedPPO
+from mse_rl.agents.ppo import GroupedPPO
 from mse_rl.agents.rules import make_rule
 from mse_rl.config.commands import PPOConfig
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.transformations import TRANSFORMATIONS
 
 THREE = Architecture("mlp", (4,), 2, (Stage(2, (Block("linear", 2),) * 2),))
 """What ``observation()`` shows."""
@@ -183,25 +180,3 @@ def test_workers_agree_with_each_other_and_with_the_main_process_on_latencies(ti
     assert all(len(latencies) == 1 for latencies in told.values())
     assert told[env.process.first_flops] == {env.process.cost}
     assert {one.start["cost_budget"] for one in played} == {env.budget(contexts[0]).cost_budget}
-
-
-def test_tensorboard_shows_every_episode_from_the_first_one_on(tiny, task, tmp_path):
-    env, context = ExpansionEnv(tiny, tasks=(task,)), Context(0, 5, 4.0, 1.0)
-    played = [run_episode(env, make_rule(rule), context, seeds=range(20)) for rule in ("random", "widen")]
-    with SummaryWriter(str(tmp_path)) as file:
-        writer = EpisodeWriter(file, env.actions)
-        for one in played:
-            writer.write(one)
-    read = EventAccumulator(str(tmp_path)).Reload()
-    written = {
-        tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]
-    }
-    assert all([step for step, _ in values] == [1, 2] for values in written.values())
-    for index, one in enumerate(played):
-        found = {name: values[index][1] for name, values in written.items()}
-        assert sum(share for name, share in found.items() if name.startswith("chosen/")) == pytest.approx(1)
-        assert all(found[f"chosen/{n}"] <= found[f"legal/{n}"] <= 1 for n in TRANSFORMATIONS)
-        rewards = sum(part for name, part in found.items() if name.startswith("reward/"))
-        assert rewards == pytest.approx(found["episode/return"], abs=1e-6)
-        assert found["episode/return"] == pytest.approx(one.total_return, abs=1e-6)
-        assert found["episode/cost_share_of_budget"] <= 1

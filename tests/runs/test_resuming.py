@@ -1,0 +1,219 @@
+"""Nothing is lost: a run that is killed or interrupted goes on, and ends as if nothing had happened."""
+
+import json
+import re
+import shutil
+import signal
+
+import pytest
+from support.interrupting import (
+    SIGNALS,
+    checkpoints,
+    counted,
+    kill_once,
+    left_by_training,
+    lines,
+    newest,
+    signal_at,
+    started,
+)
+
+import mse_rl
+from mse_rl.cli import main
+from mse_rl.cli.console import TrainingBars
+from mse_rl.runs.best_child import BestChild
+from mse_rl.runs.folders import locked
+from mse_rl.training import LiveChild
+
+TRAIN = ["train", "--task", "wine", "--slices", "2", "--training-steps", "4", "--workers", "1"]
+TRAIN += ["--groups", "2", "--rollouts", "4", "--episodes", "24", "--held-out", "2"]
+UPDATES, EPISODES = 3, 24
+APPLY = ["apply", "widen", "--task", "wine", "--slices", "4", "--epochs", "8"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing has happened to."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    main([*TRAIN, "--run-dir", str(folder)])
+    return folder
+
+
+@pytest.fixture
+def finished(whole, tmp_path):
+    """A copy of it."""
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def complaint(arguments, capsys):
+    """Run a command that must fail; return its one line."""
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_a_run_that_is_killed_at_any_moment_ends_as_one_that_was_not(whole, tmp_path):
+    moments = {
+        "before the first checkpoint": lambda folder: lines(folder) >= 3,
+        "while it learns": lambda folder: lines(folder) >= 11,
+        "while it compares": lambda folder: newest(folder) > UPDATES,
+    }
+    folders = {name: tmp_path / name for name in moments}
+    begun = {name: started([*TRAIN, "--run-dir", str(folder)]) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        kill_once(begun[name], lambda name=name, folder=folder: moments[name](folder))
+        assert not (folder / "summary.json").exists()
+    for folder in folders.values():
+        main(["train", "--resume", str(folder)])
+        assert left_by_training(folder) == left_by_training(whole)
+
+
+def test_a_torn_checkpoint_is_named_and_the_one_before_it_used(finished, whole, capsys):
+    (finished / "summary.json").unlink()
+    _, older, torn = checkpoints(finished)
+    torn.write_bytes(torn.read_bytes()[:-1000])
+    content = bytearray(older.read_bytes())
+    content[len(content) // 2] ^= 1
+    older.write_bytes(content)
+    main(["train", "--resume", str(finished)])
+    said = capsys.readouterr().out
+    assert re.findall("(.*) is damaged", said) == [str(torn), str(older)]
+    assert left_by_training(finished) == left_by_training(whole)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_left_as_it_is(finished, capsys):
+    (finished / "summary.json").unlink()
+    for path in checkpoints(finished):
+        path.write_bytes(b"")
+    assert "expected a whole checkpoint" in complaint(["train", "--resume", str(finished)], capsys)
+    shutil.rmtree(finished / "checkpoints")
+    assert "expected checkpoints" in complaint(["train", "--resume", str(finished)], capsys)
+    assert lines(finished) == EPISODES
+
+
+def test_a_finished_run_says_so_and_takes_more_episodes(finished, whole, capsys):
+    main(["train", "--resume", str(finished)])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"{finished} is finished: it had {EPISODES} --episodes, which may be raised"
+    result = mse_rl.resume(finished, episodes=EPISODES + 8)
+    before, after = (run / "episodes.jsonl" for run in (whole, finished))
+    assert after.read_bytes().startswith(before.read_bytes())
+    assert lines(finished) == EPISODES + 8
+    scalars = left_by_training(finished)
+    assert [step for step, _ in scalars["episode/return"]] == list(range(1, EPISODES + 9))
+    assert [step for step, _ in scalars["train/loss"]] == list(range(8, EPISODES + 9, 8))
+    assert result.policy.training["episodes"] == EPISODES + 8
+    assert len(result.summary["controllers"]["learned"]["utility"]) == 2
+    assert mse_rl.resume(finished).summary == result.summary  # finished again, with the new total
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "3"], "a run goes on with its own settings, got others: leave --seed out"),
+        (["--max-train", "50"], "leave --max-train out"),
+        (["--episodes", "8"], "--episodes may be raised from 24 on, got 8"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_settings(whole, capsys, arguments, said):
+    assert said in complaint(["train", "--resume", str(whole), *arguments], capsys)
+
+
+@pytest.mark.parametrize("command", ["train", "apply"])
+def test_what_is_no_run_cannot_go_on(command, tmp_path, capsys):
+    assert "has no config.json" in complaint([command, "--resume", str(tmp_path)], capsys)
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert "expected the settings of a run" in complaint([command, "--resume", str(tmp_path)], capsys)
+
+
+def test_code_that_a_strangers_run_names_is_not_imported(finished, capsys):
+    config = json.loads((finished / "config.json").read_text())
+    config["env"]["reward"]["reward"] = "colorsys:fly"
+    (finished / "config.json").write_text(json.dumps(config))
+    assert "say --trust-run" in complaint(["train", "--resume", str(finished)], capsys)
+    with pytest.raises(mse_rl.MseRlError, match="reward colorsys:fly: expected fly in module colorsys"):
+        mse_rl.resume(finished, trust=True)
+
+
+def test_other_data_are_refused(finished, capsys):
+    (finished / "summary.json").unlink()
+    task = mse_rl.load_task("wine", mse_rl.TaskConfig(max_train=100))
+    with pytest.raises(mse_rl.MseRlError, match="expected the data that"):
+        mse_rl.resume(finished, tasks=[task])
+
+
+def test_a_run_that_a_process_is_at_is_left_alone(finished, capsys):
+    with locked(finished):
+        assert "another process does" in complaint(["train", "--resume", str(finished)], capsys)
+    empty = finished.parent / "empty"
+    empty.mkdir()
+    with locked(empty):
+        for command in ([*TRAIN, "--run-dir", str(empty)], [*APPLY, "--out", str(empty)]):
+            assert "another process does" in complaint(command, capsys)
+    assert list(empty.iterdir()) == []
+
+
+def test_a_run_that_is_ended_keeps_its_policy_and_says_how_to_go_on(whole, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        signal_at(patched, TrainingBars, "episode", signal.SIGTERM, calls=11)
+        with pytest.raises(SystemExit) as stop:
+            main([*TRAIN, "--run-dir", str(folder)])
+    assert stop.value.code == 143
+    out, err = capsys.readouterr()
+    assert err == "mse-rl: interrupted\n"
+    assert f"it has ended after 10 of {EPISODES} episodes; what there is, is kept in {folder}" in out
+    assert out.splitlines()[-1] == f"to go on: mse-rl train --resume {folder}"
+    assert mse_rl.load_policy(folder).training["episodes"] == 8
+    main(["train", "--resume", str(folder)])
+    assert left_by_training(folder) == left_by_training(whole)
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A growth that nothing has happened to."""
+    folder = tmp_path_factory.mktemp("grown") / "child"
+    main([*APPLY, "--out", str(folder)])
+    return folder
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_growth_that_is_interrupted_goes_on_to_the_same_child(
+    grown, tmp_path, capsys, monkeypatch, number, code
+):
+    folder = tmp_path / "child"
+    with monkeypatch.context() as patched:
+        signal_at(patched, BestChild, "see", number, calls=3)
+        with pytest.raises(SystemExit) as stop:
+            main([*APPLY, "--out", str(folder)])
+    assert stop.value.code == code
+    out, err = capsys.readouterr()
+    assert (out.splitlines()[-1], err) == (
+        f"to go on: mse-rl apply --resume {folder}",
+        "mse-rl: interrupted\n",
+    )
+    assert not (folder / "child.safetensors").exists()
+    trained = counted(monkeypatch, LiveChild, "train_")
+    main(["apply", "--resume", str(folder)])
+    assert len(trained) == 1
+    for name in ("child.safetensors", "architecture.json", "growth.json", "config.json"):
+        assert (folder / name).read_bytes() == (grown / name).read_bytes().replace(
+            bytes(grown), bytes(folder)
+        )
+    assert {path.name for path in folder.iterdir()} == {path.name for path in grown.iterdir()}
+    assert "checkpoints" not in {path.name for path in folder.iterdir()}
+    capsys.readouterr()
+    main(["apply", "--resume", str(folder)])
+    assert capsys.readouterr().out == f"{folder} is finished\n"
+
+
+def test_a_comparison_with_a_kept_cache_goes_on_where_it_was(tmp_path, monkeypatch):
+    growth = mse_rl.GrowthConfig(slices=2, training_steps=4)
+    config = mse_rl.ExpansionConfig(growth=growth, cache_dir=tmp_path)
+    first = mse_rl.compare({"random": "random"}, ["wine"], seeds=[0], config=config, workers=1)
+    again = mse_rl.compare({"random": "random"}, ["wine"], seeds=[0, 1], config=config, workers=1)
+    (one,), (other, new) = first.episodes["random"], again.episodes["random"]
+    assert (other.infos, other.cached_slices, new.cached_slices) == (one.infos, 2, 0)
