@@ -3,13 +3,16 @@
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import combinations
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
-from mse_rl.errors import InvalidConfig
+from mse_rl.errors import InvalidConfig, InvalidTransformation
 from mse_rl.growth.process import GrowthProcess
+from mse_rl.plugins import in_short
 from mse_rl.spec import Architecture, Link, Position
 from mse_rl.transformations import WAIT, Decision, Target, operations, transformation
 
@@ -74,9 +77,13 @@ class ActionTable:
         """Return the number of actions."""
         return self._first_pair + len(self.pairs) * len(self.pair_operations)
 
-    def decode(self, action: int, architecture: Architecture) -> Decision | None:
-        """Return the transformation and its target; None if the child has no such row."""
-        positions = architecture.sites
+    def decode(self, action: SupportsIndex, architecture: Architecture) -> Decision | None:
+        """Return the transformation and its target; None if the child has no such row.
+
+        Raises:
+            InvalidTransformation: the table has no such action.
+        """
+        action, positions = self._checked(action), architecture.sites
         if action < len(self.child_operations):
             return Decision(self.child_operations[action])
         if action < self._first_pair:
@@ -89,6 +96,18 @@ class ActionTable:
         if target >= len(positions):
             return None
         return Decision(self.pair_operations[operation], Link(positions[source], positions[target]))
+
+    def _checked(self, action: SupportsIndex) -> int:
+        try:
+            number = index(action)
+        except TypeError:
+            number = -1
+        if not 0 <= number < len(self):
+            raise InvalidTransformation(
+                f"expected an action, a whole number from 0 to {len(self) - 1:,}, got {in_short(action)}: "
+                "see action_masks()"
+            )
+        return number
 
     def encode(self, name: str, target: Target, architecture: Architecture) -> int:
         """Return the action of a transformation at a target; the inverse of ``decode``."""

@@ -80,7 +80,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     ``action_masks()`` says which are legal: those that keep the child within the search space and
     every budget. A child that begins beyond its budgets has to shrink first; ``wait``
     is not legal then. An illegal action is a ``wait`` that costs 0.01, or, where that is illegal itself, the
-    first that is legal.
+    first that is legal. What is no action at all (a negative number, say) raises ``InvalidTransformation``.
 
     **Observation**: ``Dict`` of finite float32 boxes, in [-2, 8], where -2 means "not seen yet".
 
@@ -201,7 +201,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         """Decode, transform, train a slice, evaluate, reward, observe."""
         process = self.process
         worth_before = sum(self._terms().values())
-        decision = self.actions.decode(int(action), process.state.architecture)
+        decision = self.actions.decode(action, process.state.architecture)
         illegal = decision is None or not process.legal(*decision)
         name, target = process.choices()[0] if decision is None or illegal else decision
         process.advance(name, target)

@@ -19,6 +19,7 @@ from mse_rl.config.commands import DEFAULT_CONTROLLER, VALIDATION_FRACTION
 from mse_rl.config.training import TaskConfig
 from mse_rl.costs.measures import Budgets
 from mse_rl.data import Split, Task
+from mse_rl.data.raw import check_unmasked
 from mse_rl.data.split import stratified_split
 from mse_rl.errors import MOST_SEED, MseRlError
 from mse_rl.runs.best_child import MARGIN, standard_error
@@ -134,6 +135,8 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class (n, K) for samples (n, …)."""
         check_is_fitted(self)
+        with _value_errors():
+            check_unmasked("X", X)
         X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
         with _value_errors():
             found: NDArray[np.float64] = self.grown_.predict_proba(X)
@@ -146,6 +149,9 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def _checked(self, X: ArrayLike, y: ArrayLike, *, reset: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        with _value_errors():
+            check_unmasked("X", X)
+            check_unmasked("y", y)
         X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, reset=reset)
         check_classification_targets(y)
         return np.asarray(X), np.asarray(y)

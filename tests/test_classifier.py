@@ -247,3 +247,11 @@ def test_what_a_stream_cannot_bring_is_a_value_error(labels, classes, message):
 def test_settings_that_cannot_be_are_a_value_error(settings, message):
     with pytest.raises(ValueError, match=message):
         GrowingClassifier(**settings).fit(ROWS, CLASSES)
+
+
+def test_masked_samples_and_classes_are_refused():
+    rows, classes = load_wine(return_X_y=True)
+    with pytest.raises(ValueError, match="expected values everywhere in X"):
+        GrowingClassifier().fit(np.ma.masked_greater(rows, 1000), classes)
+    with pytest.raises(ValueError, match="expected values everywhere in y"):
+        GrowingClassifier().fit(rows, np.ma.masked_equal(classes, 2))

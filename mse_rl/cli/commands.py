@@ -240,7 +240,8 @@ def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list
         probabilities = grown.predict_proba(raw.records(config.split) if raw.records else x)
     except InvalidTask as error:
         raise InvalidTask(f"{config.task}: {error}") from error
-    return probabilities, [raw.classes[int(number)] if raw.classes else str(int(number)) for number in y]
+    named = raw.classes or (("False", "True") if y.dtype.kind == "b" else ())
+    return probabilities, [named[int(number)] if named else str(int(number)) for number in y]
 
 
 def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[str]]:

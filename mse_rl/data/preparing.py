@@ -123,8 +123,9 @@ def prepare(raw: RawData, config: TaskConfig, log: Callable[[str], None]) -> Pre
     y_train, y_test = renumber(raw.y_train, numbers), renumber(raw.y_test, numbers)
     train_rows, validation_rows = _split(y_train, config)
     raw, vocabulary, encoding = _encode(raw, train_rows)
-    if renumbered and not raw.classes:
-        encoding["labels"] = numbers.tolist()
+    truth = raw.y_train.dtype.kind == "b"
+    if (renumbered or truth) and not raw.classes:
+        encoding["labels"] = (numbers.astype(bool) if truth else numbers).tolist()
     if config.resolution is not None:
         encoding["resized"] = list(raw.x_train.shape[2:])
     if raw.zero_padding:
@@ -132,6 +133,8 @@ def prepare(raw: RawData, config: TaskConfig, log: Callable[[str], None]) -> Pre
     tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(
         raw, train_rows, validation_rows, config
     )
+    if raw.kind != "tokens" and (note := _about_constants(tensors[0], raw.kind)):
+        log(note)
     labels = (y_train[train_rows], y_train[validation_rows], y_test)
     train, validation, test = (Split(x, torch.from_numpy(y)) for x, y in zip(tensors, labels, strict=True))
     augmentation = _augmentation(raw, config, train)
@@ -169,6 +172,22 @@ def _normalised(raw: RawData, train_rows: Rows, validation_rows: Rows, config: T
         tensors.append(normalise_(features(floats) if features else floats, mean, deviation))
     record = features.record() if features else {}
     return tensors, tuple(mean.flatten().tolist()), tuple(deviation.flatten().tolist()), record
+
+
+_ALIKE = 1e-6
+"""What differs by less, in deviations, is constant."""
+
+
+def _about_constants(x: Tensor, kind: Kind) -> str:
+    """Return a note if normalised inputs (n, …), or features of vectors, are constant, or nothing."""
+    channel = 1 if kind == "image" else x.ndim - 1
+    axes = [axis for axis in range(x.ndim) if axis != channel]
+    constant = (x.amax(axes) - x.amin(axes) < _ALIKE).nonzero().flatten().tolist()
+    if len(constant) == x.shape[channel]:
+        return "all training inputs are the same, so that nothing can be learnt: check how they were made"
+    if constant and kind == "vector":
+        return f"of no use, as constant: {len(constant):,} of {x.shape[1]:,} features"
+    return ""
 
 
 def _split(y: Labels, config: TaskConfig) -> tuple[Rows, Rows]:

@@ -95,15 +95,24 @@ def array_of(key: str, values: Any) -> Array:
     Raises:
         InvalidTask: they are no array, or some of them are masked.
     """
+    check_unmasked(key, values)
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidTask(f"expected an array {key}, got: {' '.join(str(error).split())}") from error
+
+
+def check_unmasked(key: str, values: Any) -> None:
+    """Check that none of the values called ``key`` is masked: NumPy would read what is below the mask.
+
+    Raises:
+        InvalidTask: some are.
+    """
     if np.ma.is_masked(values):
         raise InvalidTask(
             f"expected values everywhere in {key}, got {values.mask.sum():,} masked of "
             f"{values.size:,}: fill them in, those at the end of sequences with NaN"
         )
-    try:
-        return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InvalidTask(f"expected an array {key}, got: {' '.join(str(error).split())}") from error
 
 
 Labels = NDArray[np.int64]

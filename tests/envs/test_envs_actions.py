@@ -13,6 +13,7 @@ from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.costs.measures import BudgetConfig
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.errors import InvalidTransformation
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
@@ -156,3 +157,14 @@ def test_the_documented_table_of_actions_is_so(tiny):
     for row, target in enumerate([A, D]):
         decoded = [table.decode(OWN + PER_BLOCK * row + k, architecture) for k in range(PER_BLOCK)]
         assert decoded == [(name, target) for name in ALL.block_operations]
+
+
+@pytest.mark.parametrize("action", [-1, len(ActionTable(4)), 10**30, 1.5, "wait", None, np.array([0])])
+def test_what_is_no_action_is_refused_with_the_range(action):
+    with pytest.raises(InvalidTransformation, match=f"from 0 to {len(ActionTable(4)) - 1}"):
+        ActionTable(4).decode(action, THREE)
+
+
+@pytest.mark.parametrize("action", [0, np.int64(0), np.array(0), np.uint8(0)])
+def test_a_whole_number_of_any_type_is_an_action(action):
+    assert ActionTable(4).decode(action, THREE) == ("wait", None)

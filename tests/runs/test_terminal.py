@@ -1,0 +1,67 @@
+"""What a terminal, a pipe or a notebook hands down."""
+
+import os
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
+
+import pytest
+from rich.console import Console
+
+from mse_rl.cli import main
+from mse_rl.cli.console import PlainProgress, Terminal, say
+from mse_rl.cli.terminal import READER_GONE, harmless_terminal
+
+
+@pytest.fixture
+def closed_pipe(monkeypatch):
+    """Make standard output a pipe whose reader is gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        yield
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["train", "--help"], ["apply", "--help"], ["predict", "--help"]]
+)
+def test_help_is_printed_in_any_encoding(monkeypatch, command, encoding):
+    content = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(content, encoding=encoding))
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code in (0, None)
+    assert b"usage: mse-rl" in content.getvalue()
+
+
+def test_help_that_nobody_reads_ends_without_a_word(closed_pipe, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main(["apply", "--help"])
+    assert ended.value.code == READER_GONE
+    assert capfd.readouterr().err == ""
+
+
+def test_a_command_goes_on_when_nobody_reads(closed_pipe):
+    with harmless_terminal():
+        console = Terminal()
+        for number in range(3):
+            say(console, f"line {number}")
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "none at all"])
+def test_a_backend_that_a_notebook_hands_down_is_not_used(monkeypatch, backend):
+    monkeypatch.setenv("MPLBACKEND", backend)
+    with harmless_terminal():
+        assert os.environ["MPLBACKEND"] == "agg"
+
+
+def test_a_log_gets_a_few_lines_on_progress():
+    log = StringIO()
+    progress = PlainProgress(Console(file=log))
+    for done in range(1, 1001):
+        progress.show("episodes", done, 1000, "return 0.5")
+    lines = log.getvalue().splitlines()
+    assert lines[0] == "episodes 50/1000  return 0.5"
+    assert lines[-1] == "episodes 1000/1000  return 0.5"
+    assert 20 <= len(lines) <= 25
