@@ -132,7 +132,7 @@ class RayLauncher:
                 self.workers,
             )
         config, tasks, meter = (ray.put(part) for part in (env.config, env.tasks, env.meter))
-        self._actor = ray.remote(Actor).options(max_concurrency=2)
+        self._actor = ray.remote(Actor)
         self._arguments = (uuid4().hex, config, tasks, meter)
 
     def start(self, *, again: bool) -> RayWorker:
