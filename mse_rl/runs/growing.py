@@ -18,6 +18,7 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.files import is_folder
 from mse_rl.growth.first_child import (
     DEFAULT_BUDGET_MULTIPLE,
     chosen_training_flops,
@@ -89,7 +90,7 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     Raises:
         InvalidController: if it is none of them.
     """
-    if not is_rule(name) and (name in SHIPPED or Path(name).is_dir()):
+    if not is_rule(name) and (name in SHIPPED or is_folder(Path(name))):
         policy = load_policy(name, trust=trust)
         return policy, policy
     if is_rule(name) or is_path(name):
