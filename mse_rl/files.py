@@ -45,19 +45,22 @@ class FileKind:
         """Open a file, which has to be a regular one: a pipe or a device might never end.
 
         Raises:
-            MseRlError: the kind's, if there is none, it is too large, or what is read is something else: a
-                ValueError or OSError that is raised meanwhile.
+            MseRlError: the kind's, if there is none, it is too large, or what is read is something else: an
+                OSError or ValueError that is raised meanwhile.
+            UnicodeDecodeError: if one is raised meanwhile: another encoding may be the right one.
         """
         try:
             with open(path, "rb", opener=self._opener) as file:
                 yield file
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self.error(f"expected {self.what}, got no file at {brief(path)}: check the path") from error
+        except UnicodeDecodeError:
+            raise
         except (OSError, ValueError) as error:
             raise self.broken(path, error) from error
 
     def _opener(self, path: str, flags: int) -> int:
-        """Open without waiting for somebody to write into a pipe, and look at what it is before it is read."""
+        """Open without waiting for somebody to write into a pipe, and look what it is."""
         file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
         try:
             self._check(path, os.fstat(file))
@@ -84,6 +87,11 @@ class FileKind:
             f"expected {self.what}, got something else ({reason}) at {brief(path)}: {self.advice}"
         )
 
+    def require(self, path: Path) -> None:
+        """Raise unless a file can be opened."""
+        with self.open(path):
+            pass
+
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file."""
         with self.open(path) as file:
@@ -108,9 +116,9 @@ class FileKind:
         Raises:
             MseRlError: the kind's, if it is no such JSON; or what ``build`` raises of this package.
         """
-        text = self.text(path)
+        content = self.read(path)
         try:
-            data = parse_json(text)
+            data = parse_json(content)
             seal = data.pop(SEAL, None) if isinstance(data, dict) else None
             right = seal is None or seal == _digest(data)
             loaded = build(data)

@@ -7,19 +7,20 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-
 MOST_DEPTH = 64
 """Levels of lists and objects in JSON; what this package writes has ten at most."""
 
 
-def parse_json(text: str) -> Any:
-    """Return the value of JSON text.
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of JSON, which is in UTF-8 if in bytes.
 
     Raises:
         ValueError: if it is no JSON, too deep, or holds half of a surrogate pair, which no file can hold.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected UTF-8, got other bytes ({error.reason})") from error
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     _check_depth(value)

@@ -65,7 +65,8 @@ def read_tensors(
         if len(content) != header.size:  # it has changed meanwhile
             raise ValueError(f"expected {header.size:,} bytes of tensors, got {len(content):,}")
         tensors = {name: entry.tensor(content) for name, entry in header.entries.items()}
-    if (SEAL in header.metadata or needs_digest) and header.metadata.get(SEAL) != _digest(tensors, header.text):
+    digest = header.metadata.get(SEAL)
+    if (needs_digest or digest is not None) and digest != _digest(tensors, header.text):
         raise kind.changed(path)
     return tensors, header.text
 
@@ -81,9 +82,7 @@ def load_weights(module: nn.Module, path: Path, kind: FileKind) -> None:
     tensors, _ = read_tensors(path, kind, layout)
     for name, tensor in tensors.items():
         if tensor.numel() and not _is_finite(tensor):
-            raise kind.error(
-                f"expected finite weights, got others in {name} at {brief(path)}: {kind.advice}"
-            )
+            raise kind.error(f"expected finite weights, got others in {name} at {brief(path)}: {kind.advice}")
     module.load_state_dict(tensors, assign=True)
 
 
@@ -125,7 +124,7 @@ class _Entry:
     data_offsets: tuple[int, int]
 
     def __post_init__(self) -> None:
-        sizes = [max(size, 1) for size in self.shape]  # of an empty one as well, whose strides are numbers too
+        sizes = [max(size, 1) for size in self.shape]  # an empty one has strides, too
         if self.dtype not in _TYPES or min(self.shape, default=0) < 0 or prod(sizes) > MOST_TENSOR_BYTES:
             raise ValueError(f"expected a tensor, got {brief(self)}")
         (start, end), size = self.data_offsets, self.type.itemsize
@@ -169,7 +168,7 @@ class _Header:
         size = os.fstat(file.fileno()).st_size - 8 - length
         if not 0 < length <= _MOST_HEADER_BYTES or size < 0:
             raise ValueError("no header")
-        data = _mapping(parse_json(file.read(length).decode()))
+        data = _mapping(parse_json(file.read(length)))
         metadata = _mapping(data.pop("__metadata__", {}))
         if not metadata.keys() <= {"text", "format", SEAL} or not all(map(_is_text, metadata.values())):
             raise ValueError(f"unknown metadata {brief(metadata)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from itertools import islice
 from math import nan
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mse_rl.data.files import require_file
+from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.raw import Array, listed
 from mse_rl.data.split import Rows
 from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind
 
 SEPARATORS = (",", ";", "\t", "|")
 MOST_LETTERS = 10_000_000
@@ -201,6 +202,7 @@ def _written(cell: str) -> float | None:
     return None
 
 
+_FILE = FileKind("a CSV file", InvalidTask, MOST_DATA_BYTES, advice="mend it")
 MOST_COLUMNS = 100_000
 """More are hardly a table, and take a network of hundreds of megabytes."""
 
@@ -248,9 +250,12 @@ def read_table(path: Path) -> Table:
         InvalidTask: the file is missing, no such file, has no rows or too many columns, or its rows do not
             fit its header.
     """
-    require_file(path, "a CSV file")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file, long_cells():
+        with (
+            _FILE.open(path) as content,
+            TextIOWrapper(content, encoding="utf-8-sig", newline="") as file,
+            long_cells(),
+        ):
             separator = find_separator(file.read(HEAD))
             file.seek(0)
             reader = csv.reader(file, delimiter=separator, strict=True)
@@ -264,8 +269,6 @@ def read_table(path: Path) -> Table:
                 ) from error
     except UnicodeDecodeError as error:
         raise InvalidTask(f"expected UTF-8, got other bytes ({error.reason}): convert {path}") from error
-    except OSError as error:
-        raise InvalidTask(f"expected a CSV file, got something else ({error}): mend {path}") from error
     if not rows:
         raise InvalidTask(f"expected rows below the header of {path}, got none: add some")
     return Table(path, names, with_points(np.array(rows, dtype=object)), np.array(lines))

@@ -21,7 +21,6 @@ from mse_rl.networks import Child, build_child
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.spec.architecture import UNKNOWN, Architecture
 
-
 _LATENCY = FileKind("a latency that a worker has measured", InvalidRun)
 
 
@@ -65,7 +64,8 @@ class LatencyFolder:
 
 
 def _read(file: Path) -> Latency:
-    return _LATENCY.load(file, partial(from_plain, Latency))
+    latency: Latency = _LATENCY.load(file, partial(from_plain, Latency))
+    return latency
 
 
 WARM_UPS = 3

@@ -279,7 +279,7 @@ class Architecture:
         try:
             return Architecture.of_plain(parse_json(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InvalidArchitecture(f"expected an architecture in JSON, got: {brief(repr(error))}") from error
+            raise InvalidArchitecture(f"expected an architecture in JSON, got: {brief(error)}") from error
 
     @staticmethod
     def of_plain(data: Any) -> "Architecture":
