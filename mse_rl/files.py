@@ -22,6 +22,8 @@ SEAL = "sha256"
 """Where a file holds the digest of all else in it."""
 
 Loaded = TypeVar("Loaded")
+_ANY = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
+"""What building something of JSON that describes another thing may raise."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class FileKind:
             seal = data.pop(SEAL, None) if isinstance(data, dict) else None
             right = seal is None or seal == _digest(data)
             loaded = build(data)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        except _ANY as error:
             raise self.broken(path, error) from error
         if not right:
             raise self.changed(path, f"; if you have changed it, take its {SEAL} out")

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.errors import InvalidTask
-from mse_rl.files import is_file, named_path
+from mse_rl.files import FileKind, is_file, named_path
 
 MOST_DATA_BYTES = 2**35
 """Of a file of the user's own: 34 GB. All of it is held in memory."""
@@ -52,6 +52,9 @@ def ensure_files(
     """
     if not (missing := _missing(folder, names)):
         return
+    for name in missing:
+        if os.path.lexists(folder / name):  # something else, which whoever downloads might open
+            FileKind(name, InvalidTask).require(folder / name)
     reason = "the download did not bring them"
     try:
         fetch()

@@ -68,6 +68,8 @@ def load_child(folder: str | Path) -> Child:
     return child.to(memory_format=torch.channels_last).eval()
 
 
+MOST_LETTERS = 2**24
+"""Of an array of all classes' names, in which each takes as much as the longest."""
 BATCH = 512
 """Samples of a forward pass."""
 
@@ -137,7 +139,10 @@ def grown_of(child: Child, record: dict[str, Any]) -> Grown:
     """
     reader = InputReader.of_record(record["input"])
     encoding, count = reader.encoding, child.architecture.classes
-    classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+    names = encoding.get("classes") or encoding.get("labels") or range(count)
+    if len(names) * max(len(str(name)) for name in names) > MOST_LETTERS:
+        raise ValueError(f"more than {MOST_LETTERS:,} letters in an array of classes")
+    classes = np.array(names)
     if reader.vocabulary != child.architecture.vocabulary:
         raise ValueError(f"{reader.vocabulary} tokens, where the child knows {child.architecture.vocabulary}")
     if len(set(classes.tolist())) != len(classes):
