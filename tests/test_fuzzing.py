@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torchvision
-from damage import Planted, hostile_wholes
+from damage import Planted, planted
 from fuzz_files import no_network, outcome, write_case
 from loaders import loaders
 
@@ -57,13 +57,12 @@ def test_damage_is_refused_in_one_line_or_harmless(all_loaders, tmp_path, monkey
 @pytest.mark.usefixtures("offline")
 def test_a_pickle_planted_in_any_file_is_never_run(all_loaders, tmp_path):
     canary = tmp_path / "code_was_run"
-    planted = [content for content in hostile_wholes(canary) if bytes(str(canary), "ascii") in content]
-    assert len(planted) == 4
-    pickle.loads(planted[0])
-    assert canary.exists()  # so these are indeed malicious
-    canary.unlink()
+    for content in planted(canary)[:2]:
+        pickle.loads(content)
+        assert canary.exists()  # so these are indeed malicious
+        canary.unlink()
     for number, loader in enumerate(all_loaders):
-        for kind, content in enumerate(planted):
+        for kind, content in enumerate(planted(canary)):
             folder = tmp_path / f"{number} {kind}"
             for name in loader.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)

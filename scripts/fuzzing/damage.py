@@ -63,30 +63,28 @@ class Planted:
         return Path.touch, (self.path,)
 
 
-def hostile_wholes(canary: Path) -> tuple[bytes, ...]:
-    """Return contents that are no variant of anything; pickles make the file ``canary`` if they are run."""
-    planted = pickle.dumps(Planted(canary))
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:  # as torch.save writes
-        file.writestr("archive/data.pkl", planted)
-    objects = (
-        b"\x93NUMPY\x01\x00v\x00"
-        + b"{'descr': '|O', 'fortran_order': False, 'shape': (4,), }".ljust(117)
-        + b"\n"
-    )
-    arrays = io.BytesIO()
+def planted(canary: Path) -> tuple[bytes, ...]:
+    """Return pickles that make the file ``canary`` when run: plain, and as torch and NumPy pack them."""
+    call = pickle.dumps(Planted(canary))
+    weights, arrays = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(weights, "w") as file:
+        file.writestr("archive/data.pkl", call)
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (4,), }".ljust(117)
     with zipfile.ZipFile(arrays, "w") as file:
         for key in ("x_train", "y_train", "x_test", "y_test"):
-            file.writestr(f"{key}.npy", objects + planted)
-    text = json.dumps("[" * 9)
+            file.writestr(f"{key}.npy", b"\x93NUMPY\x01\x00v\x00" + header + b"\n" + call)
+    return call, pickle.dumps(Planted(canary), protocol=0), weights.getvalue(), arrays.getvalue()
+
+
+def hostile_wholes(canary: Path) -> tuple[bytes, ...]:
+    """Return contents that are no variant of anything, those of ``planted`` among them."""
     return (
-        b"", b"\0" * 4096, b"[" * 100_000, b'{"a":' * 50_000, b"null", b"[]", b"{}", b"NaN", text.encode(),
-        planted,
-        pickle.dumps(Planted(canary), protocol=0), archive.getvalue(), arrays.getvalue(), b"%!PS\n(x) run",
-        b"BZh9" + rng_bytes(64), b"PK\x05\x06" + b"\0" * 18, b"\x80\x02]" * 9_999,
-        struct.pack("<Q", 2**63) + b"{}",
-        struct.pack("<Q", 2) + b"{}", b"1" * 200_000, b'"' * 99_999, b"," * 99_999, b"a,b\n" * 9_999,
-    )  # fmt: skip
+        *planted(canary),
+        *(b"", b"\0" * 4096, b"[" * 100_000, b'{"a":' * 50_000, b"null", b"[]", b"{}", b"NaN", b'"' * 99_999),
+        *(b"%!PS\n(x) run", b"BZh9" + rng_bytes(64), b"PK\x05\x06" + b"\0" * 18, b"\x80\x02]" * 9_999),
+        *(struct.pack("<Q", size) + b"{}" for size in (2, 2**24, 2**63)),
+        *(b"1" * 200_000, b"," * 99_999, b"a,b\n" * 9_999),
+    )
 
 
 def rng_bytes(count: int) -> bytes:
