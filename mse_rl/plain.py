@@ -1,11 +1,49 @@
 """Frozen data to JSON values and back, by their annotations: saved whole, and nothing is unpickled."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+MOST_DEPTH = 64
+"""Levels of lists and objects in JSON; what this package writes has ten at most."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of JSON, which is in UTF-8 if in bytes.
+
+    Raises:
+        ValueError: if it is no JSON, too deep, or holds half of a surrogate pair, which no file can hold.
+    """
+    try:
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected UTF-8, got other bytes ({error.reason})") from error
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    _check_depth(value)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+_TOO_DEEP = f"expected at most {MOST_DEPTH} levels of JSON, got more"
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [part for whole in level for part in _parts(whole)]
+    if level:
+        raise ValueError(_TOO_DEEP)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def to_plain(value: Any) -> Any:

@@ -36,6 +36,8 @@ class TaskConfig:
     """Seed of the validation split and of the draw of max-train."""
     augment: Literal["auto", "none", "crop", "flip", "crop-flip"] = "auto"
     """Random changes of training images; auto: what is right for the dataset."""
+    follow_links: bool = False
+    """Read class folders that are links out of the folder of images; they are refused if not."""
     input: Literal["auto", "image", "vector", "sequence", "tokens"] = "auto"
     """What the inputs of npz files are; auto: told by shape and dtype."""
     label: str | None = None

@@ -1,8 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): the binary release, or the original pickles."""
 
 import hashlib
-import pickle
-import warnings
+import pickletools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,9 @@ from mse_rl.config.training import TaskConfig
 from mse_rl.data.files import data_dir, download, ensure_files, torchvision_datasets
 from mse_rl.data.raw import Array, RawData
 from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind, is_file
 
+_FILE = FileKind("a file of CIFAR", InvalidTask, 2**28)
 _PIXELS = 3 * 32 * 32
 
 
@@ -64,7 +65,7 @@ def load(release: Release, argument: str, config: TaskConfig) -> RawData:
     """
     root = data_dir(config)
     binary = [root / release.folder / name for name in release.files]
-    if all(path.is_file() for path in binary):
+    if all(map(is_file, binary)):
         batches = [read_binary(path, release) for path in binary]
     else:
         batches = _read_pickles(root, release)
@@ -83,7 +84,7 @@ def read_binary(path: Path, release: Release) -> tuple[Array, Array]:
     Raises:
         InvalidTask: it holds no whole number of images, or labels beyond the classes.
     """
-    content = np.frombuffer(path.read_bytes(), np.uint8)
+    content = np.frombuffer(_FILE.read(path), np.uint8)
     size = release.labels + _PIXELS
     if len(content) == 0 or len(content) % size:
         raise InvalidTask(
@@ -102,22 +103,33 @@ def read_binary(path: Path, release: Release) -> tuple[Array, Array]:
 def read_pickle(path: Path, md5: str, release: Release) -> tuple[Array, Array]:
     """Return images (n, 3, 32, 32) uint8 and labels (n,) int64 of a pickle with this ``md5``.
 
+    It is not unpickled: its strings and numbers are looked at, whose order is known.
+
     Raises:
-        InvalidTask: it is another file: a pickle can run any code.
+        InvalidTask: it is another file.
     """
-    content = path.read_bytes()
+    content = _FILE.read(path)
     if (got := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
         raise InvalidTask(
-            f"expected the original {path.name}, whose md5 is {md5}, got {got} at {path}, and a pickle of "
-            f"unknown origin is not read: get it again, or put the binary files into {release.folder} beside "
-            "its folder"
+            f"expected the original {path.name}, whose md5 is {md5}, got {got} at {path}: get it again, or "
+            f"put the binary files into {release.folder} beside its folder"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the originals are Python 2's, which some versions of NumPy deprecate
-        batch = pickle.loads(content, encoding="latin1")
-    return batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch[release.key], dtype=np.int64)
+    texts, numbers = _parts(content)
+    labels = np.array(numbers[release.key], dtype=np.int64)
+    pixels = np.frombuffer(max(texts, key=len), np.uint8)
+    return pixels.reshape(len(labels), 3, 32, 32), labels
+
+
+def _parts(pickle: bytes) -> tuple[list[bytes], dict[str | bytes, list[int]]]:
+    """Return all strings in a pickle, and by each of them the whole numbers behind it."""
+    texts, numbers, last = list[bytes](), dict[str | bytes, list[int]](), list[int]()
+    for code, argument, _ in pickletools.genops(pickle):
+        if code.name.startswith("BININT"):
+            last.append(int(argument or 0))
+        elif isinstance(argument, str | bytes):
+            texts.append(argument if isinstance(argument, bytes) else argument.encode("latin1"))
+            last = numbers[argument] = []
+    return texts, numbers
 
 
 def _read_pickles(root: Path, release: Release) -> list[tuple[Array, Array]]:

@@ -8,12 +8,12 @@ import numpy as np
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.cells import is_gap, plain_number
 from mse_rl.data.csv_table import LABEL_NAMES, Table, read_table
-from mse_rl.data.files import is_folder, named_path
 from mse_rl.data.raw import Array, Kind, Labels, RawData, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
 from mse_rl.data.tokens import TextEncoder
 from mse_rl.errors import InvalidTask, brief
+from mse_rl.files import is_folder, named_path
 
 LEAST_CLASSES = 10
 """What has more different values, most of them once or twice, is hardly a class."""

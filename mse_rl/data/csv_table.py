@@ -15,10 +15,11 @@ from typing import BinaryIO, NamedTuple, TextIO
 import numpy as np
 
 from mse_rl.data.cells import plain_number
-from mse_rl.data.files import require_file
+from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.raw import Array, listed
 from mse_rl.data.split import Rows
 from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind
 
 SEPARATORS = ("\t", "|", ";", ",")
 """From the one that is least likely within a cell."""
@@ -26,6 +27,7 @@ MOST_LETTERS = 10_000_000
 """Letters of one cell."""
 HEAD = 2**20
 """Letters at the start of a file by which its separator is found."""
+_FILE = FileKind("a CSV file", InvalidTask, MOST_DATA_BYTES, advice="mend it")
 MOST_COLUMNS = 100_000
 """More are hardly a table, and take a network of hundreds of megabytes."""
 LABEL_NAMES = ("label", "target", "class", "y", "labels")
@@ -164,12 +166,8 @@ def read_table(path: Path, label: str | None = None) -> Table:
         InvalidTask: the file is missing, no such file, has no rows or too many columns, or its rows do not
             fit its header.
     """
-    require_file(path, "a CSV file")
-    try:
-        with path.open("rb") as content:
-            encoding, lines = _decoded(path, content)
-    except OSError as error:
-        raise InvalidTask(f"expected a CSV file, got something else ({error}): mend {path}") from error
+    with _FILE.open(path) as content:
+        encoding, lines = _decoded(path, content)
     table = _table(path, lines, label)
     if encoding == _ENCODINGS[-1]:
         note = f"{path.name} is not in UTF-8: its letters are read as Windows' ({encoding})"

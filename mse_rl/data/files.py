@@ -1,62 +1,23 @@
-"""Files and folders that a user names: regular, bounded, or downloaded."""
+"""Where the files of datasets lie, and how they are downloaded."""
 
 import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from textwrap import shorten
 from types import ModuleType
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.errors import InvalidTask, brief
+from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind, is_file, named_path
 
-
-def named_path(argument: str) -> Path:
-    """Return the path that a user has written, ``~`` being a home.
-
-    Raises:
-        InvalidTask: there is no such home.
-    """
-    try:
-        return Path(argument).expanduser()
-    except RuntimeError as error:
-        raise InvalidTask(f"expected a path, got {brief(argument)} ({error}): write it out") from error
-
-
-def require_file(path: Path, what: str) -> None:
-    """Check that a file is there, and a regular one: a pipe or a device might never end.
-
-    Args:
-        path: of the file.
-        what: it is expected to be, with its article.
-
-    Raises:
-        InvalidTask: it is not.
-    """
-    if not (mode := _mode(path)):
-        raise InvalidTask(f"expected {what}, got no file at {brief(path)}: check the path")
-    if not S_ISREG(mode):
-        other = "a folder" if S_ISDIR(mode) else "a pipe or a device"
-        raise InvalidTask(f"expected {what}, got {other} at {brief(path)}: give a regular file")
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether there is a folder at ``path``, whatever it may be."""
-    return S_ISDIR(_mode(path))
-
-
-def _mode(path: Path) -> int:
-    """Return the type and permissions of what is at ``path``, or 0 if nothing can be."""
-    try:
-        return path.stat().st_mode
-    except (OSError, ValueError):  # too long a name; a null byte in it
-        return 0
+MOST_DATA_BYTES = 2**35
+"""Of a file of the user's own: 34 GB. All of it is held in memory."""
 
 
 def data_dir(config: TaskConfig) -> Path:
     """Return the configured folder of datasets, else the environment's MSE_RL_DATA, else ./data."""
-    return (config.data_dir or Path(os.environ.get("MSE_RL_DATA") or "data")).expanduser()
+    return named_path(str(config.data_dir or os.environ.get("MSE_RL_DATA") or "data"))
 
 
 def torchvision_datasets() -> ModuleType:
@@ -65,7 +26,13 @@ def torchvision_datasets() -> ModuleType:
 
 
 def download(dataset: str, root: Path) -> None:
-    """Have torchvision's ``dataset`` download, verify and unpack its files below ``root``."""
+    """Have torchvision's ``dataset`` download, verify and unpack its files below ``root``.
+
+    Raises:
+        InvalidTask: an old version has pickled the dataset there, which torchvision would rather load.
+    """
+    if (old := root / dataset / "processed").exists():
+        raise InvalidTask(f"nothing is unpickled: remove {old}")
     getattr(torchvision_datasets(), dataset)(root, download=True)
 
 
@@ -85,6 +52,9 @@ def ensure_files(
     """
     if not (missing := _missing(folder, names)):
         return
+    for name in missing:
+        if os.path.lexists(folder / name):  # something else, which whoever downloads might open
+            FileKind(name, InvalidTask).require(folder / name)
     reason = "the download did not bring them"
     try:
         fetch()
@@ -98,4 +68,4 @@ def ensure_files(
 
 
 def _missing(folder: Path, names: Sequence[str]) -> list[str]:
-    return [name for name in names if not (folder / name).is_file()]
+    return [name for name in names if not is_file(folder / name)]

@@ -3,7 +3,8 @@
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import normalize
@@ -12,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.data.files import is_folder, named_path
 from mse_rl.data.raw import Array, RawData, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask, brief
+from mse_rl.files import FileKind, is_file, is_folder, named_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,6 +40,13 @@ SUFFIXES = frozenset(
     | {".pfm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 """What image files are called, in lower case."""
+MOST_SMALL_PIXELS = 2**25
+"""An image may have so many pixels in any case ..."""
+MOST_PIXELS_PER_BYTE = 16
+"""... or so many for each byte of its file; photos have one to ten, drawings seldom are so large."""
+MOST_SMALL, MOST_RATIO = 2**29, 100
+"""All images together may take so many bytes in any case, or so many times the bytes of their files."""
+_IMAGE = FileKind("an image", InvalidTask, 2**30, "make it smaller")
 _DEEP = 257
 """65,535 / 255: what 16 bits take to be in the units of 8."""
 
@@ -54,22 +62,12 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
         size: (W, H) to which the image is resized.
 
     Raises:
-        InvalidTask: it cannot be decoded, has too many pixels for Pillow, or holds NaN or infinite values.
+        InvalidTask: it cannot be decoded, has too many pixels, or holds NaN or infinite values.
     """
     from PIL import Image, ImageOps  # late: only a folder of images needs it
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata; what matters is refused
-            with Image.open(file) as opened:
-                image = _plain(ImageOps.exif_transpose(opened))
-    except Image.DecompressionBombError as error:
-        raise InvalidTask(
-            f"expected an image of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, got more: "
-            f"make {file} smaller"
-        ) from error
-    except Exception as error:  # Pillow raises anything on a broken file
-        raise InvalidTask(f"expected an image, got a file that cannot be decoded: replace {file}") from error
+    with _opened(file) as opened:
+        image = _plain(ImageOps.exif_transpose(opened))
     if size is not None:
         image = image.resize(size, Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
@@ -81,11 +79,55 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
 
 
 def is_float(file: Path) -> bool:
-    """Return whether an image file that can be read holds floats, whose unit is not known."""
+    """Tell whether an image file that can be read holds floats, whose unit is not known."""
+    with _opened(file) as opened:
+        return opened.mode == "F"
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator["Image"]:
+    """Open an image whose pixels can be decoded.
+
+    Raises:
+        InvalidTask: there is none, it has too many pixels, or what is done meanwhile fails.
+    """
     from PIL import Image
 
-    with Image.open(file) as opened:
-        return opened.mode == "F"
+    with _IMAGE.open(file) as content, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata; what matters is refused
+        try:
+            with Image.open(content, formats=_formats()) as opened:
+                _check_size(file, opened.width * opened.height)
+                yield opened
+        except Image.DecompressionBombError as error:
+            raise InvalidTask(
+                f"expected an image of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, got more: "
+                f"make {file} smaller"
+            ) from error
+        except InvalidTask:
+            raise
+        except Exception as error:  # Pillow raises anything on a broken file
+            raise InvalidTask(
+                f"expected an image, got a file that cannot be decoded: replace {file}"
+            ) from error
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats of what is called like an image; what others hold may be run, as PostScript is."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return tuple(sorted({known[suffix] for suffix in SUFFIXES if suffix in known}))
+
+
+def _check_size(file: Path, pixels: int) -> None:
+    size = file.stat().st_size
+    if pixels > max(MOST_SMALL_PIXELS, MOST_PIXELS_PER_BYTE * size):
+        raise InvalidTask(
+            f"expected an image of at most {MOST_SMALL_PIXELS:,} pixels, or {MOST_PIXELS_PER_BYTE} for each "
+            f"byte, got {pixels:,} in {size:,} bytes: make {file} smaller"
+        )
 
 
 def _plain(image: "Image") -> "Image":
@@ -145,13 +187,17 @@ def folder(path: str, config: TaskConfig) -> RawData:
     note says so.
 
     Raises:
-        InvalidTask: the folder is missing, its layout is another, or an image cannot be read.
+        InvalidTask: the folder is missing, its layout is another, a link leads out of it, or an image cannot
+            be read.
     """
     root = named_path(path)
     if not is_folder(root):
         raise InvalidTask(f"expected a folder of images, got no folder at {brief(root)}: check the path")
+    top = root
     root, notes = _unwrapped(root)
     splits = _splits(root)
+    if not config.follow_links:
+        _check_links(top, splits)
     classes = tuple(_classes(splits[0]))
     lists = [_list(split, classes) for split in splits]
     train, y_train, test, y_test = _hold_out(*lists[0]) if len(lists) == 1 else (*lists[0], *lists[1])
@@ -160,6 +206,8 @@ def folder(path: str, config: TaskConfig) -> RawData:
     notes += (f"{len(classes)} classes, {listed(classes)}", *_about_splits(root, splits))
     notes += _left_out(root, splits, [*train, *test])
     height, width, size_notes = _size(train, config)
+    if config.resolution is None:
+        _check_total([*train, *test], height * width)
     x_train, x_test = np.split(_read([*train, *test], height, width), [len(train)])
     return RawData(x_train, y_train, x_test, y_test, "image", notes=notes + size_notes, classes=classes)
 
@@ -218,6 +266,27 @@ def _size(files: Files, config: TaskConfig) -> tuple[int, int, tuple[str, ...]]:
             note = f"images are resized to {shown[1]}x{shown[0]}, as {first}: `resolution` names a size"
             return *shown, (note,)
     return 1, 1, ()
+
+
+def _check_links(root: Path, splits: Sequence[Path]) -> None:
+    """Check that the folders of splits and classes are below ``root``, wherever links lead."""
+    real = root.resolve()
+    for folder in [*splits, *(each for split in splits for each in _subfolders(split))]:
+        if not folder.resolve().is_relative_to(real):
+            raise InvalidTask(
+                f"expected folders of images in {root}, got a link out of it, {folder}: set `follow_links` "
+                "to follow it, or copy the images"
+            )
+
+
+def _check_total(files: Files, pixels: int) -> None:
+    """Check that files hold what all images will take, each being of so many pixels."""
+    size, total = sum(file.stat().st_size for file in files), len(files) * pixels * 3 * 4
+    if total > max(MOST_SMALL, MOST_RATIO * size):
+        raise InvalidTask(
+            f"expected images that take at most {MOST_RATIO} times the bytes of their files, got {total:,} "
+            f"of {size:,}, as all become as large as {files[0]}: set `resolution`"
+        )
 
 
 def _hold_out(files: Files, labels: Labels) -> tuple[Files, Labels, Files, Labels]:
@@ -283,7 +352,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not _is_hidden(path) and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not _is_hidden(path) and is_file(path)
 
 
 def _left_out(root: Path, splits: Sequence[Path], read: Files) -> tuple[str, ...]:

@@ -1,7 +1,11 @@
 """Well-known datasets, read by scikit-learn and torchvision, and two that are made of them."""
 
+import math
+import struct
+from bz2 import BZ2Decompressor
 from functools import partial
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from mse_rl.data.files import data_dir, download, ensure_files, torchvision_data
 from mse_rl.data.raw import Array, AugmentationName, RawData
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind, is_file
 
 
 def digits(argument: str, config: TaskConfig) -> RawData:
@@ -66,23 +71,23 @@ fashion_mnist = partial(load, "FashionMNIST", "flip")
 def read_idx(path: Path) -> Array:
     """Return the images (n, H, W) uint8 or the labels (n,) int64 of an IDX file; its name says which.
 
-    torchvision's function is asked, not its dataset, which prefers what an old version has pickled.
-
     Raises:
         InvalidTask: the file is something else, or cut short.
     """
-    reader = torchvision_datasets().mnist
-    read = reader.read_image_file if "images" in path.name else reader.read_label_file
-    try:
-        values: Array = read(path).numpy()
-    except Exception as error:  # a broken file can raise anything
+    content, rank = _IDX.read(path), 3 if "images" in path.name else 1
+    head, sizes = content[: 4 + 4 * rank], content[4 : 4 + 4 * rank]
+    shape = struct.unpack(f">{rank}I", sizes) if len(sizes) == 4 * rank else ()
+    if head[:4] != bytes((0, 0, 8, rank)) or math.prod(shape) != len(content) - len(head):
         raise InvalidTask(
-            f"expected an IDX file of unsigned bytes, got {path.stat().st_size:,} bytes of something else or "
+            f"expected an IDX file of unsigned bytes, got {len(content):,} bytes of something else or "
             f"cut short: delete {path} and get it again"
-        ) from error
-    return values
+        )
+    values = np.frombuffer(content, np.uint8, offset=len(head)).reshape(shape)
+    return values if rank == 3 else values.astype(np.int64)
 
 
+_IDX = FileKind("an IDX file of unsigned bytes", InvalidTask, 2**28)
+_MATLAB = FileKind("a file of SVHN", InvalidTask, 2**28)
 _SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
@@ -99,6 +104,8 @@ def svhn(argument: str, config: TaskConfig) -> RawData:
             torchvision_datasets().SVHN(root, split=split, download=True)
 
     ensure_files(root, list(_SVHN_FILES.values()), fetch)
+    for name in _SVHN_FILES.values():
+        _MATLAB.require(root / name)
     try:
         train, test = (torchvision_datasets().SVHN(root, split=split) for split in _SVHN_FILES)
     except RuntimeError as error:  # torchvision compares checksums
@@ -109,7 +116,13 @@ def svhn(argument: str, config: TaskConfig) -> RawData:
     return RawData(train.data, train.labels, test.data, test.labels, "image", "crop")
 
 
-_USPS_FILES = ("usps.bz2", "usps.t.bz2")
+_USPS_FILES = {"usps.bz2": True, "usps.t.bz2": False}
+"""And whether each is of the training split."""
+_MOST_USPS_BYTES = 2**25
+"""Once unpacked."""
+_USPS = FileKind(
+    "USPS in LIBSVM's format", InvalidTask, 2**24, f"delete {' and '.join(_USPS_FILES)} and get them again"
+)
 
 
 def usps(argument: str, config: TaskConfig) -> RawData:
@@ -121,19 +134,43 @@ def usps(argument: str, config: TaskConfig) -> RawData:
     root = data_dir(config)
 
     def fetch() -> None:
-        for train in (True, False):
-            torchvision_datasets().USPS(root, train=train, download=True)
+        for name, train in _USPS_FILES.items():
+            if not is_file(root / name):  # one that is there would be unpacked, however large that is
+                torchvision_datasets().USPS(root, train=train, download=True)
 
-    ensure_files(root, _USPS_FILES, fetch)
-    try:
-        train, test = (torchvision_datasets().USPS(root, train=train) for train in (True, False))
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise InvalidTask(
-            f"expected USPS in LIBSVM's format, got {type(error).__name__} ({error}): "
-            f"delete {' and '.join(_USPS_FILES)} in {root} and get them again"
-        ) from error
-    y_train, y_test = np.asarray(train.targets), np.asarray(test.targets)
-    return RawData(train.data[:, None], y_train, test.data[:, None], y_test, "image")
+    ensure_files(root, tuple(_USPS_FILES), fetch)
+    (x_train, y_train), (x_test, y_test) = (read_usps(root / name) for name in _USPS_FILES)
+    return RawData(x_train, y_train, x_test, y_test, "image")
+
+
+def read_usps(path: Path) -> tuple[Array, Array]:
+    """Return images (n, 1, 16, 16) uint8 and labels (n,) of a packed file: "5 1:-1 2:-0.813 …" in a line.
+
+    Raises:
+        InvalidTask: the file is something else.
+    """
+    with _USPS.open(path) as file:
+        rows = [_usps_row(line) for line in _unpacked(file.read())]
+        pixels = np.array([values for _, values in rows], dtype=np.float32).reshape(-1, 1, 16, 16)
+        if not (abs(pixels) <= 1).all():
+            raise ValueError("values beyond -1 and 1")
+    return ((pixels + 1) / 2 * 255).astype(np.uint8), np.array([label for label, _ in rows])
+
+
+def _unpacked(content: bytes) -> BytesIO:
+    reader = BZ2Decompressor()
+    text = reader.decompress(content, max_length=_MOST_USPS_BYTES)
+    if not reader.eof:
+        raise ValueError("cut short, or too large")
+    return BytesIO(text)
+
+
+def _usps_row(line: bytes) -> tuple[int, list[float]]:
+    """Return label and values of a line."""
+    label, *cells = line.split()
+    if len(cells) != 256:
+        raise ValueError(f"{len(cells):,} values in a line, not 256")
+    return int(label) - 1, [float(cell.rpartition(b":")[2]) for cell in cells]
 
 
 SUMS_TRAIN, SUMS_TEST = 1_500, 1_000

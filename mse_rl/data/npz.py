@@ -9,15 +9,18 @@ from zipfile import ZipFile
 import numpy as np
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.data.files import named_path, require_file
+from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.inputs import interpret
 from mse_rl.data.raw import Array, RawData
 from mse_rl.errors import InvalidTask
+from mse_rl.files import FileKind, named_path
 
 MOST_RATIO = 100
 """An archive may unpack to so many times its size; images of real data seldom reach ten times."""
-MOST_SMALL = 2**28
-"""So many bytes (268 MB) are unpacked in any case."""
+MOST_SMALL = 2**27
+"""So many bytes (134 MB) are unpacked in any case."""
+LEAST_BYTES = 4
+"""Of a value: bytes become float32."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -32,19 +35,17 @@ def check_members(archive: ZipFile, keys: tuple[str, ...], path: Path) -> None:
     Raises:
         InvalidTask: one is not, or they would unpack to more than ``MOST_SMALL`` and ``MOST_RATIO`` allow.
     """
-    names = {key: key if key in archive.namelist() else f"{key}.npy" for key in keys}
-    total = sum(archive.getinfo(name).file_size for name in names.values())
-    size = path.stat().st_size
+    total, size = 0, path.stat().st_size
+    for key in keys:
+        try:
+            total += _check_header(archive, key if key in archive.namelist() else f"{key}.npy")
+        except Exception as error:  # a broken archive can raise anything
+            raise broken_array(key, error) from error
     if total > max(MOST_SMALL, MOST_RATIO * size):
         raise InvalidTask(
             f"expected an archive that unpacks to at most {MOST_RATIO} times its size, got {total:,} bytes "
             f"of {size:,} at {path}: save it with numpy.savez, uncompressed"
         )
-    for key, name in names.items():
-        try:
-            _check_header(archive, name)
-        except Exception as error:  # a broken archive can raise anything
-            raise broken_array(key, error) from error
 
 
 def broken_array(key: str, error: Exception) -> InvalidTask:
@@ -55,7 +56,8 @@ def broken_array(key: str, error: Exception) -> InvalidTask:
     )
 
 
-def _check_header(archive: ZipFile, name: str) -> None:
+def _check_header(archive: ZipFile, name: str) -> int:
+    """Return the bytes that an array will take in memory."""
     with archive.open(name) as member:
         version: Any = np.lib.format.read_magic(member)
         if version not in _HEADERS:
@@ -66,11 +68,13 @@ def _check_header(archive: ZipFile, name: str) -> None:
         raise ValueError("objects are not read")
     if claimed != held or min(shape, default=0) < 0:
         raise ValueError(f"shape {shape} of {dtype} takes {claimed:,} bytes, got {held:,}")
+    return int(math.prod(shape) * max(dtype.itemsize, LEAST_BYTES))
 
 
 _ARRAY = b"\x93NUMPY"  # how an .npy file begins
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _WRITE = "write one with numpy.savez(path, x_train=…, y_train=…, x_test=…, y_test=…)"
+_FILE = FileKind("an .npz archive", InvalidTask, MOST_DATA_BYTES, advice=_WRITE)
 
 
 def npz(argument: str, config: TaskConfig) -> RawData:
@@ -94,19 +98,20 @@ def read_archive(path: Path, keys: tuple[str, ...]) -> list[Array]:
     Raises:
         InvalidTask: the file is missing, no such archive, lacks a key, or unpacks to too much.
     """
-    require_file(path, "an .npz file")
     try:
-        with path.open("rb") as file:
+        with _FILE.open(path) as file:
             return _arrays(file, path, keys)
     except InvalidTask:
         raise
     except Exception as error:  # a broken archive can raise anything
-        raise InvalidTask(f"expected an .npz archive, got something else at {path}: {_WRITE}") from error
+        raise _FILE.broken(path, error) from error
 
 
 def _arrays(file: BinaryIO, path: Path, keys: tuple[str, ...]) -> list[Array]:
-    if file.read(len(_ARRAY)) == _ARRAY:
+    if (start := file.read(len(_ARRAY))) == _ARRAY:
         raise InvalidTask(f"expected an .npz archive, got a single array at {path}: {_WRITE}")
+    if not start.startswith(b"PK"):
+        raise ValueError("no archive")
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
         if missing := [key for key in keys if key not in archive.files]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from numbers import Real
 from typing import Any
 
@@ -18,8 +19,11 @@ from mse_rl.data.table import TableEncoding
 from mse_rl.data.tokens import IdEncoding, KnownIds, TextEncoding, ids_of
 from mse_rl.errors import InvalidTask, brief
 from mse_rl.plugins import in_short
+from mse_rl.spec.architecture import LARGEST
 
 Record = Mapping[str, Any]
+MOST_VALUES = 2**26
+"""Of one sample."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,31 @@ class InputReader:
         )
         if reader._reads not in _GIVEN:
             raise ValueError(f"expected one of {', '.join(_GIVEN)}, got {reader._reads!r}")
-        reader._features()  # so that a record that is broken is found now
+        reader._check_sizes()
         features = 0 if reader.kind == "tokens" else reader.shape[0 if reader.kind == "image" else -1]
         if (len(reader.mean), len(reader.deviation)) != (features, features):
             raise ValueError(f"expected {features} means and deviations, got {len(reader.mean)}")
-        if not (np.isfinite(reader.mean).all() and (np.array(reader.deviation) > 0).all()):
+        if not np.isfinite([*reader.mean, *reader.deviation]).all() or min(reader.deviation, default=1) <= 0:
             raise ValueError("expected finite means and positive deviations")
+        reader._try()
         return reader
+
+    def _check_sizes(self) -> None:
+        """Raise unless what is read and made of it fits into memory."""
+        encoder, sides = self._encoder(), self.encoding.get("resized", ())
+        sizes = [*self.shape, *sides, self.vocabulary, getattr(encoder, "length", 1)]
+        if not all(isinstance(size, int) and 0 <= size <= LARGEST for size in sizes):
+            raise ValueError(f"expected sizes up to {LARGEST:,}, got {brief(sizes)}")
+        if max(prod(self.shape), prod(sides)) > MOST_VALUES:
+            raise ValueError(f"expected samples of at most {MOST_VALUES:,} values, got {self.shape}")
+
+    def _try(self) -> None:
+        """Read a mean sample, so that a record that is broken is found now."""
+        try:
+            self(_SAMPLES[self._reads](self))
+            hash((self.names, self.classes))
+        except InvalidTask as error:
+            raise ValueError(str(error)) from error
 
     @property
     def vocabulary(self) -> int:
@@ -234,3 +256,31 @@ _GIVEN: dict[str, Callable[[InputReader, Any], Array]] = {
     "table": _rows,
 }
 """What becomes an array of what is given."""
+
+
+def _mean_image(reader: InputReader) -> Array:
+    sides = reader.encoding.get("resized", reader.shape[1:])
+    return np.broadcast_to(np.reshape(reader.mean, (1, -1, 1, 1)), (1, len(reader.mean), *sides))
+
+
+def _mean_vector(reader: InputReader) -> Array:
+    return np.array([reader.mean[: len(reader.encoding.get("bins", reader.mean))]])
+
+
+def _mean_sequence(reader: InputReader) -> Array:
+    series = reader.encoding.get("series")
+    return np.array([[series["middle"] if series else reader.mean]], dtype=np.float64)
+
+
+_SAMPLES: dict[str, Callable[[InputReader], Any]] = {
+    "image": _mean_image,
+    "vector": _mean_vector,
+    "sequence": _mean_sequence,
+    "text": lambda reader: [""],
+    "ids": lambda reader: [[0]],
+    "token ids": lambda reader: [[0]],
+    "table": lambda reader: [
+        [None] * (len(reader.encoding["numeric"]) + len(reader.encoding["categorical"]))
+    ],
+}
+"""What is read as a mean sample, or as an empty one."""

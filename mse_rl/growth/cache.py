@@ -17,16 +17,18 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import uuid4
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from mse_rl.config.training import ExpansionConfig
+from mse_rl.errors import InvalidRun
+from mse_rl.files import FileKind
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import Child
+from mse_rl.tensors import MOST_TENSOR_BYTES, packed, read_tensors
 
 _LOGGER = logging.getLogger(__name__)
 _ENDING, _DRAFT = ".safetensors", ".part"
+_ENTRY = FileKind("an entry of the prefix cache", InvalidRun, MOST_TENSOR_BYTES)
 _STALE_SECONDS = 3600
 """A draft that is older was left by a process that was killed."""
 
@@ -76,7 +78,7 @@ class CacheFolder(Generic[Entry]):
             return
         tensors, text = entry.to_parts()
         try:
-            self._write(key, save(tensors, metadata={"text": text}))
+            self._write(key, packed(tensors, text))
         except OSError as error:
             self._writable = False
             _LOGGER.warning(
@@ -89,14 +91,12 @@ class CacheFolder(Generic[Entry]):
         """Return the entry under ``key``; None if there is none, or it cannot be read."""
         path = self.path / (key + _ENDING)
         try:
-            with safe_open(path, "pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-                text = (file.metadata() or {})["text"]
+            parts = read_tensors(path, _ENTRY, needs_digest=True)
             os.utime(path)
-            return self._kind.from_parts(tensors, text)
-        except FileNotFoundError:
-            return None
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            return self._kind.from_parts(*parts)
+        except (InvalidRun, OSError, ValueError) as error:
+            if isinstance(error.__cause__ or error, FileNotFoundError | NotADirectoryError):
+                return None
             _LOGGER.warning("the prefix cache cannot read %s, and it is trained again: %s", path, error)
             return None
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
-from mse_rl.plain import from_plain, to_plain
+from mse_rl.plain import from_plain, parse_json, to_plain
 from mse_rl.spec.architecture import Architecture, Position
 from mse_rl.training import Evaluation, Fault, SliceResult, Snapshot
 from mse_rl.transformations import ChildStatistics, Decision, Receipt, receipt_of, transformation
@@ -179,10 +179,10 @@ class CacheEntry:
             ValueError: if there is no such thing.
         """
         try:
-            state: GrowthState = from_plain(GrowthState, json.loads(text))
+            state: GrowthState = from_plain(GrowthState, parse_json(text))
             positions = {position for position, _ in state.architecture}
             if state.ages.keys() != positions or not state.statistics.blocks.keys() <= positions:
                 raise ValueError("the statistics are not those of the architecture's blocks")
             return cls(state, Snapshot.of_tensors(state.architecture, tensors))
-        except (InvalidArchitecture, RecursionError) as error:
+        except InvalidArchitecture as error:
             raise ValueError(str(error)) from error

@@ -16,9 +16,12 @@ from torch import Tensor
 
 from mse_rl.costs.measures import Latency
 from mse_rl.errors import InvalidConfig, InvalidRun
+from mse_rl.files import FileKind
 from mse_rl.networks import Child, build_child
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.spec import UNKNOWN, Architecture
+
+_LATENCY = FileKind("a latency that a worker has measured", InvalidRun)
 
 
 class LatencyFolder:
@@ -61,7 +64,7 @@ class LatencyFolder:
 
 
 def _read(file: Path) -> Latency:
-    latency: Latency = from_plain(Latency, json.loads(file.read_text()))
+    latency: Latency = _LATENCY.load(file, partial(from_plain, Latency))
     return latency
 
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from mse_rl.errors import InvalidRun, WriteFailed, brief
 from mse_rl.plain import from_plain
 from mse_rl.plugins import is_path
+from mse_rl.tensors import packed
 
 RECORDED_PACKAGES = ("mse-rl", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
 CONFIG = "config.json"
@@ -249,8 +248,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all."""
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    """Write tensors as safetensors, with their digest, whole or not at all."""
+    write_bytes(path, packed(tensors))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -292,26 +291,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"expected plain data, got {value!r}")
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load the tensors in ``path`` into ``module``, which may be on the meta device. Nothing is unpickled.
-
-    Raises:
-        InvalidRun: if there is no such file, it holds no tensors, or they do not fit.
-    """
-    if not path.is_file():
-        raise InvalidRun(f"expected weights in {path}, but there is no such file")
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InvalidRun(f"expected safetensors in {path}, got: {error}") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if got != expected:
-        wrong = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
-        raise InvalidRun(
-            f"{path} does not fit what it should hold: {len(wrong)} tensors differ, the first is {wrong[0]} "
-            f"(expected {expected.get(wrong[0])}, got {got.get(wrong[0])})"
-        )
-    module.load_state_dict(tensors, assign=True)

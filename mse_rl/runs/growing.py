@@ -18,6 +18,7 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.files import is_folder
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
 from mse_rl.growth.process import GrowthProcess
@@ -85,7 +86,7 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     Raises:
         InvalidController: if it is none of them.
     """
-    if not is_rule(name) and (name in SHIPPED or user_path(name).is_dir()):
+    if not is_rule(name) and (name in SHIPPED or is_folder(user_path(name))):
         policy = load_policy(name, trust=trust)
         return policy, policy
     if is_rule(name) or is_path(name):

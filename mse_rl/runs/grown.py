@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,32 @@ from torch import Tensor
 
 from mse_rl.data import Task
 from mse_rl.data.reader import InputReader
-from mse_rl.errors import InvalidRun
+from mse_rl.errors import InvalidRun, brief
+from mse_rl.files import FileKind, is_file, is_folder, sealed
 from mse_rl.networks import Child, empty_child
 from mse_rl.runs.folders import (
-    load_weights,
     make_folder,
     new_folder,
     user_path,
-    write_bytes,
     write_json,
     write_tensors,
 )
 from mse_rl.spec.architecture import Architecture
+from mse_rl.tensors import MOST_TENSOR_BYTES, load_weights
 from mse_rl.transformations import Renumbering
+
+_AGAIN = "copy it again"
+_ARCHITECTURE = FileKind("an architecture in JSON", InvalidRun, advice=_AGAIN)
+_GROWTH = FileKind("the record of a child's growth", InvalidRun, advice=_AGAIN)
+_WEIGHTS = FileKind("a child's weights as safetensors", InvalidRun, MOST_TENSOR_BYTES, _AGAIN)
 
 
 def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
     """Write a child and the record of its growth into ``folder``."""
     make_folder(folder)
-    tensors = {name: tensor.cpu() for name, tensor in child.state_dict().items()}
-    write_tensors(folder / "child.safetensors", tensors)
-    write_bytes(folder / "architecture.json", f"{child.architecture.to_json()}\n".encode())
-    write_json(folder / "growth.json", growth)
+    write_tensors(folder / "child.safetensors", child.state_dict())
+    write_json(folder / "architecture.json", sealed(json.loads(child.architecture.to_json())))
+    write_json(folder / "growth.json", sealed(growth))
 
 
 def load_architecture(path: str | Path) -> Architecture:
@@ -47,10 +52,10 @@ def load_architecture(path: str | Path) -> Architecture:
         InvalidArchitecture: if it describes no child.
     """
     path = user_path(path)
-    file = path / "architecture.json" if path.is_dir() else path
-    if not file.is_file():
-        raise InvalidRun(f"expected a grown child in {path}, but there is no architecture.json")
-    return Architecture.from_json(file.read_text(errors="replace"))
+    file = path / "architecture.json" if is_folder(path) else path
+    if not is_file(file):
+        raise InvalidRun(f"expected a grown child in {brief(path)}, but there is no architecture.json")
+    return _ARCHITECTURE.load(file, Architecture.of_plain)
 
 
 def load_child(folder: str | Path) -> Child:
@@ -65,10 +70,12 @@ def load_child(folder: str | Path) -> Child:
     """
     folder = user_path(folder)
     child = empty_child(load_architecture(folder))
-    load_weights(child, folder / "child.safetensors")
+    load_weights(child, folder / "child.safetensors", _WEIGHTS)
     return child.to(memory_format=torch.channels_last).eval()
 
 
+MOST_LETTERS = 2**24
+"""Of an array of all classes' names, in which each takes as much as the longest."""
 BATCH = 512
 """Samples of a forward pass."""
 
@@ -139,7 +146,10 @@ def grown_of(child: Child, record: dict[str, Any]) -> Grown:
     """
     reader = InputReader.of_record(record["input"])
     encoding, count = reader.encoding, child.architecture.classes
-    classes = np.array(encoding.get("classes") or encoding.get("labels") or range(count))
+    names = encoding.get("classes") or encoding.get("labels") or range(count)
+    if len(names) * max(len(str(name)) for name in names) > MOST_LETTERS:
+        raise ValueError(f"more than {MOST_LETTERS:,} letters in an array of classes")
+    classes = np.array(names)
     if reader.vocabulary != child.architecture.vocabulary:
         raise ValueError(f"{reader.vocabulary} tokens, where the child knows {child.architecture.vocabulary}")
     if len(set(classes.tolist())) != len(classes):
@@ -159,11 +169,8 @@ def load(folder: str | Path) -> Grown:
         InvalidRun: if a file is missing or does not fit.
         InvalidArchitecture: if architecture.json describes no child.
     """
-    child, path = load_child(folder), user_path(folder) / "growth.json"
-    try:
-        return grown_of(child, json.loads(path.read_text(errors="replace")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
+    child = load_child(folder)
+    return _GROWTH.load(user_path(folder) / "growth.json", partial(grown_of, child))
 
 
 @dataclass(frozen=True)
@@ -219,10 +226,7 @@ def load_inheritance(folder: Path) -> Inheritance:
         InvalidArchitecture: if architecture.json describes no child.
     """
     child, path = load_child(folder), folder / "growth.json"
-    try:
-        inherited = inheritance_of(child, json.loads(path.read_text(errors="replace")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRun(f"expected the record of a child's growth in {path}, got: {error!r}") from error
+    inherited = _GROWTH.load(path, partial(inheritance_of, child))
     architecture = child.architecture
     _require_names(path, "inputs", inherited.inputs, architecture.vocabulary or architecture.input_size)
     _require_names(path, "classes", inherited.classes, architecture.classes)

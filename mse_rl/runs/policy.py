@@ -1,6 +1,5 @@
 """A learned policy on disk: policy.safetensors, policy.json, and a card, README.md."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,11 @@ from mse_rl.agents.learned import BlockNetwork, Learned, attributions
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import MOST, InvalidConfig, InvalidController, InvalidRun
+from mse_rl.errors import InvalidConfig, InvalidController, brief
+from mse_rl.files import FileKind, is_file, sealed
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
 from mse_rl.runs.folders import (
-    load_weights,
     make_folder,
     new_folder,
     user_path,
@@ -26,6 +25,7 @@ from mse_rl.runs.folders import (
     write_json,
     write_tensors,
 )
+from mse_rl.tensors import MOST_TENSOR_BYTES, load_weights
 from mse_rl.transformations import TRANSFORMATIONS, operations, transformation
 
 PLURALS = {"image": "images", "vector": "tables", "sequence": "series", "tokens": "texts"}
@@ -70,6 +70,12 @@ SHIPPED = {
     file.parent.name: file.parent for file in sorted(Path(__file__).parents[1].glob("policies/*/policy.json"))
 }
 """The policies that come along, by name."""
+MOST_SLICES = 10_000
+"""Of an episode of a policy that was trained; a file may say anything."""
+_ADVICE = "copy it again, or train a new one"
+_RECORD = FileKind("a policy in JSON", InvalidController, advice=_ADVICE)
+_CARD = FileKind("the card of a policy", InvalidController, advice=_ADVICE)
+_WEIGHTS = FileKind("a policy's weights as safetensors", InvalidController, MOST_TENSOR_BYTES, _ADVICE)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ def save_policy(folder: Path, policy: Policy) -> None:
     write_tensors(folder / "policy.safetensors", network.state_dict())
     trained_on = {} if policy.experience is None else {"trained_on": to_plain(policy.experience)}
     content = {"format": FORMAT, "layout": to_plain(network.layout), **trained_on}
-    write_json(folder / "policy.json", content | {"training": policy.training})
+    write_json(folder / "policy.json", sealed(content | {"training": policy.training}))
     write_bytes(folder / "README.md", policy.card.encode())
 
 
@@ -199,57 +205,62 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         InvalidController: if there is none, it is of a later version, weights and layout do not fit, or it
             asks for trust that it has not got.
     """
+    folder = _folder_of(path)
+    card = folder / "README.md"
+    text = _CARD.text(card) if is_file(card) else ""
+
+    def build(data: Any) -> Policy:
+        policy = _policy_of(path, data, text)
+        _check_trust(path, policy, trust)
+        _check_record(policy)
+        return policy
+
+    policy = _RECORD.load(folder / "policy.json", build)
+    load_weights(policy.network, folder / "policy.safetensors", _WEIGHTS)
+    return policy
+
+
+def _folder_of(path: str | Path) -> Path:
+    """Return the folder that a policy is in, given its own, that of its run, or its name."""
     given = user_path(path)
-    folder = SHIPPED.get(str(path)) or given
-    if folder != given and any((given / part / "policy.json").is_file() for part in (".", "policy")):
+    parts = (given, given / "policy")
+    found = [folder for folder in parts if is_file(folder / "policy.json")]
+    if (shipped := SHIPPED.get(str(path))) and found:
         raise InvalidController(
             f"{path} is a policy that comes along, and a folder here: write ./{path} for the folder, or "
             "rename it"
         )
-    folder = folder if (folder / "policy.json").is_file() else folder / "policy"
-    file = folder / "policy.json"
-    try:
-        data = json.loads(file.read_text(errors="replace"))
-        _check_format(path, data["format"])
-        layout: Layout = from_plain(Layout, data["layout"])
-        experience: Experience | None = from_plain(Experience | None, data.get("trained_on"))
-        card = folder / "README.md"
-        text = card.read_text(errors="replace") if card.is_file() else ""
-        with torch.device("meta"):
-            policy = Policy(BlockNetwork(layout), experience, data["training"], text)
-        if policy.foreign and not trust:
-            raise InvalidController(
-                f"{path} was trained with code that does not come along, {' and '.join(policy.foreign)}, "
-                "which would be imported: where you trust who trained it, say `trust_policy`, or trust=True "
-                "in Python"
-            )
-        _check_record(policy)
-    except OSError as error:
+    if not shipped and not found:
         raise InvalidController(
-            f"expected a rule, a run folder or a policy bundle, but {path} has no policy.json"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise InvalidController(
-            f"expected a policy in {file}, got: {error!r}; copy it again, or train a new one"
-        ) from error
-    try:
-        load_weights(policy.network, folder / "policy.safetensors")
-    except InvalidRun as error:
-        raise InvalidController(str(error)) from error
-    if not all(parameter.isfinite().all() for parameter in policy.network.parameters()):
-        raise InvalidController(
-            f"expected finite weights in {folder / 'policy.safetensors'}, got others; copy it again, or "
-            "train a new one"
+            f"expected a rule, a run folder or a policy bundle, but {brief(path)} has no policy.json"
         )
-    return policy
+    return shipped or found[0]
+
+
+def _policy_of(path: str | Path, data: Any, card: str) -> Policy:
+    """Return the policy that policy.json describes, without weights."""
+    _check_format(path, data["format"])
+    layout: Layout = from_plain(Layout, data["layout"])
+    experience: Experience | None = from_plain(Experience | None, data.get("trained_on"))
+    with torch.device("meta"):
+        return Policy(BlockNetwork(layout), experience, data["training"], card)
+
+
+def _check_trust(path: str | Path, policy: Policy, trust: bool) -> None:
+    if policy.foreign and not trust:
+        raise InvalidController(
+            f"{path} was trained with code that does not come along, {' and '.join(policy.foreign)}, "
+            "which would be imported: where you trust who trained it, say `trust_policy`, or trust=True "
+            "in Python"
+        )
 
 
 def _check_record(policy: Policy) -> None:
     """Read all of a policy's record that growth depends on, so that what is wrong is said now."""
     for name in ("family", "cost", "transformations", "reward"):
         getattr(policy, name)
-    if not 1 <= policy.slices <= MOST:
-        raise ValueError(f"expected slices from 1 on, got {policy.slices}")
+    if not 1 <= policy.slices <= MOST_SLICES:
+        raise ValueError(f"expected slices from 1 on and at most {MOST_SLICES:,}, got {policy.slices}")
 
 
 def _check_format(path: str | Path, got: object) -> None:

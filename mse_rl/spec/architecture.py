@@ -13,13 +13,15 @@ from functools import reduce
 from math import prod
 from typing import Any, NamedTuple
 
-from mse_rl.errors import InvalidArchitecture
-from mse_rl.plain import from_plain, to_plain
+from mse_rl.errors import InvalidArchitecture, brief
+from mse_rl.plain import from_plain, parse_json, to_plain
 
 FORMAT = 3
 """Version of the JSON layout."""
 LARGEST = 2**24
 """The largest size of anything in an architecture: files may come from strangers."""
+MOST_PARTS = 2_048
+"""Most stages, blocks and links of an architecture, together."""
 PADDING, UNKNOWN = 0, 1
 """Token ids that stand for no token, and for one that is not in the vocabulary."""
 ENTRY = -1
@@ -145,6 +147,10 @@ class Architecture:
         if min(sizes) < 1 or max(*sizes, self.vocabulary, self.classes) > LARGEST:
             raise InvalidArchitecture(
                 f"every size must lie between 1 and {LARGEST:,}, got {min(sizes):,} to {max(sizes):,}"
+            )
+        if (parts := len(self.stages) + self.depth + len(self.links)) > MOST_PARTS:
+            raise InvalidArchitecture(
+                f"expected at most {MOST_PARTS:,} stages, blocks and links, got {parts:,}"
             )
         if len(self.input_shape) > 3:
             raise InvalidArchitecture(f"expected inputs of 1 to 3 dimensions, got {self.input_shape}")
@@ -281,10 +287,20 @@ class Architecture:
             InvalidArchitecture: if the text is no JSON, of another format, or lacks a field.
         """
         try:
-            data = json.loads(text)
-            if data.pop("format") != FORMAT:
-                raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
-            architecture: Architecture = from_plain(Architecture, data)
-            return architecture
+            return Architecture.of_plain(parse_json(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InvalidArchitecture(f"expected an architecture in JSON, got: {error!r}") from error
+            raise InvalidArchitecture(f"expected an architecture in JSON, got: {brief(error)}") from error
+
+    @staticmethod
+    def of_plain(data: Any) -> "Architecture":
+        """Build an architecture from the value of such JSON.
+
+        Raises:
+            InvalidArchitecture: if it is of another format, or describes no child.
+            ValueError, TypeError, KeyError, AttributeError: if it is something else.
+        """
+        fields = dict(data)
+        if fields.pop("format") != FORMAT:
+            raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
+        architecture: Architecture = from_plain(Architecture, fields)
+        return architecture

@@ -14,6 +14,7 @@ from support.grown import grown
 from mse_rl.growth import cache as cache_folder
 from mse_rl.growth.cache import CacheFolder, PrefixCache
 from mse_rl.growth.state import CacheEntry
+from mse_rl.tensors import packed
 from mse_rl.training.live_child import TENSOR_BYTES
 
 BIG = 1 << 30
@@ -129,6 +130,8 @@ DAMAGES = {
     "cut off in its header": lambda content: content[:20],
     "something else": lambda content: b"thesis " * 999,
     "without a text": without_text,
+    "a flipped bit": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "as before there were digests": lambda content: save({"zeros": torch.zeros(9)}, {"text": "text"}),
 }
 
 
@@ -148,12 +151,12 @@ def test_a_file_that_cannot_be_read_is_a_miss_told_once_and_is_written_anew(fold
 def edited(entry, old, new):
     tensors, text = entry.to_parts()
     assert old in text
-    return save(tensors, metadata={"text": text.replace(old, new)})
+    return packed(tensors, text.replace(old, new))
 
 
 def with_tensors(entry, change):
     tensors, text = entry.to_parts()
-    return save({name: change(tensor) for name, tensor in tensors.items()}, metadata={"text": text})
+    return packed({name: change(tensor) for name, tensor in tensors.items()}, text)
 
 
 FOREIGN = {
@@ -167,10 +170,8 @@ FOREIGN = {
     "an unknown activation": lambda entry: edited(entry, '"relu"', '"softsign"'),
     "another child's tensors": lambda entry: edited(entry, '"inner": 32', '"inner": 8'),
     "tensors of another shape": lambda entry: with_tensors(entry, lambda tensor: tensor[..., None].clone()),
-    "no tensors": lambda entry: save({}, metadata={"text": entry.to_parts()[1]}),
-    "tensors that are none of a child": lambda entry: save(
-        {"zeros": torch.zeros(2)}, metadata={"text": entry.to_parts()[1]}
-    ),
+    "no tensors": lambda entry: packed({}, entry.to_parts()[1]),
+    "tensors that are none of a child": lambda entry: packed({"zeros": torch.zeros(2)}, entry.to_parts()[1]),
 }
 
 
