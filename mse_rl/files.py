@@ -139,7 +139,14 @@ class FileKind:
 
 def sealed(data: dict[str, Any]) -> dict[str, Any]:
     """Return plain data with their digest, for a JSON file that has to stay as it is."""
-    return data | {SEAL: _digest(json.loads(json.dumps(data)))}
+    return data | {SEAL: _digest(json.loads(json.dumps(data, default=plain_path)))}
+
+
+def plain_path(value: object) -> str:
+    """Return a path as JSON has it: for ``json.dumps(default=…)``."""
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"expected plain data, got {value!r}")
 
 
 def _digest(data: Any) -> str:

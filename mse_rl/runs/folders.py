@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mse_rl.errors import InvalidRun, WriteFailed, brief
+from mse_rl.files import plain_path
 from mse_rl.plain import from_plain
 from mse_rl.plugins import is_path
 from mse_rl.tensors import packed
@@ -244,7 +245,7 @@ def installed_version(package: str) -> str | None:
 def write_json(path: Path, data: Any) -> None:
     """Write dataclasses, paths and plain data as JSON, whole or not at all."""
     plain = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
-    write_bytes(path, (json.dumps(plain, indent=1, default=_plain) + "\n").encode())
+    write_bytes(path, (json.dumps(plain, indent=1, default=plain_path) + "\n").encode())
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -285,9 +286,3 @@ def writing(path: Path) -> Iterator[None]:
         raise WriteFailed(
             f"expected to write {path}, got: {error.strerror or error}; make room there, or mend it"
         ) from error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"expected plain data, got {value!r}")
