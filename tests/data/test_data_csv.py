@@ -48,7 +48,10 @@ def columns(task):
 def test_a_table_becomes_numbers_with_gaps_filled_then_one_column_per_category(tmp_path):
     lines = []
     task = load_task(write(tmp_path / "a.csv", HEADER, *table()), TaskConfig(), log=lines.append)
-    assert lines == [f"{task.name}: labels are read from column class: 2 classes, no, yes"]
+    assert lines == [
+        f"{task.name}: labels are read from column class: 2 classes, no, yes",
+        f"{task.name}: of no use, as constant: 1 of 6 features",
+    ]
     assert (task.kind, task.classes, task.input_shape, task.vocabulary) == ("vector", 2, (6,), 0)
     assert len(task.train) + len(task.validation) + len(task.test) == 40
     assert task.encoding["reads"] == "table"
@@ -151,7 +154,7 @@ def test_words_and_categories_of_validation_and_test_rows_are_unknown(tmp_path):
 @pytest.mark.parametrize("names", ["Label,class,target", "TARGET,class,y", "a,Class,y", "a,b,Y"])
 def test_the_label_is_found_by_its_name_in_any_case(tmp_path, names):
     found = next(i for i, n in enumerate(names.split(",")) if n in ("Label", "TARGET", "Class", "Y"))
-    rows = [["1", "2", "3"] for _ in range(20)]
+    rows = [[str(i), "2.5" if i % 3 else "3", str(i % 7)] for i in range(20)]
     for i, row in enumerate(rows):
         row[found] = "pq"[i % 2]
     lines = []
