@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from unicodedata import category, normalize
+from unicodedata import category, combining, normalize
 
 import numpy as np
 
@@ -37,7 +38,19 @@ def tokenise(text: str) -> list[str]:
     >>> tokenise("東京 2020")
     ['東', '京', '2020']
     """
+    if len(text) > _SHORT_LETTERS:
+        text = _long_run().sub(r"\1", text)
     return _TOKEN.findall(normalize("NFKC", text).lower())
+
+
+_SHORT_LETTERS = 1_000
+
+
+@lru_cache
+def _long_run() -> re.Pattern[str]:
+    """Return the pattern of more marks on one letter than any has, which take normalising quadratic time."""
+    marks = "".join(chr(code) for code in range(0x300, 0x1F000) if combining(chr(code)))
+    return re.compile(f"([{marks}]{{30}})[{marks}]+")
 
 
 MOST_WORDS = 50_000

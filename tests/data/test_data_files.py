@@ -91,3 +91,14 @@ def test_a_member_that_is_no_array_is_refused(tmp_path):
         for key in ("x_train", "y_train", "x_test", "y_test"):
             archive.writestr(key, b"text")
     assert "expected a numeric array in x_train" in refused(f"npz:{tmp_path / 'a.npz'}")
+
+
+def test_bytes_count_as_the_floats_that_they_become(tmp_path, monkeypatch):
+    monkeypatch.setattr("mse_rl.data.npz.MOST_SMALL", 2**20)
+    grey = np.zeros((9, 200, 200), np.uint8)
+    assert "got 1,440" in refused(write(tmp_path / "a.npz", grey))
+
+
+def test_a_table_of_a_million_columns_is_refused_at_once(tmp_path):
+    (tmp_path / "a.csv").write_text(",".join(f"c{i}" for i in range(10**6)) + "\n" + "1," * 10**6 + "1\n")
+    assert "at most 100,000 columns, got 1,000,000" in refused(f"csv:{tmp_path / 'a.csv'}")

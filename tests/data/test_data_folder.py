@@ -287,3 +287,47 @@ def test_an_image_that_claims_too_many_pixels_is_named(tmp_path):
     message = refused(f"folder:{tmp_path}")
     assert "at most 178,956,970 pixels" in message
     assert str(tmp_path / "red" / "bomb.png") in message
+
+
+def test_an_image_of_far_more_pixels_than_bytes_is_named(tmp_path, monkeypatch):
+    """The bound of what is always decoded is lowered here, to spare the memory."""
+    monkeypatch.setattr("mse_rl.data.folder.MOST_SMALL_PIXELS", 10_000)
+    paint(tmp_path, {"red": 5, "green": 5})
+    Image.new("L", (300, 300)).save(tmp_path / "red" / "bomb.png")
+    message = refused(f"folder:{tmp_path}")
+    assert "at most 10,000 pixels, or 16 for each byte, got 90,000" in message
+    assert str(tmp_path / "red" / "bomb.png") in message
+
+
+def test_images_that_all_become_as_large_as_the_first_are_bounded_unless_a_resolution_is_set(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mse_rl.data.folder.MOST_SMALL", 2**20)
+    paint(tmp_path, {"red": 5, "green": 5})
+    Image.new("L", (500, 500)).save(tmp_path / "green" / "0.png")
+    assert "set `resolution`" in refused(f"folder:{tmp_path}")
+    assert load_task(f"folder:{tmp_path}", TaskConfig(resolution=8)).input_shape == (3, 8, 8)
+
+
+def test_what_is_no_image_is_not_run_whatever_it_is_called(tmp_path):
+    """Pillow hands PostScript to another program."""
+    paint(tmp_path, {"red": 5, "green": 5})
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(ran) (w) file closefile\n%%EOF\n"
+    (tmp_path / "red" / "script.png").write_bytes(script)
+    assert f"replace {tmp_path / 'red' / 'script.png'}" in refused(f"folder:{tmp_path}")
+
+
+def test_a_class_that_is_a_link_out_of_the_folder_is_followed_only_by_choice(tmp_path):
+    inside, outside = tmp_path / "images", tmp_path / "outside"
+    paint(inside, {"red": 5})
+    paint(outside, {"green": 5})
+    (inside / "green").symlink_to(outside / "green")
+    message = refused(f"folder:{inside}")
+    assert str(inside / "green") in message
+    assert "`follow_links`" in message
+    assert load_task(f"folder:{inside}", TaskConfig(follow_links=True)).classes == 2
+    (inside / "green").unlink()
+    (outside / "green").rename(inside / "verdant")
+    (inside / "verdant").rename(inside / "red" / "nested")
+    (inside / "green").symlink_to("red/nested")
+    assert load_task(f"folder:{inside}", TaskConfig()).classes == 2
