@@ -79,7 +79,7 @@ class RayWorker:
             self._watch(playing)
             answer: Episode | Failure = ray.get(playing)
         except RayError as error:
-            raise WorkerFault(f"was lost: {str(error).strip().splitlines()[0]}") from error
+            raise WorkerFault(f"was lost: {_in_one_line(error)}", trace=f"{error}\n") from error
         return require(answer)
 
     def end(self) -> None:
@@ -151,6 +151,12 @@ def _connect() -> None:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InvalidConfig(
-            f"expected a Ray cluster, got: {str(error).strip().splitlines()[0]}; see RAY_ADDRESS, or give "
-            "`workers` as a number"
+            f"expected a Ray cluster, got: {_in_one_line(error)}; see RAY_ADDRESS, or lower `workers` to a "
+            "number of processes"
         ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what an exception of Ray's says; of one that has come up in an actor, its last line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip()

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -105,7 +105,8 @@ class ProcessWorker:
 
 
 def _work(pipe: Connection, make_player: Callable[[], Player]) -> None:
-    """Play what comes through the pipe, until its other end is closed. SIGINT is blocked."""
+    """Play what comes through the pipe, until its other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what is half written is removed
     atexit.register(os._exit, 0)  # torch's own end touches 110 MB more, and takes a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -149,6 +150,7 @@ class ProcessLauncher:
         require_spawnable(env.config, env.meter)
         self.workers, self._timeout_seconds = workers, timeout_seconds
         self.shared = SharedFolder()
+        resource_tracker.ensure_running()  # as it starts, it lets signals through to who starts it
         self._make_player = partial(Player, env.config, env.tasks, env.meter, self.shared.path)
 
     def start(self, *, again: bool) -> ProcessWorker:
