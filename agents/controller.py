@@ -108,6 +108,10 @@ class Episode:
         """What was done at each decision."""
         return tuple(Decision(info["transformation"], info["target"]) for info in self.infos)
 
+    def went_well(self, decisions: int) -> bool:
+        """Return whether nothing went wrong in that many slices, so that they can be played again."""
+        return not any(info["fault"] for info in self.infos[:decisions])
+
     def then(self, decisions: int, rest: "Episode") -> "Episode":
         """Return the episode that is this one for some decisions, and then ``rest``."""
         return replace(

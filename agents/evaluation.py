@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import HELD_OUT, context_of, draw_seeds
-from mse_rl.agents.pool import Job, PolicyWeights, Spec, WorkerPool
+from mse_rl.agents.jobs import Job, PolicyWeights, Spec
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, unknown_name

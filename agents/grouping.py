@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.agents.controller import Episode
-from mse_rl.agents.pool import Job, PolicyWeights, WorkerPool
+from mse_rl.agents.jobs import Job, PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.transformations import Decision
 
@@ -165,6 +166,11 @@ class Collector:
         """Number of processes that play."""
         return self._pool.workers
 
+    @property
+    def restarts(self) -> list[int]:
+        """How often each of them was replaced."""
+        return self._pool.restarts
+
     def collect(self, policy: PolicyWeights, groups: list[Group]) -> Iterator[list[Episode]]:
         """Yield the episodes of each group, in the order of the groups, as soon as they are done."""
         done: list[dict[int, Episode]] = [{} for _ in groups]
@@ -203,7 +209,7 @@ class Collector:
         for fork in self._forks:
             if fork.parent == rollout and fork.decision > 0:
                 if fork.decision < len(episode.actions):
-                    yield fork
+                    yield fork if episode.went_well(fork.decision) else fork._replace(decision=0)
                 else:  # it was over before they could part
                     yield from self._settle(done, fork.rollout, episode.as_replayed())
 

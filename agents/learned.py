@@ -9,6 +9,14 @@ from torch.nn import functional as F
 from mse_rl.agents.controller import DecisionPoint
 from mse_rl.envs.actions import Layout, columns
 from mse_rl.envs.observation import Observation
+from mse_rl.transformations import WAIT
+
+FIRST_WAIT_LOGIT = 4.0
+"""Logit of ``wait`` in a policy that has not learned; all others are near 0. A new policy so waits at about
+two decisions of three, and learns what a change is worth in a child that is otherwise left alone. If every
+decision were drawn uniformly, nearly all would be changes, and the worth of each would be lost among the
+others (docs/experiments.md).
+"""
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -71,13 +79,16 @@ class BlockNetwork(nn.Module):
 
     @torch.no_grad()
     def reset_parameters_(self, generator: torch.Generator) -> None:
-        """Draw orthogonal weights; the last maps are small, so that the first policy is near uniform."""
+        """Draw orthogonal weights; the last maps are small, so that the first policy is near uniform but for
+        ``wait``, see ``FIRST_WAIT_LOGIT``.
+        """
         for name, parameter in self.named_parameters():
             if parameter.dim() == 1:
                 nn.init.zeros_(parameter)
             else:
                 last = "logits" in name
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
+        self.child_logits.bias[self.layout.child_operations.index(WAIT.name)] = FIRST_WAIT_LOGIT
 
     def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
         """Return logits (n, actions), in the order of a table of the layout's operations.

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from mse_rl.agents.controller import Episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, group_advantages
+from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import PolicyWeights
-from mse_rl.config.training import PPOConfig
+from mse_rl.config.commands import PPOConfig
 from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import ExpansionEnv
+from mse_rl.errors import ChildFailed
+from mse_rl.training import ACCOUNTS
 
 Observations = dict[str, Tensor]
 
@@ -84,7 +86,7 @@ class GroupRolloutBuffer(MaskableDictRolloutBuffer):
     rows: int
 
     def fill(self, groups: list[list[Episode]], policy: BlockPolicy, *, decisions: int) -> None:
-        """Take the episodes of an update, which have at most so many decisions."""
+        """Fill the buffer with the episodes of an update, which have at most so many decisions."""
         self.reset()
         advantages = np.concatenate([a for group in groups for a in group_advantages(group, decisions)])
         # One scale for all: the spread of a minibatch or of a group would be noise.
@@ -253,7 +255,9 @@ class GroupedPPO(MaskablePPO):
             groups.append(group)
             for episode in group:
                 self.on_episode(episode)
-        self._record_times([episode for group in groups for episode in group])
+        episodes = [episode for group in groups for episode in group]
+        require_survivors(episodes)
+        self._record_times(episodes)
         self.num_timesteps += n_rollout_steps
         rollout_buffer.fill(groups, self.policy, decisions=self.decisions)
         callback.on_rollout_end()
@@ -271,6 +275,8 @@ class GroupedPPO(MaskablePPO):
         }
         for name, share in shares.items():
             self.logger.record(name, share)
+        for worker, restarts in enumerate(self.collector.restarts):
+            self.logger.record(f"workers/restarts/{worker}", restarts)
 
     def _next_groups(self) -> list[Group]:
         assert self.seed is not None
@@ -281,6 +287,20 @@ class GroupedPPO(MaskablePPO):
             Group(context, number, self.contexts.budget(context).cost_budget)
             for number, context in zip(numbers, contexts, strict=True)
         ]
+
+
+def require_survivors(episodes: list[Episode]) -> None:
+    """Raise if all children of an update have failed in the same way: there is nothing to learn from them.
+
+    Raises:
+        ChildFailed: if they have.
+    """
+    causes = {episode.final["fault"] if episode.final["failed"] else None for episode in episodes}
+    if len(causes) == 1 and (cause := causes.pop()) is not None:
+        account = ACCOUNTS[cause]
+        raise ChildFailed(
+            f"each of the {len(episodes)} children of an update {account.what}, twice: {account.advice}"
+        )
 
 
 _WEIGHT, _MOMENT = "weight ", "moment "

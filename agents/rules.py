@@ -10,13 +10,12 @@ from mse_rl.agents.controller import Controller, DecisionPoint, own_controller
 from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.plugins import in_short, is_path, label, load_object
-from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.families import FAMILIES
-from mse_rl.transformations import WAIT, Decision, Target, Transformation, transformation
+from mse_rl.spec import FAMILIES, Architecture
+from mse_rl.transformations import WAIT, Decision, transformation
 
 
 class Rule(Controller):
-    """Decides by looking at the growth itself. A child that has to shrink is shrunk as ``Compress`` does."""
+    """Decides by looking at the growth itself. A child that has to shrink is shrunk: see ``least_loss``."""
 
     def decide(self, point: DecisionPoint) -> int:
         """Return the action of the rule's decision.
@@ -53,7 +52,11 @@ class Random(Rule):
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
         """Draw a decision."""
-        keeping = [decision for decision in process.choices() if _goes_on(transformation(decision.name))]
+        keeping = [
+            decision
+            for decision in process.choices()
+            if (change := transformation(decision.name)).preserving and not change.ends_growth
+        ]
         return keeping[rng.integers(len(keeping))]
 
 
@@ -78,7 +81,9 @@ class Threshold(Rule):
         for stage in sorted(range(len(stages)), key=lambda s: len(stages[s].blocks)):
             kinds = [block.kind for block in stages[stage].blocks] or FAMILIES[family].kinds[:1]
             name = f"deepen_{kinds[-len(set(kinds))]}"
-            ends = [d for d in process.choices() if d.name == name and _stage_of(d.target) == stage]
+            ends = [
+                d for d in process.choices() if d.name == name and getattr(d.target, "stage", None) == stage
+            ]
             if ends:
                 return ends[-1]
         return WAIT
@@ -90,7 +95,7 @@ class Widen(Rule):
     CYCLE = ("widen_stream_x2", "widen_stream_x1.5", "widen_inner_x2", "widen_inner_x1.5")
 
     def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
-        """Take the next widening of the cycle that is legal, or wait."""
+        """Return the next legal widening of the cycle, or ``wait``."""
         number = process.state.slice_index
         for offset in range(len(self.CYCLE)):
             name = self.CYCLE[(number + offset) % len(self.CYCLE)]
@@ -174,14 +179,6 @@ class Balance(Pace):
         return log(min(first * max(1.0, ratio), process.cost_budget))
 
 
-class Compress(Rule):
-    """Shrink until the budget is met, then train on: what matters least for its cost goes first."""
-
-    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
-        """Return ``wait``."""
-        return WAIT
-
-
 def least_loss(process: GrowthProcess) -> Decision:
     """Return the shrinking that loses least importance for what it saves of the tightest budget.
 
@@ -208,18 +205,9 @@ def least_loss(process: GrowthProcess) -> Decision:
 
 
 def _edited(process: GrowthProcess, decision: Decision) -> Architecture:
-    """Return what a decision makes of the child."""
+    """Return the architecture after a decision."""
     edit = transformation(decision.name).edit
     return edit(process.state.architecture, decision.target, process.space)
-
-
-def _goes_on(change: Transformation) -> bool:
-    """Return whether the function is kept, and growth may go on."""
-    return change.preserving and not change.ends_growth
-
-
-def _stage_of(target: Target) -> int | None:
-    return getattr(target, "stage", None)
 
 
 RULES: dict[str, Callable[..., Controller]] = {
@@ -229,7 +217,7 @@ RULES: dict[str, Callable[..., Controller]] = {
     "widen": Widen,
     "pace": Pace,
     "balance": Balance,
-    "compress": Compress,
+    "compress": Wait,  # all rules shrink a child that is beyond its budget
     "static": Wait,
 }
 """By name; a colon in front of each argument, as in ``pace:0.5:0.3``. All take numbers."""

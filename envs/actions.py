@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.process import GrowthProcess
-from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.spec import Architecture, Link, Position
 from mse_rl.transformations import WAIT, Decision, Target, operations, transformation
 
 
@@ -20,7 +20,7 @@ class ActionTable:
     those on each two of them, (0, 1), (0, 2), ..., (1, 2), ...
 
     Args:
-        rows: most entries and blocks that a child may have.
+        rows: maximum number of entries and blocks of a child.
         operations: names of transformations, or import paths of such, in order; all that are registered if
             not given. The first is ``wait``, which is action 0.
 

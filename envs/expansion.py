@@ -9,21 +9,22 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mse_rl.config.training import ExpansionConfig, GrowthConfig
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.measures import Meter, cost, measure_of
+from mse_rl.costs import cost
+from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
 from mse_rl.costs.reward import RewardInputs, terms
 from mse_rl.data import Task, load_task
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.observation import Observation, observation_space, observe
+from mse_rl.errors import InvalidConfig
 from mse_rl.growth.cache import PrefixCache, make_cache
 from mse_rl.growth.first_child import first_architecture
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import Child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import FAMILIES, SearchSpace, first_family, require_family
 from mse_rl.spec.architecture import ENTRY, Architecture, Link
-from mse_rl.spec.families import FAMILIES, first_family
-from mse_rl.spec.search_space import SearchSpace, require_family
+from mse_rl.training import ACCOUNTS
 from mse_rl.transformations import Renumbering, Target, operations
 
 ILLEGAL_PENALTY = 0.01
@@ -90,14 +91,16 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
 
     **Reward**: Φ' - Φ, the change in what the child is worth (``mse_rl.costs.reward``).
 
-    **End**: terminated after the schedule's last slice, at the target skill, or when the child
-    diverges, whose skill counts as 0; truncated at the time limit.
+    **End**: terminated after the schedule's last slice, at the target skill, or when the child has failed;
+    truncated at the time limit. Where loss or weights are no finite numbers, or memory or the time of a slice
+    runs out, the slice is taken back; the second time the child has failed, and its skill counts as 0.
 
     **Info**: ``task``, ``slice``, ``share`` (of the schedule that is spent), ``skill``, ``training_loss``,
     ``validation_loss``, ``accuracy``, ``macro_f1``, ``flops``, ``params``, ``training_steps``,
     ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
     ``cost_budget``, every budget under its own name (``flops_budget``, ...), ``utility`` (Φ), ``terms``
-    (of Φ), ``fits`` (the budgets), ``diverged`` and ``receipt``; where latency is priced or bounded also
+    (of Φ), ``fits`` (the budgets), ``fault`` (of the last slice: diverged, memory, time or None), ``failed``
+    and ``receipt``; where latency is priced or bounded also
     ``latency_ms`` and ``latency_spread_ms``; after a step also ``transformation``, ``target`` and
     ``illegal``. Nothing in it differs between two runs of the same episode, unless latency is priced
     or bounded: that is measured, once for each architecture and meter.
@@ -113,7 +116,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         start: an architecture from which every episode starts, with new weights.
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
         cache: of prefixes; as the configuration says if not given.
-        meter: tells latencies; one that measures on the device of the configuration if not given.
+        meter: measures latencies; one that measures on the device of the configuration if not given.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 
@@ -204,12 +207,15 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         process.advance(name, target)
         info = self._info() | {"transformation": name, "target": target, "illegal": illegal}
         reward = info["utility"] - worth_before - ILLEGAL_PENALTY * illegal
+        if not np.isfinite(np.float32(reward)):
+            raise InvalidConfig(f"expected finite rewards, got {reward:g} of {info['terms']}: see `reward`")
         terminated = process.complete
         truncated = process.timed_out and not terminated
         self._line = (
             f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
             f"skill {info['skill']:.4f}  {measure_of(info['cost_measure']).shown(info['cost']):>15}"
-            f"{'  diverged' if info['diverged'] else ''}{'  taken back' if process.state.rolled_back else ''}"
+            f"{f'  {ACCOUNTS[process.state.fault].what}' if process.state.fault else ''}"
+            f"{'  taken back' if process.state.rolled_back else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
 
@@ -295,7 +301,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "utility": sum(parts.values()),
             "terms": parts,
             "fits": process.fits,
-            "diverged": state.diverged,
+            "fault": state.fault,
+            "failed": state.failed,
             "receipt": None if state.receipt is None else asdict(state.receipt),
         }
 

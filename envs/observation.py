@@ -7,12 +7,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from mse_rl.costs.measures import site_cost
+from mse_rl.costs import site_cost
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import GrowthState
-from mse_rl.spec.architecture import ENTRY, Position
-from mse_rl.spec.families import ACTIVATIONS, FAMILIES, KINDS
+from mse_rl.spec import ACTIVATIONS, ENTRY, FAMILIES, KINDS, Position
 from mse_rl.transformations import BlockStatistics
 
 UNSEEN = -2.0
@@ -28,6 +27,7 @@ GLOBAL_FEATURES = (
     "stopped",
     "rolled_back",  # whether the last transformation was taken back
     "budget_left",  # doublings of the cost until the budget, over 8; negative beyond it
+    "size",  # doublings of the FLOPs that are right for the training FLOPs, over 8; negative below them
     "growth",  # doublings of the cost since the start, over 8
     "training_share",
     "training_loss",  # over ln K: 1 at chance
@@ -94,7 +94,7 @@ def observe(process: GrowthProcess, reward: RewardConfig, rows: int) -> Observat
 
 
 def _clipped(values: list[float | None]) -> NDArray[np.float32]:
-    """Put the sentinel for None, the highest value for what is not finite, and clip the rest."""
+    """Replace None by the sentinel and NaN by the highest value, and clip the rest."""
     return np.array(
         [
             UNSEEN if value is None else max(-1.0, min(HIGH, value)) if value == value else HIGH
@@ -115,6 +115,7 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
         "stopped": float(state.stopped),
         "rolled_back": float(state.rolled_back),
         "budget_left": log2(process.cost_budget / process.cost) / 8,
+        "size": log2(process.state.flops / process.optimal_flops) / 8,
         "growth": log2(process.cost / process.first_cost) / 8,
         "training_share": process.training_share,
         "training_loss": _over(state.training_loss, chance_loss),
@@ -141,7 +142,7 @@ def _over(value: float | None, scale: float) -> float | None:
 
 
 def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
-    """Return what the last slice changed; None where there was no slice before."""
+    """Return the changes over the last slice; None where there was no slice before."""
     before = state.previous
     training = validation = skill = None
     if before is not None:
@@ -157,7 +158,7 @@ def _changes(state: GrowthState, chance_loss: float) -> dict[str, float | None]:
 
 
 def _site(process: GrowthProcess, position: Position, row: int) -> dict[str, float | None]:
-    """Return what entries and blocks have in common."""
+    """Return the features that entries and blocks share."""
     architecture = process.state.architecture
     return {
         "present": 1.0,
@@ -173,7 +174,7 @@ def _site(process: GrowthProcess, position: Position, row: int) -> dict[str, flo
 
 
 def _entry(process: GrowthProcess, position: Position) -> dict[str, float | None]:
-    """Return what entries have for themselves: nothing is seen of their training."""
+    """Return the features of entries alone: nothing is measured of their training."""
     return {
         "gradient_norm": None,
         "growth_score": None,
@@ -184,7 +185,7 @@ def _entry(process: GrowthProcess, position: Position) -> dict[str, float | None
 
 
 def _block(process: GrowthProcess, position: Position) -> dict[str, float | None]:
-    """Return what blocks have for themselves."""
+    """Return the features of blocks alone."""
     state = process.state
     block, seen = state.architecture.block(position), state.statistics.blocks.get(position)
     return {

@@ -11,7 +11,7 @@ from mse_rl.transformations import WAIT, Decision
 
 
 class Careful(Rule):
-    """Widen the whole child by the least there is, as long as validation loss is near the training loss."""
+    """Widen the whole child by the smallest factor, as long as validation loss is near the training loss."""
 
     def choose(self, process: mse_rl.GrowthProcess, rng: np.random.Generator) -> Decision:
         """Return a legal decision: the name of a transformation, and where."""

@@ -5,8 +5,8 @@ On the command line: ``mse-rl apply --task digits --cost examples.own_cost:memor
 """
 
 import mse_rl
-from mse_rl.costs.budget import Budgets
-from mse_rl.costs.measures import Meter, activation_bytes, cost
+from mse_rl.costs import activation_bytes, cost
+from mse_rl.costs.measures import Budgets, Meter
 
 
 def memory_traffic(architecture: mse_rl.Architecture, meter: Meter) -> float:

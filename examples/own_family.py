@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import mse_rl
-from mse_rl.networks.child import PARTS
+from mse_rl.networks import PARTS
 from mse_rl.networks.mlp import MLP, LinearBlock, LinearMap
-from mse_rl.spec.families import FAMILIES, KINDS, Cost, Kind
+from mse_rl.spec import FAMILIES, KINDS, Cost, Kind
 
 
 class GatedBlock(LinearBlock):
@@ -37,4 +37,4 @@ PARTS["glu"] = lambda architecture: replace(MLP, blocks={"gated": GatedBlock})
 
 if __name__ == "__main__":
     for entry in mse_rl.apply("wine", "random", family="glu", training_flops=3e8).growth["timeline"][1:]:
-        print(entry["transformation"], entry["flops"], f"{entry['receipt']['deviation']:.0e}")
+        print(entry["transformation"], entry["flops"], f"{entry['receipt']['output_change']:.0e}")

@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mse_rl.agents.controller import Controller, DecisionPoint, Episode
     from mse_rl.api import apply, compare, resume, train
-    from mse_rl.config.apply import ApplyConfig
-    from mse_rl.config.training import (
-        ExpansionConfig,
-        GrowthConfig,
-        OptimizerConfig,
-        PPOConfig,
-        TaskConfig,
-        TrainConfig,
-    )
-    from mse_rl.costs.budget import BudgetConfig
+    from mse_rl.config.commands import ApplyConfig, PPOConfig, TrainConfig
+    from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
+    from mse_rl.costs.measures import BudgetConfig
     from mse_rl.costs.reward import RewardConfig
     from mse_rl.data import Task, load_task
     from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -26,93 +19,73 @@ if TYPE_CHECKING:
     from mse_rl.runs.grown import Grown, load, load_child
     from mse_rl.runs.policy import Policy, load_policy
     from mse_rl.runs.train import TrainResult
+    from mse_rl.spec import SearchSpace
     from mse_rl.spec.architecture import Architecture, Block, Inputs, Link, Position, Stage
-    from mse_rl.spec.search_space import SearchSpace
     from mse_rl.transformations import TRANSFORMATIONS, Transformation
 
-_HOMES = {
-    "Controller": "mse_rl.agents.controller",
-    "DecisionPoint": "mse_rl.agents.controller",
-    "Episode": "mse_rl.agents.controller",
-    "apply": "mse_rl.api",
-    "compare": "mse_rl.api",
-    "resume": "mse_rl.api",
-    "train": "mse_rl.api",
-    "ApplyConfig": "mse_rl.config.apply",
-    "Architecture": "mse_rl.spec.architecture",
-    "Block": "mse_rl.spec.architecture",
-    "Inputs": "mse_rl.spec.architecture",
-    "Link": "mse_rl.spec.architecture",
-    "Position": "mse_rl.spec.architecture",
-    "Stage": "mse_rl.spec.architecture",
-    "BudgetConfig": "mse_rl.costs.budget",
-    "GrowingClassifier": "mse_rl.estimator",
-    "ExpansionConfig": "mse_rl.config.training",
-    "GrowthConfig": "mse_rl.config.training",
-    "OptimizerConfig": "mse_rl.config.training",
-    "PPOConfig": "mse_rl.config.training",
-    "TaskConfig": "mse_rl.config.training",
-    "TrainConfig": "mse_rl.config.training",
-    "Task": "mse_rl.data",
-    "load_task": "mse_rl.data",
-    "Context": "mse_rl.envs.expansion",
-    "ExpansionEnv": "mse_rl.envs.expansion",
-    "MseRlError": "mse_rl.errors",
-    "GrowthProcess": "mse_rl.growth.process",
-    "RewardConfig": "mse_rl.costs.reward",
-    "load_child": "mse_rl.runs.grown",
-    "Comparison": "mse_rl.runs.comparison",
-    "Grown": "mse_rl.runs.grown",
-    "load": "mse_rl.runs.grown",
-    "Policy": "mse_rl.runs.policy",
-    "load_policy": "mse_rl.runs.policy",
-    "TrainResult": "mse_rl.runs.train",
-    "SearchSpace": "mse_rl.spec.search_space",
-    "TRANSFORMATIONS": "mse_rl.transformations",
-    "Transformation": "mse_rl.transformations",
+_PUBLIC = {
+    "agents.controller": "Controller DecisionPoint Episode",
+    "api": "apply compare resume train",
+    "config.commands": "ApplyConfig PPOConfig TrainConfig",
+    "config.training": "ExpansionConfig GrowthConfig OptimizerConfig TaskConfig",
+    "costs.measures": "BudgetConfig",
+    "costs.reward": "RewardConfig",
+    "data": "Task load_task",
+    "envs.expansion": "Context ExpansionEnv",
+    "errors": "MseRlError",
+    "estimator": "GrowingClassifier",
+    "growth.process": "GrowthProcess",
+    "runs.comparison": "Comparison",
+    "runs.grown": "load_child Grown load",
+    "runs.policy": "Policy load_policy",
+    "runs.train": "TrainResult",
+    "spec": "SearchSpace",
+    "spec.architecture": "Architecture Block Inputs Link Position Stage",
+    "transformations": "TRANSFORMATIONS Transformation",
 }
-"""Where each public name lives. They load at first use: torch takes seconds, ``--help`` must not."""
+"""The public names of each module. They load at first use: torch takes seconds, ``--help`` must not."""
+_HOMES = {name: f"mse_rl.{home}" for home, names in _PUBLIC.items() for name in names.split()}
 
-__all__ = [  # noqa: RUF022 - in the order of the houses above
-    "Controller",
-    "DecisionPoint",
-    "Episode",
-    "apply",
-    "compare",
-    "resume",
-    "train",
+__all__ = [
+    "TRANSFORMATIONS",
     "ApplyConfig",
     "Architecture",
     "Block",
+    "BudgetConfig",
+    "Comparison",
+    "Context",
+    "Controller",
+    "DecisionPoint",
+    "Episode",
+    "ExpansionConfig",
+    "ExpansionEnv",
+    "GrowingClassifier",
+    "Grown",
+    "GrowthConfig",
+    "GrowthProcess",
     "Inputs",
     "Link",
-    "Position",
-    "Stage",
-    "BudgetConfig",
-    "GrowingClassifier",
-    "ExpansionConfig",
-    "GrowthConfig",
+    "MseRlError",
     "OptimizerConfig",
     "PPOConfig",
+    "Policy",
+    "Position",
+    "RewardConfig",
+    "SearchSpace",
+    "Stage",
+    "Task",
     "TaskConfig",
     "TrainConfig",
-    "Task",
-    "load_task",
-    "Context",
-    "ExpansionEnv",
-    "MseRlError",
-    "GrowthProcess",
-    "RewardConfig",
-    "load_child",
-    "Comparison",
-    "Grown",
-    "load",
-    "Policy",
-    "load_policy",
     "TrainResult",
-    "SearchSpace",
-    "TRANSFORMATIONS",
     "Transformation",
+    "apply",
+    "compare",
+    "load",
+    "load_child",
+    "load_policy",
+    "load_task",
+    "resume",
+    "train",
 ]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from mse_rl.agents.controller import Controller, Episode, own_controller
-from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig
-from mse_rl.config.training import ExpansionConfig, TaskConfig, TrainConfig
+from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, TrainConfig
+from mse_rl.config.training import ExpansionConfig, TaskConfig
 from mse_rl.data import Task, load_task
 from mse_rl.data.sources import Tell, own_task, silent
 from mse_rl.errors import InvalidConfig, InvalidTask
@@ -26,7 +26,7 @@ from mse_rl.runs.train import train as run_training
 
 @contextmanager
 def _threads_kept() -> Iterator[None]:
-    """Give torch its number of threads back, whatever a run has set."""
+    """Restore torch's number of threads afterwards."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -71,7 +71,7 @@ def resume(
     folder: str | Path,
     *,
     episodes: int | None = None,
-    workers: int | None = None,
+    workers: int | str | None = None,
     tasks: Sequence[Task] | None = None,
     trust: bool = False,
     tell: Tell = silent,
@@ -122,7 +122,7 @@ def compare(
     *,
     seeds: Sequence[int] = range(8),
     config: ExpansionConfig | None = None,
-    workers: int = 2,
+    workers: int | str = 2,
     tell: Tell = silent,
 ) -> Comparison:
     """Grow a child with every controller on every task with every seed, all else being equal.
@@ -136,6 +136,7 @@ def compare(
         config: of the environment; what ``mse-rl train`` has, if not given. Its tasks are not used. With its
             ``cache_dir``, a comparison that was interrupted goes on where it was when it is asked for again.
         workers: processes that play episodes. A script therefore needs Python's main guard; see ``train``.
+            ``"ray"`` or ``"ray:8"``: actors on a Ray cluster.
         tell: gets one line for each thing that a user should know.
 
     Returns:

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # type: ign
 
 from mse_rl.agents.controller import Controller
 from mse_rl.api import apply
-from mse_rl.config.apply import DEFAULT_CONTROLLER, VALIDATION_FRACTION
+from mse_rl.config.commands import DEFAULT_CONTROLLER, VALIDATION_FRACTION
 from mse_rl.config.training import TaskConfig
-from mse_rl.costs.budget import Budgets
+from mse_rl.costs.measures import Budgets
 from mse_rl.data import Split, Task
 from mse_rl.data.split import stratified_split
 from mse_rl.errors import MOST_SEED, MseRlError

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def to_plain(value: Any) -> Any:
-    """Return what ``json`` can write: of data made of dataclasses, tuples, frozensets, dicts and scalars.
+    """Convert dataclasses, tuples, frozensets, dicts and scalars to values that ``json`` can write.
 
     Dicts become lists of pairs, since their keys may be anything.
     """

@@ -96,7 +96,7 @@ def paths_of(things: Any, what: str) -> tuple[str, ...]:
 
 
 def label(thing: Any) -> str:
-    """Return what records call an object from Python: the module and name of it, or of its class.
+    """Return the name of a Python object in records: its module and name, or those of its class.
 
     >>> from collections import OrderedDict
     >>> label(OrderedDict), label(OrderedDict())
@@ -125,7 +125,7 @@ def require_callable(function: Any, arguments: tuple[str, ...], name: str, what:
         )
     try:
         taken = signature(function)
-    except ValueError:  # some of Python's own tell none
+    except ValueError:  # some built-in functions have none
         return
     try:
         taken.bind(*arguments)

@@ -11,10 +11,10 @@ import torch
 from support.schedules import even
 
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import Task, load_task
 from mse_rl.growth.process import GrowthProcess
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 
 # One thread here and in the processes that tests start: other threads, other rounding.
 torch.set_num_threads(1)

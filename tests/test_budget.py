@@ -10,11 +10,11 @@ from support.problems import FAMILIES, problem_for
 from support.timing import DepthMeter
 
 from mse_rl.agents.rules import least_loss
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.measures import MEASURES, TRAINING_PASSES, cost
+from mse_rl.costs import TRAINING_PASSES, cost
+from mse_rl.costs.measures import MEASURES, BudgetConfig
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.cache import PrefixCache
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS, WAIT
 
 STOP = ("stop", None)

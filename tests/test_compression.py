@@ -12,11 +12,11 @@ from support.schedules import even
 from mse_rl.agents.controller import run_episode
 from mse_rl.agents.rules import RULES, make_rule
 from mse_rl.config.training import ExpansionConfig, GrowthConfig
-from mse_rl.costs.measures import cost, training_bytes
+from mse_rl.costs import cost, training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidTransformation
 from mse_rl.growth.cache import PrefixCache
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 
@@ -244,7 +244,7 @@ def test_with_the_cache_compression_is_what_it_is_without(grow, family):
 
 
 def test_a_cache_is_not_shared_by_a_budget_that_is_met_and_one_that_is_not(grow, monkeypatch):
-    """What shrinks is taken back under the one, and stands under the other."""
+    """Shrinking is undone under the one, and kept under the other."""
     fall = iter((0.9, 0.5, 0.9, 0.5))
     measure = LiveChild.validate
     monkeypatch.setattr(LiveChild, "validate", lambda live: replace(measure(live), skill=next(fall)))

@@ -4,6 +4,7 @@ from math import sqrt
 
 import pytest
 
+from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import (
     DEFAULT_TRAINING_FLOPS,
     SCALES,
@@ -13,10 +14,8 @@ from mse_rl.costs.compute_optimal import (
     optimal_flops,
     scale_of,
 )
-from mse_rl.costs.measures import cost, training_flops
+from mse_rl.spec import FAMILIES, SearchSpace, first_family, starting_architecture
 from mse_rl.spec.architecture import Inputs
-from mse_rl.spec.families import FAMILIES, first_family
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 
 KINDS = {
     "image": Inputs((3, 16, 16), 0, 10),

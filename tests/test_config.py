@@ -7,21 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.config.apply import ApplyConfig, PredictConfig
-from mse_rl.config.training import (
-    ExpansionConfig,
-    GrowthConfig,
-    OptimizerConfig,
-    PPOConfig,
-    TaskConfig,
-    TrainConfig,
-)
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.config.commands import ApplyConfig, PPOConfig, PredictConfig, TrainConfig, workers_of
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
 from mse_rl.costs.compute_optimal import Schedule
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import InvalidConfig
-from mse_rl.spec.families import FAMILIES
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import FAMILIES, SearchSpace
 
 
 @pytest.mark.parametrize(
@@ -71,6 +63,12 @@ from mse_rl.spec.search_space import SearchSpace
         (PPOConfig, {"policy_learning_rate": float("nan")}),
         (TrainConfig, {"episodes": 0}),
         (TrainConfig, {"workers": 0}),
+        (TrainConfig, {"workers": "ray:"}),
+        (TrainConfig, {"workers": "ray:0"}),
+        (TrainConfig, {"workers": True}),
+        (TrainConfig, {"worker_restarts": -1}),
+        (TrainConfig, {"worker_timeout_seconds": 0.0}),
+        (GrowthConfig, {"slice_limit_seconds": 0.0}),
         (TrainConfig, {"seed": -1}),
         (TrainConfig, {"seed": 2**32}),  # beyond NumPy's bound, which Stable-Baselines3 shares
     ],
@@ -86,6 +84,12 @@ def test_a_run_is_hashable_and_frozen():
     assert {config: 1}[TrainConfig()] == 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 3
+
+
+def test_workers_are_processes_or_on_ray():
+    assert workers_of(TrainConfig().workers) == workers_of("2") == (False, 2)
+    assert workers_of("ray") == (True, None)
+    assert workers_of("ray:8") == (True, 8)
 
 
 def test_derived_numbers():

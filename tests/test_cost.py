@@ -5,10 +5,10 @@ from support.strategies import architectures
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mse_rl.costs.measures import cost, link_cost, site_cost, training_bytes, training_flops
+from mse_rl.costs import cost, link_cost, site_cost, training_bytes, training_flops
 from mse_rl.networks import Child, build_child, empty_child
+from mse_rl.spec import FAMILIES
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.spec.families import FAMILIES
 
 CNN = Architecture(
     "cnn", (1, 9, 5), 3, (Stage(2, (Block("conv", 3, 5),)), Stage(4, (Block("conv", 2, 1),), 2))

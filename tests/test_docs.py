@@ -8,8 +8,7 @@ import pytest
 from support.documents import EXAMPLES, PAGES, ROOT, Code, code_of
 
 from mse_rl.cli import main
-from mse_rl.config.apply import ApplyConfig
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import ApplyConfig, TrainConfig
 
 WHOLE = {example.read_text() for example in EXAMPLES}
 """Programs that test_examples runs."""

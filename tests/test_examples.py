@@ -47,13 +47,13 @@ import runpy
 runpy.run_path("examples/own_family.py", run_name="__main__")
 
 import mse_rl
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 
 names = ("deepen_gated", "widen_inner_x2", "widen_stream_x1.5", "widen_child_x1.25", "activation_relu")
 grown = mse_rl.apply("wine", "random", family="glu", training_flops=1e8, transformations=names, seed=1)
 timeline = grown.growth["timeline"][1:]
 assert {"deepen_gated", "widen_inner_x2", "widen_stream_x1.5"} <= {e["transformation"] for e in timeline}
-assert max(e["receipt"]["deviation"] for e in timeline) < 1e-4
+assert max(e["receipt"]["output_change"] for e in timeline) < 1e-4
 assert cost(grown.architecture).parameters == sum(p.numel() for p in grown.child.parameters())
 """
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)

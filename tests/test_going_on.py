@@ -9,7 +9,7 @@ from mse_rl.config.training import OptimizerConfig
 from mse_rl.errors import InvalidArchitecture, InvalidConfig
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.networks import build_child
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.transformations import Renumbering
 
 
@@ -38,7 +38,7 @@ def test_on_the_same_task_everything_is_kept_and_the_child_is_left_alone(grow, f
     assert state.validation == donor.state.validation
     assert process.first_flops == donor.state.flops == receipt.flops_before == receipt.flops_after
     assert (state.slice_index, state.training_flops, set(state.ages.values())) == (0, 0, {0})
-    assert (receipt.transformation, receipt.target, receipt.deviation) == ("adopt", None, 0.0)
+    assert (receipt.transformation, receipt.target, receipt.output_change) == ("adopt", None, 0.0)
     assert receipt.made_new == ()
     assert {"head.linear", "stages.0.0.last", "links.0"} <= set(receipt.kept)
     assert not receipt.rolled_back

@@ -8,24 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-FOLDERS = {"mse_rl": ROOT / "mse_rl", "mse_rl.envs": ROOT / "envs", "mse_rl.agents": ROOT / "agents"}
-
-
-def modules():
-    """Return {dotted name: file} of all that is shipped; links are not followed."""
-    found = {}
-    for package, folder in FOLDERS.items():
-        for file in sorted(folder.rglob("*.py")):
-            inside = file.relative_to(folder)
-            if package == "mse_rl" and inside.parts[0] in ("envs", "agents"):
-                continue
-            found[".".join([package, *inside.with_suffix("").parts]).removesuffix(".__init__")] = file
-    return found
-
-
-MODULES = modules()
+from support.structure import FOLDERS, MODULES, ROOT, imports_of
 
 
 def test_imports_run_one_way():
@@ -56,23 +39,6 @@ def test_a_module_is_small_says_what_it_is_for_and_is_named_after_it(name):
     assert len(text.splitlines()) <= 350
     assert ast.get_docstring(ast.parse(text))
     assert not {"utils", "helpers", "common"} & set(name.split("."))
-
-
-def imports_of(name):
-    """Return the modules of the package that one imports, wherever in it, but not for type checkers alone."""
-    tree = ast.parse(MODULES[name].read_text())
-    for_types = {
-        id(part)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for part in ast.walk(node)
-    }
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in for_types:
-            parts = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
-            found |= parts or {node.module} & MODULES.keys()
-    return found - {name}
 
 
 def test_modules_import_each_other_in_no_circle():

@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 import pytest
 from support.own import write_module
 
-from mse_rl.config.apply import ApplyConfig
-from mse_rl.costs.budget import BudgetConfig, Budgets
-from mse_rl.costs.measures import CostMeasure, cost, measure_of
+from mse_rl.config.commands import ApplyConfig
+from mse_rl.costs import cost
+from mse_rl.costs.measures import BudgetConfig, Budgets, CostMeasure, measure_of
 from mse_rl.costs.reward import RewardConfig, RewardInputs, terms
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.process import GrowthProcess

@@ -1,4 +1,4 @@
-"""What shrinks a child is taken back where its skill falls by more than the tolerance."""
+"""A shrinking transformation is undone where the skill falls by more than the tolerance."""
 
 from dataclasses import replace
 from math import nan
@@ -96,7 +96,7 @@ def test_the_child_and_its_optimizer_are_what_they_were_and_only_time_has_passed
     assert after.training_flops == before.training_flops + 3 * after.receipt.flops_after * 4 * 16
     assert after.ages == {position: age + 1 for position, age in before.ages.items()}
     assert after.previous == replace(before, previous=None)
-    for field in ("architecture", "validation", "training_loss", "statistics", "stopped", "diverged"):
+    for field in ("architecture", "validation", "training_loss", "statistics", "stopped", "faults"):
         assert getattr(after, field) == getattr(before, field)
 
 
@@ -173,7 +173,7 @@ def test_a_child_that_gives_no_number_after_shrinking_is_what_it_was_before(trai
     process = trained(skill_tolerance=1.0)
     skill.told = nan
     assert process.advance("narrow_inner_x0.5", START).rolled_back
-    assert not process.state.diverged
+    assert not process.state.faults
     assert not process.finished
 
 
@@ -183,7 +183,7 @@ def test_a_trained_child_that_loses_half_its_stream_falls_and_is_restored(grow):
         before = process.advance("wait").validation
     after = process.advance("narrow_stream_x0.5", STEM)
     assert after.rolled_back
-    assert after.receipt.deviation > 0.1
+    assert after.receipt.output_change > 0.1
     assert evaluate(process.child, process.task.validation) == before == after.validation
 
 

@@ -10,8 +10,8 @@ from support.problems import FAMILIES, problem_for
 from support.strategies import architectures
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
+from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import Schedule
-from mse_rl.costs.measures import cost, training_flops
 from mse_rl.errors import InvalidConfig
 from mse_rl.training import learning_rate
 from mse_rl.transformations import TRANSFORMATIONS

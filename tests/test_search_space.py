@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.networks import build_child
+from mse_rl.spec import FAMILIES, SearchSpace, first_family, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs, Link, Position, Stage
-from mse_rl.spec.families import FAMILIES, first_family
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 
 SIDES = st.integers(1, 70)
 

@@ -11,8 +11,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
 from mse_rl.cli.signals import ending_in_order
-from mse_rl.config.apply import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.errors import InvalidConfig, MseRlError
 
 
@@ -67,7 +66,7 @@ Predict = Annotated[
 ]
 DESCRIPTION = (
     "Neural networks that grow while they train, and a controller that learns how to grow them. "
-    "--version tells which release this is."
+    "--version prints which release this is."
 )
 
 
@@ -166,11 +165,10 @@ def _changed(before: dict[str, object], after: dict[str, object]) -> set[str]:
 
 
 def _run(parsed: Parsed) -> None:
-    from rich.console import Console
-
     from mse_rl.cli import commands
+    from mse_rl.cli.console import Terminal
 
-    console = Console()
+    console = Terminal()
     with ending_in_order():
         if isinstance(parsed, _TrainArguments) and parsed.resume:
             config = _as(TrainConfig, parsed)

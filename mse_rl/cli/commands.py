@@ -16,18 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from mse_rl.cli.console import TrainingBars, say, training_bars
-from mse_rl.config.apply import ApplyConfig, PredictConfig
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import load_task
 from mse_rl.data.checks import check_data
-from mse_rl.data.raw import RawData, class_numbers
+from mse_rl.data.raw import class_numbers
 from mse_rl.data.sources import find_source, is_own
-from mse_rl.data.table import TableEncoder
 from mse_rl.errors import InvalidTask
 from mse_rl.runs.applying import go_on_growing, grow_into_new
 from mse_rl.runs.folders import make_folder, require_new_file, write_bytes
-from mse_rl.runs.growing import Growth, excess
+from mse_rl.runs.growing import Growth
 from mse_rl.runs.grown import Grown, load
 from mse_rl.runs.learning import Listener
 from mse_rl.runs.report import comparison_rows
@@ -192,7 +190,8 @@ def _show(folder: Path, growth: Growth, console: Console) -> None:
     if not process.fits:
         say(
             console,
-            f"warning: the child is beyond its budget{excess(process)}: give it more `slices` to shrink in",
+            f"warning: the child is beyond its budget{process.bounds.excess(process.state.architecture)}: "
+            "give it more `slices` to shrink in",
         )
     elif final["cost"] > FULL * final["cost_budget"]:
         measure = measure_of(final["cost_measure"])
@@ -207,7 +206,7 @@ Probabilities = NDArray[np.float64]
 
 
 def predict(config: PredictConfig, console: Console) -> None:
-    """Print how many samples a child tells right, and write what it says of each.
+    """Print how many samples a child classifies correctly, and write what it says of each.
 
     Raises:
         MseRlError: for anything that is wrong with child, dataset or settings; then no file is written.
@@ -231,14 +230,14 @@ def predict(config: PredictConfig, console: Console) -> None:
 
 
 def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[str]]:
-    """Return what the child says of each sample of a source, and the samples' labels."""
+    """Return the child's predictions for the samples of a source, and their labels."""
     source, argument = find_source(config.task)
     try:
         raw = source(argument, config.data)
         check_data(raw)
         class_numbers(raw)
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
-        probabilities = grown.predict_proba(_given(raw, x))
+        probabilities = grown.predict_proba(raw.records(config.split) if raw.records else x)
     except InvalidTask as error:
         raise InvalidTask(f"{config.task}: {error}") from error
     return probabilities, [raw.classes[int(number)] if raw.classes else str(int(number)) for number in y]
@@ -258,11 +257,3 @@ def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[st
     splits = (task.train, task.validation) if config.split == "train" else (task.test,)
     probabilities = np.concatenate([grown.probabilities(split.inputs(slice(None))) for split in splits])
     return probabilities, [str(grown.classes_[int(number)]) for split in splits for number in split.y]
-
-
-def _given(raw: RawData, x: Any) -> Any:
-    """Return inputs as ``Grown.predict`` takes them: the rows of a table by the names of its columns."""
-    if isinstance(raw.encoder, TableEncoder):
-        names = raw.encoder.numeric + raw.encoder.categorical
-        return [dict(zip(names, row, strict=True)) for row in x]
-    return x

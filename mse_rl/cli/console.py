@@ -4,6 +4,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import (
@@ -16,8 +17,17 @@ from rich.progress import (
 )
 
 from mse_rl.agents.controller import Episode
-from mse_rl.config.training import TrainConfig
+from mse_rl.cli.terminal import discard_output
+from mse_rl.config.commands import TrainConfig
 from mse_rl.costs.measures import measure_of
+
+
+class Terminal(Console):
+    """A console whose commands go on when the reader of their pipe is gone: they keep what they have made."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more."""
+        discard_output()
 
 
 def say(console: Console, line: str) -> None:
@@ -38,6 +48,24 @@ UNITS = "episodes", "held-out contexts"
 """What the two bars count."""
 WINDOW = 32
 """Episodes that the shown means are taken over."""
+LINES = 20
+"""Where there is no terminal to draw bars in, a line tells of each of so many parts ..."""
+SECONDS_PER_LINE = 60
+"""... and a line at least so often."""
+
+
+class PlainProgress:
+    """Lines on how far something is, for a log: a few, however many steps there are."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._part, self._seconds = console, 0, monotonic()
+
+    def show(self, what: str, done: int, total: int, means: str = "") -> None:
+        """Print a line, if it is time for one."""
+        part, seconds = LINES * done // total, monotonic()
+        if part != self._part or seconds - self._seconds >= SECONDS_PER_LINE:
+            self._part, self._seconds = part, seconds
+            say(self._console, f"{what} {done}/{total}  {means}".rstrip())
 
 
 class TrainingBars:
@@ -45,11 +73,13 @@ class TrainingBars:
 
     Args:
         progress: shows them.
+        plain: shows them where there is no terminal; None if there is one.
         episodes: to learn from.
         contexts: to compare on.
     """
 
-    def __init__(self, progress: Progress, episodes: int, contexts: int) -> None:
+    def __init__(self, progress: Progress, plain: PlainProgress | None, episodes: int, contexts: int) -> None:
+        self._plain = plain
         self._progress, self._contexts = progress, contexts
         self._last: deque[Episode] = deque(maxlen=WINDOW)
         self._learning = progress.add_task("episodes", total=episodes, means="")
@@ -78,6 +108,7 @@ class TrainingBars:
         shown = measure_of(episode.final["cost_measure"]).shown(cost)
         means = f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {shown}"
         self._progress.update(self._learning, advance=1, means=means)
+        self._show_plainly(self._learning)
         if self._progress.finished:
             self._comparing = self._progress.add_task("comparing", total=self._contexts, means="held-out")
 
@@ -85,6 +116,14 @@ class TrainingBars:
         """Count one held-out context more."""
         if self._comparing is not None:
             self._progress.advance(self._comparing)
+            self._show_plainly(self._comparing)
+
+    def _show_plainly(self, bar: TaskID) -> None:
+        if self._plain is not None:
+            task = self._progress.tasks[bar]
+            self._plain.show(
+                task.description, int(task.completed), int(task.total or 1), task.fields["means"]
+            )
 
 
 @contextmanager
@@ -98,8 +137,9 @@ def training_bars(console: Console, config: TrainConfig) -> Iterator[TrainingBar
         TextColumn("{task.fields[means]}"),
     )
     episodes = config.updates * config.ppo.episodes_per_update
-    progress = Progress(*columns, console=console)
-    bars = TrainingBars(progress, episodes, config.held_out)
+    drawn = console.is_interactive
+    progress = Progress(*columns, console=console, disable=not drawn)
+    bars = TrainingBars(progress, None if drawn else PlainProgress(console), episodes, config.held_out)
     try:
         yield bars
     finally:

@@ -1,22 +1,23 @@
-"""One frozen tree of settings for a run; each part is validated when it is made."""
+"""The settings of children and their environment; each part is checked when it is made."""
 
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from pathlib import Path
 from typing import Literal
 
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs import TRAINING_PASSES
 from mse_rl.costs.compute_optimal import Schedule
-from mse_rl.costs.measures import TRAINING_PASSES
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, require, require_positive, require_within
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, fit_types, require, require_positive, require_within
 from mse_rl.plugins import paths_of
-from mse_rl.settings import fit_types
-from mse_rl.spec.families import FAMILIES
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import FAMILIES, SearchSpace
 
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""
+MOST_BATCH = 64
+LEAST_BATCH = 16
+"""Samples in a training step, where none are given."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class TaskConfig:
     """Random changes of training images; auto: what is right for the dataset."""
     input: Literal["auto", "image", "vector", "sequence", "tokens"] = "auto"
     """What the inputs of npz files are; auto: told by shape and dtype."""
+    label: str | None = None
+    """Column of csv files that holds the labels, by name or number; the one called label, target, class or y,
+    else the last, if not given."""
 
     def __post_init__(self) -> None:
         fit_types(self)
@@ -89,6 +93,17 @@ class OptimizerConfig:
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
 
+def default_batch_size(samples: int) -> int:
+    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, but at
+    least ``LEAST_BATCH`` (where there are as many) and at most ``MOST_BATCH``.
+
+    >>> [default_batch_size(samples) for samples in (40, 300, 600, 50_000)]
+    [16, 32, 64, 64]
+    """
+    batch = 1 << max(0, (samples // 8).bit_length() - 1)
+    return min(max(LEAST_BATCH, batch), MOST_BATCH, samples)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GrowthRules:
     """What may be done to a child, and what ends its growth."""
@@ -99,13 +114,15 @@ class GrowthRules:
     new_units: Literal["he", "gradmax"] = "he"
     """How new units get their incoming weights: drawn (He), or those with the largest gradient (GradMax)."""
     skill_tolerance: float = 0.05
-    """What shrinks a child is taken back if validation skill is lower by more than this a slice later."""
+    """A shrinking transformation is undone if validation skill is lower by more than this a slice later."""
     target_skill: float | None = None
     """End as soon as validation skill (0 at chance, 1 at perfect) reaches this."""
     time_limit_seconds: float | None = None
     """End after the slice in which this time runs out."""
+    slice_limit_seconds: float | None = None
+    """A slice that trains for longer is taken back; at the second one the growth ends, and has failed."""
     memory_budget: int | None = None
-    """Most bytes that training a child may take (estimated); no bound if not given."""
+    """Maximum bytes that training a child may take (estimated); no bound if not given."""
 
     def __post_init__(self) -> None:
         if self.transformations is not None:  # from Python they may be objects as well
@@ -117,7 +134,7 @@ class GrowthRules:
             self.target_skill is None or 0 < self.target_skill <= 1,
             f"`target_skill` must lie between 0 and 1, got {self.target_skill}",
         )
-        require_positive(self, "time_limit_seconds")
+        require_positive(self, "time_limit_seconds", "slice_limit_seconds")
 
 
 @dataclass(frozen=True)
@@ -213,7 +230,7 @@ class ExpansionConfig:
     cache_dir: Path | None = None
     """Folder in which all prefixes are kept for later runs; none is kept if not given."""
     cache_dir_mb: int = 4096
-    """Most that this folder may take, in MiB; what was not used for longest goes first."""
+    """Maximum size of this folder, in MiB; the least recently used entries are deleted first."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", paths_of(self.task, "task"))
@@ -221,73 +238,3 @@ class ExpansionConfig:
         require(len(self.task) > 0, "at least one task is needed, got none: name one as `task`")
         require_within(self, 0, MOST, "cache_mb")
         require_within(self, 1, MOST, "cache_dir_mb")
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """How the controller learns."""
-
-    groups: int = 6
-    """Contexts (task, budget, seed) in an update of the policy."""
-    rollouts: int = 8
-    """Episodes of a context; their returns are compared with each other."""
-    epochs: int = 6
-    """Passes over the episodes of an update."""
-    policy_learning_rate: float = 1.5e-3
-    """Learning rate of the policy at the start; it falls linearly."""
-    policy_learning_rate_end: float = 2e-4
-    """Learning rate of the policy at the end."""
-    entropy_weight: float = 0.003
-    """Weight of the policy's entropy in its loss."""
-    clip_range: float = 0.2
-    """How far an update may move the probability of an action, as a share."""
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        require_within(self, 1, MOST, "groups", "epochs")
-        require_within(self, 2, MOST, "rollouts")  # they are compared with each other
-        require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
-        require(0 < self.clip_range < 1, f"`clip_range` must lie between 0 and 1, got {self.clip_range}")
-
-    @property
-    def episodes_per_update(self) -> int:
-        """Episodes between two updates of the policy."""
-        return self.groups * self.rollouts
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """A whole training run of a controller."""
-
-    env: ExpansionConfig = field(default_factory=ExpansionConfig)
-    ppo: PPOConfig = field(default_factory=PPOConfig)
-    episodes: int = 1152
-    """Episodes to learn from; rounded up to whole updates."""
-    workers: int = 2
-    """Processes that run episodes, each with one thread."""
-    seed: int = 0
-    """Seed of everything that is drawn."""
-    held_out: int = 32
-    """Seeds, never trained on, on which the policy is compared with the rules at the end."""
-    run_dir: Path | None = None
-    """Where the run is kept; runs/TIME if not given."""
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        require_within(self, 1, MOST, "episodes", "workers", "held_out")
-        require_within(self, 0, MOST_SEED, "seed")
-        require(
-            self.env.growth.time_limit_seconds is None,
-            "rollouts are compared decision by decision, so that training a policy takes no time limit: "
-            "leave `time_limit_seconds` out, or lower `slices`",
-        )
-
-    @property
-    def updates(self) -> int:
-        """Updates of the policy."""
-        return -(-self.episodes // self.ppo.episodes_per_update)
-
-    @property
-    def whole_episodes(self) -> int:
-        """Episodes to learn from, in whole updates."""
-        return self.updates * self.ppo.episodes_per_update

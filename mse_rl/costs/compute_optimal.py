@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf, log, sqrt
 
-from mse_rl.costs.measures import TRAINING_PASSES, cost, training_flops
-from mse_rl.spec.architecture import Architecture, Inputs
-from mse_rl.spec.families import FAMILIES, LONG_TEXT
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.costs import TRAINING_PASSES, cost, training_flops
+from mse_rl.spec import FAMILIES, LONG_TEXT, Architecture, Inputs, SearchSpace, starting_architecture
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,11 @@ class Schedule:
     decision_share: float
 
     def step_price(self, architecture: Architecture) -> int:
-        """Return what a training step takes of ``total``."""
+        """Return the price of a training step, in the units of ``total``."""
         return 1 if self.counts_steps else training_flops(architecture, self.batch_size)
 
     def spent(self, *, steps: int, flops: int) -> int:
-        """Return what has been taken of ``total`` by so many training steps, and training FLOPs."""
+        """Return how much of ``total`` is used by these training steps, or these training FLOPs."""
         return steps if self.counts_steps else flops
 
     def end(self, slice_index: int) -> float:
@@ -125,7 +123,7 @@ SCALES: dict[str, Scale] = {
 
 
 def scale_of(inputs: Inputs) -> Scale:
-    """Return what training pays for over such inputs."""
+    """Return the constants for a kind of input."""
     long = inputs.kind == "tokens" and inputs.shape[0] > LONG_TEXT
     return SCALES["long tokens" if long else inputs.kind]
 

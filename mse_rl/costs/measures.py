@@ -1,75 +1,25 @@
-"""What a child costs in closed form: FLOPs, parameters, activation memory; and latency, which is measured.
-
-No torch here. One multiply-accumulate is two FLOPs; a training step is counted as three forward passes.
-"""
+"""Measures of what a child costs, which of them is priced, and how much it may be. No torch here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Protocol
 
-from mse_rl.errors import InvalidConfig, unknown_name
-from mse_rl.plugins import in_short, is_path, load_object, require_callable
-from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.spec.families import FAMILIES, KINDS, Cost
-
-TRAINING_PASSES = 3
-"""A training step costs three forward passes: one forward, two backward (inputs and weights)."""
-
-
-@lru_cache(maxsize=8192)
-def _block_cost(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
-    return KINDS[block.kind].cost(block, width, grid)
-
-
-@lru_cache(maxsize=8192)
-def _stage_cost(stage: Stage, grid: tuple[int, ...]) -> Cost:
-    return sum((_block_cost(block, stage.width, grid) for block in stage.blocks), Cost())
-
-
-def site_cost(architecture: Architecture, position: Position) -> Cost:
-    """Return the cost of the entry or residual block at ``position``."""
-    if position.block == ENTRY:
-        return FAMILIES[architecture.family].entry(architecture, position.stage)
-    grid = FAMILIES[architecture.family].grid(architecture, position.stage)
-    return _block_cost(architecture.block(position), architecture.stages[position.stage].width, grid)
-
-
-def link_cost(architecture: Architecture, link: Link) -> Cost:
-    """Return the cost of one link: a projection at every position of the stream that it adds to."""
-    before, after = (architecture.stages[end.stage].width for end in link)
-    positions = FAMILIES[architecture.family].positions(architecture, link.target.stage)
-    return Cost(before * after * positions, before * after, after * positions)
-
-
-@lru_cache(maxsize=8192)
-def cost(architecture: Architecture) -> Cost:
-    """Return the cost of the whole child."""
-    family = FAMILIES[architecture.family]
-    total = family.head(architecture)
-    for s, stage in enumerate(architecture.stages):
-        total += family.entry(architecture, s) + _stage_cost(stage, family.grid(architecture, s))
-    return sum((link_cost(architecture, link) for link in architecture.links), total)
-
-
-def training_flops(architecture: Architecture, samples: int) -> int:
-    """Return the FLOPs spent on training with ``samples`` samples: 3 x forward x samples."""
-    return TRAINING_PASSES * cost(architecture).flops * samples
-
-
-def activation_bytes(architecture: Architecture) -> int:
-    """Return an estimate of the bytes that one sample keeps for the backward pass, in float32."""
-    return 4 * cost(architecture).activations
-
-
-def training_bytes(architecture: Architecture, batch_size: int) -> int:
-    """Return an estimate of the bytes that training takes: float32 activations of a batch, and
-    weights, gradients and two moments of the optimizer.
-    """
-    return activation_bytes(architecture) * batch_size + 16 * cost(architecture).parameters
+from mse_rl.costs import cost
+from mse_rl.errors import (
+    MOST,
+    InvalidConfig,
+    fit_types,
+    require,
+    require_positive,
+    require_within,
+    unknown_name,
+)
+from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
+from mse_rl.spec import Architecture
 
 
 @dataclass(frozen=True)
@@ -86,7 +36,7 @@ class Latency:
 
 
 class Meter(Protocol):
-    """Whatever tells latencies; of one architecture always the same."""
+    """Measures latencies; that of one architecture is always the same."""
 
     def measure(self, architecture: Architecture) -> Latency:
         """Return the latency of a child of that architecture."""
@@ -145,7 +95,7 @@ MEASURES: dict[str, CostMeasure] = {
     "params": CostMeasure(params, "parameter", "params_budget", "{:,}", "k params", 1e3, guide=params),
     "latency": CostMeasure(latency, "latency", "latency_budget_ms", "{:.4g} ms", "ms", 1),
 }
-"""By the name that ``--cost`` has for it; what is cheap to tell comes first."""
+"""By the name that ``--cost`` has for it; what is cheap to measure comes first."""
 
 
 @lru_cache
@@ -180,3 +130,88 @@ def _checked(own: Callable[[Architecture, Meter], Any], name: str) -> Callable[[
         return int(value) if isinstance(value, Integral) else float(value)
 
     return checked
+
+
+FIRST_COST = "flops"
+"""What is priced where nothing is named."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Maximum costs of a child, in each measure that is bounded."""
+
+    flops_budget: int | None = None
+    """Maximum FLOPs per forward pass of one sample."""
+    params_budget: int | None = None
+    """Maximum number of parameters."""
+    latency_budget_ms: float | None = None
+    """Maximum milliseconds per forward pass of one batch."""
+    own_budget: float | None = None
+    """Maximum of a cost of your own, in its units; see cost."""
+    latency_batch: int = 1
+    """Samples in the batch whose latency is measured."""
+    latency_device: str | None = None
+    """Where latency is measured: cpu, cuda, cuda:1, ...; where children are trained if not given."""
+
+    def __post_init__(self) -> None:
+        fit_types(self)
+        require_within(self, 1, MOST, "flops_budget", "params_budget", "latency_batch")
+        require_positive(self, "latency_budget_ms", "own_budget")
+
+
+@dataclass(frozen=True)
+class BudgetConfig(Budgets):
+    """What is priced, and the budgets: those that are given, and one that is drawn where it is not."""
+
+    cost: str = FIRST_COST
+    """What the reward prices, and of what a budget is drawn if not given: flops, params or latency, or a cost
+    of your own, my_package.module:thing (docs/extending.md)."""
+    budget_low: float = 2.0
+    """Budgets are drawn log-uniformly for every episode, from this many times the first child's cost ..."""
+    budget_high: float = 16.0
+    """... to this many times."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cost", path_of(self.cost, "cost"))
+        super().__post_init__()
+        own = measure_of(self.cost).budget == OWN_BUDGET
+        require(
+            own or self.own_budget is None,
+            f"`own_budget` bounds a cost of your own, got cost {self.cost}: name yours, as `cost` "
+            "my_package.module:thing, or leave `own_budget` out",
+        )
+        require(
+            1 <= self.budget_low <= self.budget_high < inf,
+            "budgets are drawn from 1 <= `budget_low` <= `budget_high`, "
+            f"got {self.budget_low} and {self.budget_high}",
+        )
+
+    @cached_property
+    def most(self) -> dict[str, float]:
+        """Every budget that is given, by the name of its measure."""
+        names = dict.fromkeys((*MEASURES, self.cost))
+        budgets = {name: getattr(self, measure_of(name).budget) for name in names}
+        return {name: most for name, most in budgets.items() if most is not None}
+
+    @property
+    def cost_budget(self) -> float:
+        """The budget of the cost that is priced.
+
+        Raises:
+            InvalidConfig: if it is not given.
+        """
+        if self.cost not in self.most:
+            raise InvalidConfig(
+                f"a budget is needed where the cost is {self.cost}: give {measure_of(self.cost).budget}"
+            )
+        return self.most[self.cost]
+
+    def completed(self, first_cost: float, multiple: float) -> "BudgetConfig":
+        """Return the same with a budget of the cost that is priced: a multiple of the first child's, if none
+        is given.
+        """
+        if self.cost in self.most:
+            return self
+        budget = type(first_cost)(multiple * first_cost)  # whole where the cost is counted
+        drawn: dict[str, Any] = {measure_of(self.cost).budget: budget}
+        return replace(self, **drawn)

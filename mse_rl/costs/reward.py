@@ -11,9 +11,8 @@ from math import inf, isfinite, log2
 from numbers import Real
 from typing import Any
 
-from mse_rl.errors import InvalidConfig, unknown_name
+from mse_rl.errors import InvalidConfig, fit_types, unknown_name
 from mse_rl.plugins import in_short, is_path, load_object, path_of, require_callable
-from mse_rl.settings import fit_types
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class RewardInputs:
         cost: of the child, in whatever measure is priced: FLOPs of a forward pass of one sample, parameters,
             or milliseconds of a forward pass.
         cost_start: the same, of the child that the episode began with.
-        cost_budget: the same, the most that is allowed.
+        cost_budget: the same, its maximum.
         training_share: FLOPs spent on training so far, over those of a child that fills the budget
             for the whole schedule.
     """

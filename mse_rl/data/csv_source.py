@@ -1,48 +1,76 @@
 """CSV files of the user's own: texts, or tables of numbers and categories, and a column of labels."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.data.csv_table import Table, is_missing, plain_number, read_table
+from mse_rl.data.cells import is_gap, plain_number
+from mse_rl.data.csv_table import LABEL_NAMES, Table, read_table
 from mse_rl.data.files import is_folder, named_path
 from mse_rl.data.raw import Array, Kind, Labels, RawData, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
 from mse_rl.data.tokens import TextEncoder
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, brief
 
-_LABEL_NAMES = ("label", "target", "class", "y")
+LEAST_CLASSES = 10
+"""What has more different values, most of them once or twice, is hardly a class."""
 
 
 def csv_file(argument: str, config: TaskConfig) -> RawData:
     """Read a .csv file, of which a fifth is held out for the test, or a folder with train.csv and test.csv.
 
-    The first line names the columns. Labels are in the column called label, target, class or y, whatever
-    the case, else in the last one; classes are numbered in order: as numbers if they all are, else as
-    strings. If a column holds text, the first of them (one called text before others) is the input, as
-    tokens; else numbers and categories are, as a vector, and columns that name the rows, or hold codes or
-    dates, are left out.
+    The first line names the columns. Labels are in the column that the config names, else in the one called
+    label, target, class or y, whatever the case, else in the last one; classes are numbered in order: as
+    numbers if they all are, else as strings. If a column holds text, the first of them (one called text
+    before others) is the input, as tokens; else numbers and categories are, as a vector, and columns that
+    name the rows, or hold names or codes, are left out.
 
     Raises:
         InvalidTask: a file is missing or broken, or a cell is not what its column asks for.
     """
     path = named_path(argument)
     folder = is_folder(path)
-    train = test = read_table(path / "train.csv" if folder else path)
-    label, label_notes = _label_column(train.names)
+    train = test = read_table(_file(path, "train.csv") if folder else path, config.label)
+    label = _label_column(train, config.label)
     if folder:
-        test = _same_columns(read_table(path / "test.csv"), train)
+        test = _same_columns(read_table(_file(path, "test.csv"), label), train, label)
         (y_train, y_test), classes = _labels((train, test), label)
     else:
         (y,), classes = _labels((train,), label)
-        rows, test_rows = _hold_out(y, classes)
+        rows, test_rows = _hold_out(y, classes, train, label)
         train, test, y_train, y_test = train.take(rows), train.take(test_rows), y[rows], y[test_rows]
     x_train, x_test, encoder, notes = _inputs(train, test, label)
     kind: Kind = "tokens" if isinstance(encoder, TextEncoder) else "vector"
-    notes = label_notes + notes
-    return RawData(x_train, y_train, x_test, y_test, kind, notes=notes, encoder=encoder, classes=classes)
+    tables = {"train": train, "test": test}
+    return RawData(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        kind,
+        notes=(*train.notes, _about_labels(label, classes, config), *notes),
+        encoder=encoder,
+        classes=classes,
+        records=lambda split: tables[split].records(),
+    )
+
+
+def _file(folder: Path, name: str) -> Path:
+    """Return the file that is called so, whatever the case."""
+    found = (path for path in sorted(folder.iterdir()) if path.name.lower() == name)
+    return next(found, folder / name)
+
+
+def _about_labels(label: str, classes: tuple[str, ...], config: TaskConfig) -> str:
+    said = f"labels are read from column {label}: {len(classes)} classes, {listed(classes)}"
+    if config.label is None and label.lower() not in LABEL_NAMES:
+        said += "; it is the last one: `label` names another"
+    if len({name.lower() for name in classes}) < len(classes):
+        said += "; some differ in capital letters only"
+    return said
 
 
 def _inputs(
@@ -59,28 +87,44 @@ def _inputs(
     return (
         train.columns(used),
         test.columns(used),
-        TableEncoder(columns.numeric, columns.categorical),
+        TableEncoder(columns.numeric, columns.categorical, columns.writings),
         _left_out(columns) + notes,
     )
 
 
-def _same_columns(table: Table, like: Table) -> Table:
+def _same_columns(table: Table, like: Table, label: str) -> Table:
     """Return the columns of a table in the order of another one."""
     if set(table.names) != set(like.names):
+        advice = "give both the same"
+        if label not in table.names:
+            advice = f"name {like.path} itself as the task to have a part of it held out for the test"
         raise InvalidTask(
             f"expected the columns of {like.path} in {table.path}, too, which are {listed(like.names)}, "
-            f"got {listed(table.names)}: give both the same"
+            f"got {listed(table.names)}: {advice}"
         )
     return Table(table.path, like.names, table.columns(like.names), table.lines)
 
 
-def _label_column(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    for wanted in _LABEL_NAMES:
-        for name in names:
-            if name.lower() == wanted:
-                return name, ()
-    note = f"labels are read from the last column, {names[-1]}: call another one label to choose"
-    return names[-1], (note,)
+def _label_column(table: Table, wanted: str | None) -> str:
+    """Return the column that is wanted, by its name or number, or else is called like one of labels."""
+    names = table.names
+    if wanted is None:
+        called = (name for word in LABEL_NAMES for name in names if name.lower() == word)
+        label = next(called, names[-1])
+        if f"{label} (2)" in names:
+            raise InvalidTask(f"expected one column {label} in {table.path}, got two: rename one")
+        return label
+    found = [name for name in names if wanted == name] or [
+        name for name in names if wanted.lower() == name.lower()
+    ]
+    if not found and wanted.isdecimal() and 0 < int(wanted) <= len(names):
+        found = [names[int(wanted) - 1]]
+    if not found:
+        raise InvalidTask(
+            f"expected the name or number of a column of {table.path} as `label`, got {brief(wanted)!r}: "
+            f"they are {listed(names)}"
+        )
+    return found[0]
 
 
 def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -93,25 +137,23 @@ def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[s
 
 def _left_out(columns: Columns) -> tuple[str, ...]:
     notes = (
-        (columns.identifiers, "left out, as there is another word in every row: column {}"),
-        (
-            columns.codes,
-            "left out, as codes, dates or numbers with units: column {}: write numbers to read it",
-        ),
+        (columns.identifiers, "left out, as there is another word or number in every row: column {}"),
+        (columns.codes, "left out, as names or codes that hardly come again: column {}"),
     )
     return tuple(note.format(listed(names)) for names, note in notes if names)
 
 
 def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[str, ...]]:
     """Return the classes (n,) of each table's rows, and all names, those of the first table first."""
-    cells = [[" ".join(cell.split()) for cell in table.columns([label])[:, 0]] for table in tables]
-    numeric = all(plain_number(cell) is not None for column in cells for cell in column)
+    cells = [[" ".join(cell.split()) for cell in table.column(label)] for table in tables]
+    numeric = all(is_gap(cell) or plain_number(cell) is not None for column in cells for cell in column)
+    numeric = numeric and not all(is_gap(cell) for column in cells for cell in column)
     for table, column in zip(tables, cells, strict=True):
         for row, cell in enumerate(column):
-            if not cell or (numeric and is_missing(cell)):
+            if not cell or (numeric and is_gap(cell)):
                 raise InvalidTask(
                     f"expected a label in column {label} of each row, got {cell!r} in {table.place(row)}: "
-                    "fill it in or drop the row"
+                    "fill it in, drop the row, or name another column as `label`"
                 )
     if numeric:
         cells = [[_canonical(cell) for cell in column] for column in cells]
@@ -119,6 +161,11 @@ def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[st
     for column in cells:
         for name in sorted(set(column) - set(names), key=float if numeric else str):
             names[name] = len(names)
+    if len(names) < 2:
+        raise InvalidTask(
+            f"expected at least 2 classes in column {label}, got only class {listed(tuple(names))}: "
+            "add rows of others, or name another column as `label`"
+        )
     return [np.array([names[cell] for cell in column], dtype=np.int64) for column in cells], tuple(names)
 
 
@@ -131,12 +178,19 @@ def _canonical(cell: str) -> str:
         return str(int(value)) if value.is_integer() else str(value)
 
 
-def _hold_out(y: Labels, classes: tuple[str, ...]) -> tuple[Labels, Labels]:
+def _hold_out(y: Labels, classes: tuple[str, ...], table: Table, label: str) -> tuple[Labels, Labels]:
     counts = np.bincount(y)
-    if counts.min() < 3:
-        rare = [classes[i] for i in np.flatnonzero(counts < 3)]
+    rare = [classes[i] for i in np.flatnonzero(counts < 3)]
+    if 2 * len(rare) > len(classes) > 2 * LEAST_CLASSES:
+        others = [name for name in table.names if len(set(table.column(name))) <= LEAST_CLASSES]
+        raise InvalidTask(
+            f"expected classes in column {label}, got {len(classes):,} different values in {len(y):,} rows: "
+            f"name another column as `label`{f', such as {listed(others)},' if others else ''} or group them"
+        )
+    if rare:
         raise InvalidTask(
             "expected at least 3 rows of each class, to train, validate and test on, "
-            f"got {counts.min()} of {listed(rare)}: add rows, drop the class, or call another column label"
+            f"got {counts.min()} of {listed(rare)}: add rows, drop the class, or name another column "
+            "as `label`"
         )
     return hold_out_test(y)

@@ -1,31 +1,38 @@
-"""A CSV file as a table of text: its separators, and numbers and gaps as people write them."""
+"""A CSV file as a table of text: its letters, its separators, its header."""
 
 import csv
-import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import StringIO
-from itertools import islice
-from math import nan
+from io import StringIO, TextIOWrapper
+from itertools import dropwhile, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
+from mse_rl.data.cells import plain_number
 from mse_rl.data.files import require_file
 from mse_rl.data.raw import Array, listed
 from mse_rl.data.split import Rows
 from mse_rl.errors import InvalidTask
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = ("\t", "|", ";", ",")
+"""From the one that is least likely within a cell."""
 MOST_LETTERS = 10_000_000
 """Letters of one cell."""
 HEAD = 2**20
 """Letters at the start of a file by which its separator is found."""
+MOST_COLUMNS = 100_000
+"""More are hardly a table, and take a network of hundreds of megabytes."""
+LABEL_NAMES = ("label", "target", "class", "y", "labels")
+"""What a column of labels is called, in lower case."""
 _ROWS = 20
+_HEADED = 1_000
+"""Rows that tell whether there is a header."""
 
 
 @contextmanager
@@ -39,12 +46,14 @@ def long_cells() -> Iterator[None]:
 
 
 def find_separator(head: str) -> str:
-    """Return what splits the first rows of a file into most fields, the same number in each.
+    """Return what splits the first rows of a file, below as few titles as can be, into most fields, the same
+    number in each.
 
-    If nothing does, it is what splits the header, and a comma if nothing splits that.
+    If nothing does, spaces may, or it is what splits the header.
     """
-    widths = {separator: _widths(head, separator) for separator in SEPARATORS}
-    return max(SEPARATORS, key=widths.__getitem__)
+    splits = {separator: _split(head, separator) for separator in SEPARATORS}
+    best = max(SEPARATORS, key=splits.__getitem__)
+    return " " if splits[best][2] < 2 and _split(head, " ")[0] else best
 
 
 def fitted(row: list[str], width: int) -> list[str]:
@@ -56,153 +65,44 @@ def fitted(row: list[str], width: int) -> list[str]:
 
 
 def is_blank(row: list[str]) -> bool:
-    """Tell whether there is nothing in a row, but for separators."""
+    """Return whether there is nothing in a row, but for separators."""
     return not any(cell.strip() for cell in row)
 
 
-def with_points(cells: Array) -> Array:
-    """Return the cells (n, columns) of a file with points in its numbers where it has decimal commas.
-
-    It has them if a column of numbers has a comma that can be nothing else. ``2,686`` is then 2.686, and
-    1.234 is 1234 in a column where all cells can be read so.
+def _split(head: str, separator: str) -> tuple[bool, int, int]:
+    """Return whether the first rows have one number of fields, two or more; minus the number of titles above
+    them; and the number of fields in their first.
     """
-    if not any(_is_comma_column(column, surely=True) for column in cells.T):
-        return cells
-    cells = cells.copy()
-    for column in cells.T:
-        if _is_comma_column(column, surely=False):
-            column[:] = [cell if is_gap(cell) else with_point(cell) for cell in column]
-    return cells
-
-
-def _is_comma_column(column: Array, *, surely: bool) -> bool:
-    if surely and not any("," in cell for cell in column):  # most files, at once
-        return False
-    if not all(is_gap(cell) or is_comma_number(cell, surely=False) for cell in column):
-        return False
-    return not surely or any(is_comma_number(cell, surely=True) for cell in column)
-
-
-def _widths(head: str, separator: str) -> tuple[int, int]:
-    """Return the number of fields in each of the first rows (0 if they differ or are one) and the header."""
-    reader = csv.reader(StringIO(head, newline=""), delimiter=separator)
+    reader = csv.reader(StringIO(head, newline=""), delimiter=separator, skipinitialspace=separator == " ")
     try:
         rows = list(islice((row for row in reader if not is_blank(row)), _ROWS))
     except csv.Error:
-        return 0, 0
+        return False, 0, 0
     if len(head) == HEAD and len(rows) > 1:
         rows.pop()  # it may be cut
-    header = len(fitted(rows[0], 0)) if rows else 0
-    same = header > 1 and all(len(fitted(row, header)) == header for row in rows)
-    return header if same else 0, header
+    table = _below_titles(rows)
+    header = len(fitted(table[0], 0)) if table else 0
+    same = header > 1 and all(len(fitted(row, header)) == header for row in table if not _is_comment(row))
+    return same, len(table) - len(rows), header
 
 
-MISSING = frozenset(("", "na", "nan", "?"))
-"""What stands for no value in any column, in lower case."""
-GAPS = MISSING | {
-    "null",
-    "none",
-    "nil",
-    "n/a",
-    "#n/a",
-    "<na>",
-    "n.a.",
-    "\\n",
-    ".",
-    "-",
-    "--",
-    "---",
-    "–",
-    "—",
-}
-"""What stands for no value among numbers, in lower case; among words these are words."""
-
-_MINUS = "\u2212-"
-_BETWEEN = "'\u2019 \u00a0\u2009\u202f"
-"""What separates thousands beside commas and points: apostrophes and spaces."""
-_CURRENCY = r"(?:[$€£¥₹₽₩]|USD|EUR|GBP|CHF|JPY)?"
-_SIGN = rf"([+{_MINUS}]?)"
-_DIGITS = rf"([\d.,{_BETWEEN}]*\d[.,]?)"
-_WRITTEN = re.compile(rf"{_SIGN}\s?{_CURRENCY}\s?{_SIGN}{_DIGITS}\s?{_CURRENCY}\s?(%?)")
+def _below_titles(rows: list[list[str]]) -> list[list[str]]:
+    """Return the rows below those that hold one cell (titles, ``sep=;``) and comments of another width."""
+    width = len(rows[-1]) if rows else 0
+    return list(
+        dropwhile(lambda row: len(fitted(row, 0)) < 2 or (_is_comment(row) and len(row) != width), rows)
+    )
 
 
-def _digits(point: str, separator: str) -> re.Pattern[str]:
-    """Return the pattern of digits with such a decimal point, and thousands so separated or not at all."""
-    thousands = rf"[1-9]\d{{0,2}}([{separator}{_BETWEEN}])\d{{3}}(?:\1\d{{3}})*"
-    return re.compile(rf"(?:\d*|{thousands})(?:{re.escape(point)}\d*)?")
+def _is_comment(row: list[str]) -> bool:
+    return row[0].startswith("#")
 
 
-_POINT, _COMMA = _digits(".", ","), _digits(",", ".")
+class _Line(NamedTuple):
+    """A row that is not blank, and where it ends in the file, counted from 1."""
 
-
-def is_missing(cell: str) -> bool:
-    """Tell whether the cell stands for no value in any column."""
-    return cell.lower() in MISSING
-
-
-def is_gap(cell: str) -> bool:
-    """Tell whether the cell stands for no value in a column of numbers."""
-    return cell.lower() in GAPS
-
-
-def plain_number(cell: str) -> float | None:
-    """Return the number that a cell holds as programs write it, NaN where it is missing, else None."""
-    if is_missing(cell):
-        return nan
-    try:
-        return None if "_" in cell else float(cell)  # Python reads 1_000 as a number, others do not
-    except ValueError:
-        return None
-
-
-def number(cell: str) -> float | None:
-    """Return the number that a cell holds as people write it, NaN for a gap, or None for something else.
-
-    Thousands may be separated and a currency may stand beside it; a percentage is a share; a comma that
-    cannot separate thousands is a decimal point.
-
-    >>> [number(cell) for cell in ("2,686", "-$1,200.50", "3,5 €", "1.234,5", "45%")]
-    [2686.0, -1200.5, 3.5, 1234.5, 0.45]
-    """
-    if is_gap(cell):
-        return nan
-    plain = plain_number(cell)
-    return _written(cell) if plain is None else plain
-
-
-def is_comma_number(cell: str, *, surely: bool) -> bool:
-    """Tell whether a cell is a number if a comma is its decimal point, and, if ``surely``, only then."""
-    match = _WRITTEN.fullmatch(cell)
-    if match is None or not _COMMA.fullmatch(match[3]):
-        return False
-    return not surely or ("," in cell and not _POINT.fullmatch(match[3]))
-
-
-def with_point(cell: str) -> str:
-    """Return a number whose decimal point is a comma with a point, and without points between thousands.
-
-    >>> with_point("1.234,5 €")
-    '1234.5 €'
-    """
-    return cell.replace(".", "").replace(",", ".")
-
-
-def _written(cell: str) -> float | None:
-    if (match := _WRITTEN.fullmatch(cell)) is None:
-        return None
-    before, behind, digits, percent = match.groups()
-    if before and behind:
-        return None
-    for pattern, point in ((_POINT, "."), (_COMMA, ",")):
-        if pattern.fullmatch(digits):
-            kept = "".join(letter for letter in digits if letter.isdecimal() or letter == point)
-            size = float(kept.replace(point, ".")) / (100 if percent else 1)
-            return -size if before + behind in tuple(_MINUS) else size
-    return None
-
-
-MOST_COLUMNS = 100_000
-"""More are hardly a table, and take a network of hundreds of megabytes."""
+    cells: list[str]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -214,16 +114,27 @@ class Table:
         names: of the columns.
         cells: strings (n, columns), without white space around them.
         lines: where each row ends in the file, counted from 1 (n,).
+        notes: what the user should be told about how the file was read, one line each.
     """
 
     path: Path
     names: tuple[str, ...]
     cells: Array
     lines: Array
+    notes: tuple[str, ...] = ()
 
     def columns(self, names: Iterable[str]) -> Array:
         """Return the cells (n, k) of k columns."""
         return self.cells[:, [self._places[name] for name in names]]
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column."""
+        cells: list[str] = self.cells[:, self._places[name]].tolist()
+        return cells
+
+    def records(self) -> list[dict[str, str]]:
+        """Return the rows by the names of their columns."""
+        return [dict(zip(self.names, row, strict=True)) for row in self.cells]
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -238,11 +149,16 @@ class Table:
         return f"line {self.lines[row]} of {self.path.name}"
 
 
-def read_table(path: Path) -> Table:
-    """Read a CSV file: UTF-8, a header line with a name for each column, and rows.
+def read_table(path: Path, label: str | None = None) -> Table:
+    """Read a CSV file: names of the columns, and rows.
 
-    Fields are separated by commas, semicolons, tabs or bars, whichever fits; blank rows, and blank cells
-    behind the last column, are left out. Decimal commas become points.
+    It is in UTF-8, in UTF-16 with its mark, or else in Windows' Western encoding. Fields are separated by
+    commas, semicolons, tabs or bars, whichever fits. Titles, comments (``#``), blank rows, and blank cells
+    behind the last column are left out. Columns are numbered if the first row is none of names.
+
+    Args:
+        path: of the file.
+        label: name of a column, which tells that the first row is one of names.
 
     Raises:
         InvalidTask: the file is missing, no such file, has no rows or too many columns, or its rows do not
@@ -250,71 +166,132 @@ def read_table(path: Path) -> Table:
     """
     require_file(path, "a CSV file")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file, long_cells():
-            separator = find_separator(file.read(HEAD))
-            file.seek(0)
-            reader = csv.reader(file, delimiter=separator, strict=True)
-            try:
-                names = _names(path, fitted(next((row for row in reader if not is_blank(row)), []), 0))
-                rows, lines = _rows(path, names, reader)
-            except csv.Error as error:
-                raise InvalidTask(
-                    f"expected a CSV file, got something else ({error}) in line {reader.line_num}: "
-                    f"mend {path}"
-                ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidTask(f"expected UTF-8, got other bytes ({error.reason}): convert {path}") from error
+        with path.open("rb") as content:
+            encoding, lines = _decoded(path, content)
     except OSError as error:
         raise InvalidTask(f"expected a CSV file, got something else ({error}): mend {path}") from error
+    table = _table(path, lines, label)
+    if encoding == _ENCODINGS[-1]:
+        note = f"{path.name} is not in UTF-8: its letters are read as Windows' ({encoding})"
+        return replace(table, notes=(note, *table.notes))
+    return table
+
+
+_ENCODINGS = ("utf-8-sig", "cp1252")
+
+
+def _decoded(path: Path, content: BinaryIO) -> tuple[str, list[_Line]]:
+    """Return the encoding that a file is in, and its rows."""
+    head = content.read(HEAD)
+    has_mark = head.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    if b"\0" in head and not has_mark:
+        raise InvalidTask(f"expected a CSV file, got binary data: save {path} as CSV")
+    for encoding in ("utf-16",) if has_mark else _ENCODINGS:
+        content.seek(0)
+        text = TextIOWrapper(content, encoding=encoding, newline="")
+        try:
+            return encoding, _lines(path, text)
+        except UnicodeError:
+            continue
+        finally:
+            text.detach()
+    raise InvalidTask(f"expected a CSV file in UTF-8, got other bytes: save {path} so")
+
+
+def _lines(path: Path, file: TextIO) -> list[_Line]:
+    errors = []
+    with long_cells():
+        separator = find_separator(file.read(HEAD))
+        for escape in (None, "\\"):  # quotes within quotes are doubled, or else escaped
+            file.seek(0)
+            reader = csv.reader(
+                file, delimiter=separator, escapechar=escape, skipinitialspace=separator == " ", strict=True
+            )
+            try:
+                return [
+                    _Line([cell.strip() for cell in _bounded(path, row)], reader.line_num)
+                    for row in reader
+                    if not is_blank(row)
+                ]
+            except csv.Error as error:
+                errors.append(f"({error}) in line {reader.line_num}")
+    raise InvalidTask(f"expected a CSV file, got something else {errors[0]}: mend {path}")
+
+
+def _table(path: Path, lines: list[_Line], label: str | None) -> Table:
+    below = len(_below_titles([cells for cells, _ in lines]))
+    rest = lines[-below:] if below else lines[:1]
+    rows = [row for row in rest[1:] if not _is_comment(row.cells) or len(row.cells) == len(rest[0].cells)]
+    most = max((len(fitted(cells, 0)) for cells, _ in rows), default=0)
+    first = fitted(rest[0].cells, min(most, len(rest[0].cells))) if rest else []
+    longer = all(len(fitted(cells, 0)) == len(first) + 1 for cells, _ in rows)
+    if rows and longer and len({cells[0] for cells, _ in rows}) == len(rows):
+        first = ["", *first]  # names of rows, as R writes them
+    width = len(first)
+    _check_width(path, first)
+    rows = [_Line(fitted(cells, width), number) for cells, number in rows]
+    names = [" ".join(name.split()) for name in first]
+    notes: tuple[str, ...] = ()
+    if _is_header([cells for cells, _ in rows[:_HEADED]], names, label):
+        names = _different([names[0].removeprefix("#").strip(), *names[1:]])
+        rows = [row for row in rows if row.cells != first]  # files put one behind the other
+    else:
+        rows, names = [rest[0], *rows], [str(i + 1) for i in range(width)]
+        notes = (f"the first row of {path.name} has no names, so that its columns are called 1 to {width}",)
     if not rows:
         raise InvalidTask(f"expected rows below the header of {path}, got none: add some")
-    return Table(path, names, with_points(np.array(rows, dtype=object)), np.array(lines))
+    for cells, number in rows:
+        if len(cells) != width:
+            raise InvalidTask(
+                f"expected {width} fields in each row, as in the header, got {len(cells)} "
+                f"in line {number} of {path}: add or remove separators, or quote what holds them"
+            )
+    if len(lines) > len(rest):
+        notes += (f"left out, above the columns of {path.name}: {listed(lines[0].cells[:1])}",)
+    table = np.array([row.cells for row in rows], dtype=object)
+    return Table(path, tuple(names), table, np.array([row.number for row in rows]), notes)
 
 
-def _names(path: Path, header: list[str]) -> tuple[str, ...]:
-    if len(header) > MOST_COLUMNS:
+def _bounded(path: Path, row: list[str]) -> list[str]:
+    if len(row) > MOST_COLUMNS and (columns := len(fitted(row, 0))) > MOST_COLUMNS:
         raise InvalidTask(
-            f"expected at most {MOST_COLUMNS:,} columns, got {len(header):,} in {path}: "
+            f"expected at most {MOST_COLUMNS:,} columns, got {columns:,} in {path}: "
             "leave some out, or give the numbers as an .npz file"
         )
-    names = tuple(" ".join(name.split()) for name in header)
-    if not any(names):
-        raise InvalidTask(
-            f"expected the names of the columns in the first line of {path}, got none: add them"
-        )
-    if len(names) == 1:
-        raise InvalidTask(
-            f"expected columns of inputs and a label, got only {listed(names)}: separate them by commas "
-            f"in {path}"
-        )
-    if all(plain_number(name) is not None for name in names):
-        raise InvalidTask(
-            f"expected the names of the columns in the first line of {path}, got numbers: add a header line"
-        )
-    if "" in names:
-        raise InvalidTask(
-            f"expected a name for each column of {path}, got none for column {names.index('') + 1}: "
-            "name it, or remove it (pandas leaves its row numbers out with index=False)"
-        )
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise InvalidTask(
-            f"expected columns of different names in {path}, got two {listed(twice)}: rename one"
-        )
-    return names
+    return row
 
 
-def _rows(path: Path, names: tuple[str, ...], reader: Any) -> tuple[list[list[str]], list[int]]:
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    for row in reader:
-        if is_blank(row):
-            continue
-        row = fitted(row, len(names))
-        if len(row) != len(names):
-            raise InvalidTask(
-                f"expected {len(names)} fields in each row, as in the header, got {len(row)} "
-                f"in line {reader.line_num} of {path}: add or remove separators, or quote what holds them"
-            )
-        rows.append([cell.strip() for cell in row])
-        lines.append(reader.line_num)
-    return rows, lines
+def _check_width(path: Path, first: list[str]) -> None:
+    if len(first) < 2:
+        got = f"only {listed(first)}: separate them by commas" if first else "none: add them"
+        raise InvalidTask(f"expected the names of the columns in {path}, of inputs and a label, got {got}")
+
+
+def _is_header(rows: list[list[str]], names: list[str], label: str | None) -> bool:
+    """Return whether ``names`` are the names of columns, and no row like the others.
+
+    They are if there is a name of labels, or they count up; not if they are numbers, or one of them comes
+    again in its column.
+    """
+    if (label in names and not label.isdecimal()) or any(name.lower() in LABEL_NAMES for name in names):
+        return True
+    numbers = [value for name in names if name and (value := plain_number(name)) is not None]
+    if len(numbers) > 2 and all(b - a == 1 for a, b in pairwise(numbers)):
+        return True
+    if len(numbers) == len(names):
+        return False
+    return not any(name and name == cell for row in rows for name, cell in zip(names, row, strict=False))
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Return names of columns in which those that have none are numbered, and so are those of one name."""
+    found: Counter[str] = Counter()
+    unique = []
+    for place, name in enumerate(names, start=1):
+        name = name or f"Unnamed: {place}"
+        while found[name]:
+            found[name] += 1
+            name = f"{name} ({found[name]})"
+        found[name] += 1
+        unique.append(name)
+    return unique

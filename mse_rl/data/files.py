@@ -42,7 +42,7 @@ def require_file(path: Path, what: str) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether there is a folder at ``path``, whatever it may be."""
+    """Return whether there is a folder at ``path``, whatever it may be."""
     return S_ISDIR(_mode(path))
 
 

@@ -1,9 +1,12 @@
 """Folders of images, one for each class; one image file as pixels, whatever mode and depth it has."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +21,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tga", ".tif", ".tiff", ".webp"}
+    {
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".pbm",
+        ".pgm",
+    }
+    | {".pfm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 """What image files are called, in lower case."""
 _DEEP = 257
@@ -64,7 +81,7 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
 
 
 def is_float(file: Path) -> bool:
-    """Tell whether an image file that can be read holds floats, whose unit is not known."""
+    """Return whether an image file that can be read holds floats, whose unit is not known."""
     from PIL import Image
 
     with Image.open(file) as opened:
@@ -78,7 +95,7 @@ def _plain(image: "Image") -> "Image":
     if image.mode == "F":
         return image.copy()
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray(np.asarray(image).astype(np.float32) / _DEEP)
+        return Image.fromarray(_deep(image) / np.float32(_DEEP))
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
@@ -89,8 +106,27 @@ def _plain(image: "Image") -> "Image":
     return image.convert("RGB")
 
 
-_HIDDEN = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+def _deep(image: "Image") -> NDArray[np.float32]:
+    """Return the pixels (H, W) of a grey image of more than 8 bits; what is transparent is white."""
+    pixels = np.asarray(image).astype(np.float32)
+    if isinstance(clear := image.info.get("transparency"), int):
+        pixels[pixels == clear] = _DEEP * 255
+    return pixels
+
+
+_HIDDEN = frozenset(
+    {"__macosx", "__pycache__", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
+    | {"system volume information"}
+)
 """Folders that archives, servers and systems leave behind; what begins with a dot is hidden, too."""
+_SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("validation", "valid", "val", "dev"),
+}
+"""What the folders of splits are called, in lower case."""
+MOST_SIDE = 256
+"""Larger images are made smaller, if no resolution is given."""
 
 Files = Sequence[Path]
 Labels = NDArray[np.int64]
@@ -99,9 +135,14 @@ Labels = NDArray[np.int64]
 def folder(path: str, config: TaskConfig) -> RawData:
     """Read PATH/train/<class>/* and PATH/test/<class>/*, or PATH/<class>/* and hold out a fifth for the test.
 
-    All images become RGB (n, 3, H, W) of the configured resolution, or else of the first one's size: uint8,
-    or float32 if a file holds more than 8 bits a pixel. What is hidden (``.ipynb_checkpoints``, ``__MACOSX``,
-    ``._x.png``) or called otherwise than images are is left out, and a note says so.
+    Images in a folder called validation (valid, val, dev) are test images if there is no test folder, else
+    further training images, of which a part is held out anyway. A folder with nothing but another one in it
+    stands for that. Names of splits may be in any case.
+
+    All images become RGB (n, 3, H, W) of the configured resolution, or else of the first one's size, but at
+    most 256 pixels a side: uint8, or float32 if a file holds more than 8 bits a pixel. What is hidden
+    (``.ipynb_checkpoints``, ``__MACOSX``, ``._x.png``) or called otherwise than images are is left out, and a
+    note says so.
 
     Raises:
         InvalidTask: the folder is missing, its layout is another, or an image cannot be read.
@@ -109,29 +150,74 @@ def folder(path: str, config: TaskConfig) -> RawData:
     root = named_path(path)
     if not is_folder(root):
         raise InvalidTask(f"expected a folder of images, got no folder at {brief(root)}: check the path")
+    root, notes = _unwrapped(root)
     splits = _splits(root)
-    classes = tuple(_subfolders(splits[0]))
+    classes = tuple(_classes(splits[0]))
     lists = [_list(split, classes) for split in splits]
     train, y_train, test, y_test = _hold_out(*lists[0]) if len(lists) == 1 else (*lists[0], *lists[1])
-    notes = _left_out(root, splits, [*train, *test])
-    if config.resolution is not None:
-        height = width = config.resolution
-    else:
-        height, width, _ = read_image(train[0]).shape
-        notes += (f"images are resized to {width}x{height}, as {train[0].name} is: set resolution to choose",)
+    for files, labels in lists[2:]:
+        train, y_train = [*train, *files], np.concatenate([y_train, labels])
+    notes += (f"{len(classes)} classes, {listed(classes)}", *_about_splits(root, splits))
+    notes += _left_out(root, splits, [*train, *test])
+    height, width, size_notes = _size(train, config)
     x_train, x_test = np.split(_read([*train, *test], height, width), [len(train)])
-    return RawData(x_train, y_train, x_test, y_test, "image", notes=notes, classes=classes)
+    return RawData(x_train, y_train, x_test, y_test, "image", notes=notes + size_notes, classes=classes)
+
+
+def _unwrapped(root: Path) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder that is alone within ``root``, if it holds others, as archives are unpacked."""
+    top = root
+    while len(inner := _subfolders(root)) == 1 and _subfolders(inner[0]) and not _split_of(inner[0]):
+        root = inner[0]
+    return root, (f"read from the only folder within, {root.relative_to(top)}",) if root != top else ()
+
+
+def _split_of(folder: Path) -> str:
+    """Return which split a folder is called after, or nothing."""
+    return next((split for split, names in _SPLITS.items() if folder.name.lower() in names), "")
 
 
 def _splits(root: Path) -> tuple[Path, ...]:
-    """Return the folders of train and test, or ``root`` alone, which then holds the class folders."""
-    present = [split for split in ("train", "test") if _subfolders(root / split)]
-    if len(present) == 1:
-        raise InvalidTask(
-            f"expected both train and test in {root}, got only {present[0]}: add the other, "
-            "or put the class folders directly into the folder to have a test split drawn"
+    """Return the folders of train, test, and more of train; or ``root`` alone, which holds the classes."""
+    folders = _subfolders(root)
+    present = {split: path for path in folders if (split := _split_of(path)) and _subfolders(path)}
+    if not present:
+        if folders and all(map(_split_of, folders)):
+            raise InvalidTask(
+                f"expected one folder per class in {folders[0]}, got none: sort the images into folders"
+            )
+        return (root,)
+    if "train" in present and len(present) > 1:
+        test = present.get("test") or present.pop("validation")
+        return (present.pop("train"), test, *(path for path in present.values() if path != test))
+    got = next(iter(present.values())).name
+    raise InvalidTask(
+        f"expected both train and test in {root}, got only {got}: add the other, "
+        "or put the class folders directly into the folder to have a test split drawn"
+    )
+
+
+def _about_splits(root: Path, splits: Sequence[Path]) -> tuple[str, ...]:
+    if len(splits) == 2 and _split_of(splits[1]) == "validation":
+        return (
+            f"{splits[1].name} is the test split, as there is no other: a part of train is held out, too",
         )
-    return tuple(root / split for split in present) or (root,)
+    return tuple(f"{path.name} is part of train, of which a part is held out" for path in splits[2:])
+
+
+def _size(files: Files, config: TaskConfig) -> tuple[int, int, tuple[str, ...]]:
+    """Return the height and width that images are resized to, and a note on that."""
+    if config.resolution is not None:
+        return config.resolution, config.resolution, ()
+    for file in files:
+        with suppress(InvalidTask):  # all that cannot be read are named later
+            height, width, _ = read_image(file).shape
+            scale = min(1, MOST_SIDE / max(height, width))
+            shown = max(1, round(scale * height)), max(1, round(scale * width))
+            first = f"{file.name} is" if scale == 1 else f"{file.name} is {width}x{height}"
+            note = f"images are resized to {shown[1]}x{shown[0]}, as {first}: `resolution` names a size"
+            return *shown, (note,)
+    return 1, 1, ()
 
 
 def _hold_out(files: Files, labels: Labels) -> tuple[Files, Labels, Files, Labels]:
@@ -148,7 +234,7 @@ def _hold_out(files: Files, labels: Labels) -> tuple[Files, Labels, Files, Label
 
 def _list(root: Path, classes: Sequence[str]) -> tuple[Files, Labels]:
     """Return all image files below the class folders of ``root``, and their classes' positions."""
-    found = _subfolders(root)
+    found = _classes(root)
     if not found:
         raise InvalidTask(f"expected one folder per class in {root}, got none: sort the images into folders")
     if unknown := [name for name in found if name not in classes]:
@@ -158,19 +244,28 @@ def _list(root: Path, classes: Sequence[str]) -> tuple[Files, Labels]:
         )
     files: list[Path] = []
     labels: list[int] = []
-    for name in found:
-        images = sorted(path for path in _found(root / name) if _is_image(path))
+    for name, folders in found.items():
+        images = sorted(path for folder in folders for path in _found(folder) if _is_image(path))
         if not images:
-            raise InvalidTask(f"expected images in {root / name}, got none: add some or remove the folder")
+            raise InvalidTask(f"expected images in {folders[0]}, got none: add some or remove the folder")
         files += images
         labels += [classes.index(name)] * len(images)
     return files, np.array(labels, dtype=np.int64)
 
 
-def _subfolders(root: Path) -> list[str]:
+def _classes(root: Path) -> dict[str, list[Path]]:
+    """Return the folders of each class: names that look the same are the same (NFC)."""
+    found: dict[str, list[Path]] = {}
+    for folder in _subfolders(root):
+        name = normalize("NFC", os.fsencode(folder.name).decode(errors="backslashreplace"))
+        found.setdefault(name, []).append(folder)
+    return dict(sorted(found.items()))
+
+
+def _subfolders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
+    return sorted(path for path in root.iterdir() if path.is_dir() and not _is_hidden(path))
 
 
 def _found(folder: Path) -> Iterator[Path]:
@@ -183,8 +278,8 @@ def _found(folder: Path) -> Iterator[Path]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Tell whether a program has put something there for itself."""
-    return path.name.startswith(".") or path.name in _HIDDEN
+    """Return whether a program has put something there for itself."""
+    return path.name.startswith(".") or path.name.lower() in _HIDDEN
 
 
 def _is_image(path: Path) -> bool:
@@ -193,7 +288,7 @@ def _is_image(path: Path) -> bool:
 
 def _left_out(root: Path, splits: Sequence[Path], read: Files) -> tuple[str, ...]:
     """Describe in one line what is below ``root`` beside the files that are read, if there is anything."""
-    classes = {split / name for split in splits for name in _subfolders(split)}
+    classes = {path for split in splits for path in _subfolders(split)}
     found = {path for folder in (root, *splits) for path in folder.iterdir()}
     found |= {path for folder in classes for path in _found(folder)}
     if not (others := sorted(found - classes - {*splits, *read})):
@@ -205,13 +300,22 @@ def _left_out(root: Path, splits: Sequence[Path], read: Files) -> tuple[str, ...
 def _read(files: Files, height: int, width: int) -> Array:
     """Return all images (n, 3, H, W) uint8, or float32 if some of them are deeper."""
     images = np.empty((len(files), 3, height, width), dtype=np.uint8)
-    floats = []
+    floats: list[int] = []
+    errors: dict[Path, InvalidTask] = {}
     for place, file in enumerate(files):
-        image = read_image(file, (width, height))
+        try:
+            image = read_image(file, (width, height))
+        except InvalidTask as error:
+            errors[file] = error
+            continue
         if image.dtype != np.uint8:
             images = images.astype(np.float32, copy=False)
             floats += [place] if is_float(file) else []
         images[place] = image.transpose(2, 0, 1)
+    if errors:
+        first, *others = errors.values()
+        also = f", and {len(others):,} like it: {listed(list(errors)[1:], width=200)}" if others else ""
+        raise InvalidTask(f"{first}{also}") from first
     if floats and images[floats].min() >= 0 and images[floats].max() <= 1:
         images[floats] *= 255  # floats that are shares of white, in the units of all others
     return images

@@ -38,7 +38,7 @@ def interpret(x_train: Array, y_train: Array, x_test: Array, y_test: Array, conf
 
 
 def guess(x_train: Array, x_test: Array) -> Kind:
-    """Return what inputs are by their rank and dtype.
+    """Return the kind of inputs, by their rank and dtype.
 
     Rank 2: tokens if they are integers, but not uint8, from 0 to below 100,000; else vectors.
     Rank 3: sequences if they are floats, else grey images. All others: images.

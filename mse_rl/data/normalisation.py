@@ -174,7 +174,7 @@ class SeriesScaling:
 
 
 def fit_series(x: Tensor) -> SeriesScaling:
-    """Return what the training samples ``x`` (n, T, F) teach."""
+    """Fit the normalisation to the training samples ``x`` (n, T, F)."""
     steps = x[~x.isnan().any(dim=2)]  # (steps of all samples, F)
     middle = steps.median(dim=0).values
     distance = (steps - middle).abs()

@@ -38,7 +38,7 @@ class Encoder(Protocol):
     """Learns from training samples alone how raw inputs become numbers."""
 
     def fit(self, rows: Array) -> Encoding:
-        """Return what the raw inputs (n, …) of the training split teach."""
+        """Fit the encoding to the raw inputs (n, …) of the training split."""
 
 
 class Features(Protocol):
@@ -69,6 +69,7 @@ class RawData:
         encoder: makes numbers of the inputs; None where they are numbers. Its source has checked them.
         classes: names of the labels 0, 1, …, if they have any.
         zero_padding: whether zeros at the end of sequences are padding; they are NaN already.
+        records: returns the inputs of train or test as ``InputReader`` takes them, where that is not ``x``.
     """
 
     x_train: Array
@@ -81,6 +82,7 @@ class RawData:
     encoder: Encoder | None = None
     classes: tuple[str, ...] = ()
     zero_padding: bool = False
+    records: Callable[[str], Any] | None = None
 
 
 Source = Callable[[str, TaskConfig], RawData]

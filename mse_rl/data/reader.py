@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mse_rl.data.cells import Writing
 from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
 from mse_rl.data.normalisation import Bins, SeriesScaling, as_float, normalise_
@@ -134,11 +136,14 @@ _ENCODINGS: dict[str, Callable[[Record], Encoding]] = {
     "table": lambda record: TableEncoding(
         tuple((name, float(mean)) for name, mean in record["numeric"].items()),
         tuple((name, tuple(known)) for name, known in record["categorical"].items()),
+        {name: Writing(**writing) for name, writing in record.get("written", {}).items()},
     ),
 }
 
 
 def _listed(x: Any) -> list[Any]:
+    if hasattr(x, "to_dict"):  # a table of pandas
+        return list(x.to_dict("records") if hasattr(x, "columns") else x)
     if isinstance(x, str | bytes | Mapping):
         raise InvalidTask("expected several samples, got one: put a single one into a list")
     try:
@@ -148,9 +153,12 @@ def _listed(x: Any) -> list[Any]:
 
 
 def _texts(reader: InputReader, x: Any) -> Array:
-    texts = _listed(x)
+    column = reader.encoding["column"]
+    texts = [row.get(column) if isinstance(row, Mapping) else row for row in _listed(x)]
     if not all(isinstance(text, str) for text in texts):
-        raise InvalidTask("expected texts, a sequence of strings, got other things among them")
+        raise InvalidTask(
+            f"expected texts, a sequence of strings or of rows with column {column}, got others among them"
+        )
     return np.array(texts, dtype=object)
 
 
@@ -159,7 +167,8 @@ def _ids(reader: InputReader, x: Any) -> Array:
 
 
 def _rows(reader: InputReader, x: Any) -> Array:
-    columns = [*reader.encoding["numeric"], *reader.encoding["categorical"]]
+    numeric = reader.encoding["numeric"]
+    columns = [*numeric, *reader.encoding["categorical"]]
     names = brief(", ".join(columns))
     cells = np.full((len(rows := _listed(x)), len(columns)), "", dtype=object)
     for place, row in enumerate(rows):
@@ -169,7 +178,10 @@ def _rows(reader: InputReader, x: Any) -> Array:
             row = [row[column] for column in columns]
         if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray) or len(row) != len(columns):
             raise InvalidTask(f"expected rows of the columns {names}, got {in_short(row)}")
-        cells[place] = [_cell(value) for value in row]
+        cells[place] = [
+            float(value) if column in numeric and isinstance(value, Real) else _cell(value)
+            for column, value in zip(columns, row, strict=True)
+        ]
     return cells
 
 

@@ -130,7 +130,7 @@ Tell = Callable[[str], None]
 
 
 def silent(line: str) -> None:
-    """Do nothing with a line."""
+    """Ignore a line."""
 
 
 def load_tasks(names: Sequence[str], config: TaskConfig, tell: Tell) -> tuple[Task, ...]:

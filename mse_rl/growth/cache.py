@@ -43,7 +43,7 @@ class Keepable(Protocol):
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], text: str) -> Self:
-        """Return what ``to_parts`` was called on.
+        """Rebuild the entry from what ``to_parts`` returned.
 
         Raises:
             ValueError: if there is no such thing.
@@ -61,7 +61,7 @@ class CacheFolder(Generic[Entry]):
 
     Args:
         path: of the folder; made if it is not there.
-        capacity_bytes: most bytes that the files may take.
+        capacity_bytes: maximum size of all files together.
         kind: of the entries.
     """
 
@@ -71,7 +71,7 @@ class CacheFolder(Generic[Entry]):
         self._writable = True
 
     def write(self, key: str, entry: Entry) -> None:
-        """Keep ``entry`` under ``key``, which must be fit for a file name."""
+        """Store ``entry`` under ``key``, which must be a valid file name."""
         if not self._writable:
             return
         tensors, text = entry.to_parts()
@@ -86,7 +86,7 @@ class CacheFolder(Generic[Entry]):
             )
 
     def read(self, key: str) -> Entry | None:
-        """Return what is kept under ``key``; None if there is nothing, or nothing that can be read."""
+        """Return the entry under ``key``; None if there is none, or it cannot be read."""
         path = self.path / (key + _ENDING)
         try:
             with safe_open(path, "pt") as file:
@@ -139,7 +139,7 @@ class PrefixCache(Generic[Entry]):
     episode is what it would have been without.
 
     Args:
-        capacity_bytes: most memory that the entries may take; 0 keeps none in memory.
+        capacity_bytes: maximum memory of all entries together; 0 keeps none in memory.
         folder: what other processes share, and where memory does not hold an entry.
         shares_all: write every entry to the folder, instead of those that ``share`` is called for.
     """
@@ -171,7 +171,7 @@ class PrefixCache(Generic[Entry]):
         return entry
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep ``entry``, and drop the least recently used ones where memory is short."""
+        """Store ``entry``, and drop the least recently used ones where memory is short."""
         self._hold(key, entry)
         if self._folder is not None and self._shares_all:
             self._folder.write(key, entry)
@@ -248,15 +248,19 @@ class PrefixKey(Generic[Entry]):
         return self._cache is not None
 
     def extend(self, decision: object) -> None:
-        """Go on by one decision."""
+        """Append a decision."""
         self._keys.append(digest(self._keys[-1], decision))
 
+    def mark(self, what: object) -> None:
+        """Tell this point from the one that the same decisions lead to where nothing goes wrong."""
+        self._keys[-1] = digest(self._keys[-1], what)
+
     def lookup(self) -> Entry | None:
-        """Return what is kept of this point."""
+        """Return the cached entry of this point."""
         return self._cache.get(self._keys[-1]) if self._cache is not None else None
 
     def advance_to_known(self, path: Sequence[object]) -> tuple[int, Entry | None]:
-        """Go on along ``path`` to the furthest point that something is kept of.
+        """Advance along ``path`` to the furthest point that is cached.
 
         Returns:
             How many decisions that was, and what is kept there; 0 and None if there is none.
@@ -270,12 +274,12 @@ class PrefixKey(Generic[Entry]):
         return 0, None
 
     def remember(self, entry: Entry) -> None:
-        """Keep what became of this point."""
+        """Store the entry of this point."""
         if self._cache is not None:
             self._cache.put(self._keys[-1], entry)
 
     def share(self, decisions: int) -> None:
-        """Share with other processes what is kept of the point after that many decisions."""
+        """Share with other processes the entry of the point after that many decisions."""
         if self._cache is not None and decisions < len(self._keys):
             self._cache.share(self._keys[decisions])
 

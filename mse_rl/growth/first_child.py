@@ -1,19 +1,19 @@
 """The child that a growth process begins with."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
 from mse_rl.config.training import GrowthConfig
-from mse_rl.costs.compute_optimal import Schedule, default_training_flops
-from mse_rl.costs.measures import measure_of, training_bytes, training_flops
+from mse_rl.costs import training_bytes, training_flops
+from mse_rl.costs.compute_optimal import Schedule, default_training_flops, first_width
+from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig
-from mse_rl.growth.legality import Bounds
+from mse_rl.growth.legality import Bounds, bounds_of
 from mse_rl.networks import Child, build_child
-from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.families import first_family
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.spec import Architecture, SearchSpace, first_family, starting_architecture
 from mse_rl.transformations import Receipt, Renumbering, adopt, adopted
 
 
@@ -94,13 +94,12 @@ def require_steps(first: Architecture, schedule: Schedule) -> None:
         InvalidConfig: if it does not.
     """
     least = schedule.step_price(first) * schedule.slices
-    if schedule.counts_steps:
-        if schedule.total < least:
-            raise InvalidConfig(
-                f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
-                "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
-            )
-    elif schedule.decision_share * schedule.total < least:
+    if schedule.counts_steps and schedule.total < least:
+        raise InvalidConfig(
+            f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
+            "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
+        )
+    if not schedule.counts_steps and schedule.decision_share * schedule.total < least:
         raise InvalidConfig(
             f"{schedule.slices} slices of at least one batch of {schedule.batch_size} take the first "
             f"{first.family} child {least / schedule.decision_share:.3g} training FLOPs, got "
@@ -145,25 +144,90 @@ def least_training_flops(growth: GrowthConfig, first: Architecture) -> float:
     return steps * training_flops(first, growth.batch_size)
 
 
-def chosen_training_flops(growth: GrowthConfig, first: Architecture, samples: int) -> float:
-    """Return the training FLOPs of a schedule whose length is not given.
-
-    Args:
-        growth: the schedule.
-        first: the first child.
-        samples: of the training split.
-    """
-    total = max(least_training_flops(growth, first), default_training_flops(first, samples))
-    return rounded(total)
-
-
 def rounded(total: float) -> float:
     """Return training FLOPs with two digits, so that they can be typed again."""
     return float(f"{total:.2g}")
 
 
 def with_length(growth: GrowthConfig, first: Architecture, samples: int) -> GrowthConfig:
-    """Return the same with a length, if none is given; arguments as in ``chosen_training_flops``."""
+    """Return the same with a number of training FLOPs, if no length is given.
+
+    Args:
+        growth: the schedule.
+        first: the first child.
+        samples: of the training split.
+    """
     if growth.training_flops is not None or growth.training_steps is not None:
         return growth
-    return replace(growth, training_flops=chosen_training_flops(growth, first, samples))
+    total = max(least_training_flops(growth, first), default_training_flops(first, samples))
+    return replace(growth, training_flops=rounded(total))
+
+
+def with_first_width(
+    space: SearchSpace, growth: GrowthConfig, budget: BudgetConfig, meter: Meter, task: Task, family: str
+) -> SearchSpace:
+    """Return the same with the first width that suits the training FLOPs, if none is given.
+
+    Args:
+        space: the bounds of growth.
+        growth: the schedule; one that counts steps suits any width.
+        budget: bounds the costs of the first child.
+        meter: measures latencies.
+        task: the dataset.
+        family: of the child.
+    """
+    total = growth.training_flops
+    if total is None or space.start_width is not None:
+        return space
+    bounds = bounds_of(growth, space, budget, meter)
+
+    def fits(first: Architecture) -> bool:
+        return bounds.fit(first) and least_training_flops(growth, first) <= total
+
+    width = first_width(family, task.inputs, space, samples=len(task.train), total=total, fits=fits)
+    return replace(space, start_width=width)
+
+
+class Beginning(NamedTuple):
+    """What growth begins with: the settings, with what was chosen where they named nothing."""
+
+    architecture: Architecture
+    growth: GrowthConfig
+    space: SearchSpace
+    budget: BudgetConfig
+
+
+def beginning(
+    task: Task,
+    growth: GrowthConfig,
+    space: SearchSpace,
+    budget: BudgetConfig,
+    meter: Meter,
+    *,
+    init: Child | None = None,
+    start: Architecture | None = None,
+) -> Beginning:
+    """Choose length, first width and budget as ``mse-rl apply`` does, where the settings name none.
+
+    Args:
+        task: the dataset.
+        growth: the schedule.
+        space: the bounds of growth.
+        budget: bounds the costs of the child.
+        meter: measures latencies.
+        init: a child grown before, to start from.
+        start: an architecture to start from, with new weights.
+
+    Raises:
+        InvalidArchitecture, InvalidConfig: as ``first_architecture``.
+    """
+
+    def most(first: Architecture) -> BudgetConfig:
+        return budget.completed(measure_of(budget.cost).cost(first, meter), DEFAULT_BUDGET_MULTIPLE)
+
+    first = first_architecture(task, growth, space, init, start)
+    growth = with_length(growth, first, len(task.train))
+    if init is None and start is None:
+        space = with_first_width(space, growth, most(first), meter, task, first.family)
+        first = first_architecture(task, growth, space)
+    return Beginning(first, growth, space, most(first))

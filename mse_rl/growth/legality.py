@@ -6,13 +6,12 @@ from functools import lru_cache
 from math import inf
 
 from mse_rl.config.training import GrowthConfig
-from mse_rl.costs.budget import FIRST_COST, BudgetConfig
-from mse_rl.costs.measures import Meter, cost, measure_of, training_bytes
+from mse_rl.costs import cost, training_bytes
+from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Meter, measure_of
 from mse_rl.errors import InvalidTransformation
 from mse_rl.growth.state import GrowthState
 from mse_rl.plugins import in_short
-from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import Architecture, SearchSpace
 from mse_rl.transformations import WAIT, Decision, Target, operations, require_target, transformation
 
 
@@ -22,9 +21,9 @@ class Bounds:
 
     Args:
         space: the bounds of growth.
-        budget: the most that it may cost, and which cost is priced.
-        meter: tells latencies.
-        memory_budget: most bytes that training may take; None for no bound.
+        budget: bounds its costs, and says which cost is priced.
+        meter: measures latencies.
+        memory_budget: maximum bytes that training may take; None for no bound.
         batch_size: samples in a training step.
         vocabulary: names of the transformations that may be used, beside ``wait``, in their order.
     """
@@ -44,13 +43,21 @@ class Bounds:
         )
 
     def cost(self, architecture: Architecture, measure: str | None = None) -> float:
-        """Return what a child costs: in that measure, or in the one that is priced."""
+        """Return the cost of a child, in that measure or in the one that is priced."""
         return measure_of(measure or self.budget.cost).cost(architecture, self.meter)
 
     def exceeded(self, architecture: Architecture) -> tuple[str, ...]:
         """Return the measures in which a child costs more than its budget."""
         return tuple(
             measure for measure, most in self.budget.most.items() if self.cost(architecture, measure) > most
+        )
+
+    def excess(self, architecture: Architecture) -> str:
+        """Write by how much a child is beyond its budgets, but for that of memory."""
+        return "".join(
+            f", {measure_of(name).shown(self.cost(architecture, name))} of "
+            f"{measure_of(name).shown(self.budget.most[name])}"
+            for name in self.exceeded(architecture)
         )
 
     def tightest(self, architecture: Architecture) -> str:
@@ -90,8 +97,8 @@ class Bounds:
 
         Args:
             state: of the growth.
-            most_flops: of a child that the schedule still pays the next slice for; what shrinks is legal
-                beyond it.
+            most_flops: of a child that the schedule still pays the next slice for; shrinking
+                transformations are legal beyond it.
         """
         affordable = max(most_flops, state.flops)
         changes = [
@@ -131,7 +138,7 @@ class Bounds:
 
 
 def bounds_of(config: GrowthConfig, space: SearchSpace, budget: BudgetConfig, meter: Meter) -> Bounds:
-    """Return what the children of a schedule have to keep to.
+    """Return the bounds of the children of a schedule.
 
     Raises:
         InvalidConfig: if a transformation that may be used is unknown.
@@ -159,7 +166,7 @@ def _targets(name: str, architecture: Architecture) -> list[Target]:
 
 @lru_cache(maxsize=4096)
 def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision, int], ...]:
-    """Return what may be done to an architecture, with the FLOPs after it.
+    """Return the legal decisions for an architecture, with the FLOPs after each.
 
     Episodes of a group meet the same architectures again and again.
     """

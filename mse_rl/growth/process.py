@@ -9,30 +9,23 @@ Nothing here knows of Gymnasium or of controllers.
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 
-from mse_rl.config.apply import default_batch_size
-from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.config.training import GrowthConfig, OptimizerConfig, default_batch_size
+from mse_rl.costs import cost, training_flops
 from mse_rl.costs.compute_optimal import optimal_flops
-from mse_rl.costs.measures import Meter, cost, measure_of, training_flops
+from mse_rl.costs.measures import BudgetConfig, Meter
 from mse_rl.data import Task
 from mse_rl.errors import InvalidConfig, InvalidTransformation, unknown_name
 from mse_rl.growth.cache import PrefixCache, PrefixKey, digest, digest_of_child
-from mse_rl.growth.first_child import (
-    DEFAULT_BUDGET_MULTIPLE,
-    first_architecture,
-    first_child,
-    require_room,
-    require_steps,
-    with_length,
-)
+from mse_rl.growth.first_child import beginning, first_child, require_room, require_steps
 from mse_rl.growth.legality import bounds_of
-from mse_rl.growth.state import CacheEntry, GrowthState, Spent, grown, rolled_back
+from mse_rl.growth.state import CacheEntry, GrowthState, Spent, faulty, grown, rolled_back
 from mse_rl.networks import Child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
-from mse_rl.training import Evaluation, LiveChild, learning_rate
+from mse_rl.training import Evaluation, LiveChild, fault_of, learning_rate, require_finite
 from mse_rl.training.slice import INITIAL_WEIGHTS, generator
 from mse_rl.transformations import Decision, Renumbering, Target, operations, transformation
 
@@ -45,9 +38,10 @@ class GrowthProcess:
         config: the schedule and the rules of growth; ten slices of the batches that ``mse-rl apply`` takes
             if not given. Its length is what ``mse-rl apply`` chooses if not given.
         optimizer: how the child is trained; what measured best for its family if not given.
-        space: the bounds of growth; those of ``SearchSpace()`` if not given.
+        space: the bounds of growth; those of ``SearchSpace()`` if not given. Where the schedule is a number
+            of training FLOPs, a first width that is not given is the one that ``mse-rl apply`` chooses.
         seed: of first weights, order of data, augmentation and new weights.
-        budget: the most that the child may cost; 16 times what the first child costs, in the measure that is
+        budget: bounds the costs of the child; 16 times what the first child costs, in the measure that is
             priced, if not given.
         init: a child grown before, to start from; a new one if not given. What of it does not fit the
             task is made new, and one beyond the budgets has to shrink until it fits.
@@ -56,7 +50,7 @@ class GrowthProcess:
         renumbering: what tokens, features and classes of the task were for ``init``, if not the same.
         cache: prefixes of this and other processes.
         path: decisions to begin with, as ``advance`` takes them.
-        meter: tells latencies, where they are asked for; one of the process's own if not given.
+        meter: measures latencies, where they are asked for; one of the process's own if not given.
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
@@ -91,11 +85,10 @@ class GrowthProcess:
                 f"of {task.name}: lower `batch_size`"
             )
         self._started_seconds = time.monotonic()
-        architecture = first_architecture(task, config, space, init, start)
-        config = with_length(config, architecture, samples)
         meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or task.train.device)
-        first_cost = measure_of(budget.cost).cost(architecture, meter)
-        budget = budget.completed(first_cost, DEFAULT_BUDGET_MULTIPLE)
+        architecture, config, space, budget = beginning(
+            task, config, space, budget, meter, init=init, start=start
+        )
         self.task, self.config, self.space, self.seed = task, config, space, seed
         self._init, self._renumbering = init, renumbering
         self.bounds = bounds_of(config, space, budget, meter)
@@ -105,7 +98,7 @@ class GrowthProcess:
         self.schedule = config.schedule
         require_steps(architecture, self.schedule)
         self.first_architecture = architecture
-        self.first_flops, self.first_cost = cost(architecture).flops, first_cost
+        self.first_flops, self.first_cost = cost(architecture).flops, self.bounds.cost(architecture)
         self.cost_budget = budget.cost_budget
         self._timed_out = False
         self.prefix = PrefixKey(self._origin(), cache)
@@ -118,11 +111,10 @@ class GrowthProcess:
         else:
             self._take(entry)
             if init is None and not self.fits:
-                raise InvalidTransformation(
-                    "the path leads to a child beyond the budgets: take a shorter one"
-                )
+                raise InvalidTransformation("the path leads to a child beyond the budgets: shorten it")
         for decision in decisions[known:]:
-            self.advance(*decision)
+            if self.advance(*decision).fault:
+                raise RuntimeError(f"what went well did not when trained again: {self.state.fault}")
 
     @property
     def state(self) -> GrowthState:
@@ -141,10 +133,10 @@ class GrowthProcess:
 
     @property
     def complete(self) -> bool:
-        """Whether the schedule, the target skill or divergence has ended the process."""
+        """Whether the schedule, the target skill or what went wrong has ended the process."""
         state, target = self.state, self.config.target_skill
         reached = target is not None and state.slice_index > 0 and state.validation.skill >= target
-        return state.slice_index >= self.config.slices or state.diverged or reached
+        return state.slice_index >= self.config.slices or state.failed or reached
 
     @property
     def timed_out(self) -> bool:
@@ -189,7 +181,7 @@ class GrowthProcess:
         """How often the whole schedule lets the first child see the training split."""
         return self.schedule.passes(self.first_architecture, len(self.task.train))
 
-    @property
+    @cached_property
     def optimal_flops(self) -> float:
         """FLOPs of the child of the right size for the schedule; see ``mse_rl.costs.compute_optimal``.
 
@@ -242,7 +234,8 @@ class GrowthProcess:
 
         A transformation that does not preserve the function is taken back if validation skill is lower
         by more than the tolerance afterwards, unless the child has to shrink: the child is what it was
-        before it, and the time has passed.
+        before it, and the time has passed. So it is after a slice that went wrong: loss or weights are no
+        finite numbers, memory or time ran out. At the second such slice the process has ended.
 
         Raises:
             InvalidTransformation: if the transformation is unknown or not legal now.
@@ -263,8 +256,8 @@ class GrowthProcess:
         return self.state
 
     def test(self) -> Evaluation:
-        """CostMeasure the child on the test split. For the final report only."""
-        return self.live.test()
+        """Measure the child on the test split. For the final report only."""
+        return Evaluation.of_nothing(self.task.classes) if self.state.failed else self.live.test()
 
     def _begin(self, architecture: Architecture) -> None:
         child, receipt = first_child(
@@ -288,20 +281,41 @@ class GrowthProcess:
 
     def _grow(self, name: str, target: Target) -> None:
         """Do what ``advance`` promises, without the cache."""
-        before, live = self.state, self.live
-        may_fall = transformation(name).preserving or not self.fits
-        fallback = None if may_fall else live.capture()
-        receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
-        count = self.schedule.slice_steps(live.child.architecture, before.slice_index, self.spent)
-        steps = range(before.training_steps, before.training_steps + count)
-        result, validation = live.train_(steps, self._rates(live.child.architecture, count)), live.validate()
-        spent = Spent(count, training_flops(live.child.architecture, count * self.config.batch_size))
-        if fallback and not before.validation.skill - validation.skill <= self.config.skill_tolerance:
-            live.restore(fallback)
-            self._enter(rolled_back(before, receipt, spent))
-        else:
-            self._enter(grown(before, live.child.architecture, receipt, result, validation, spent))
+        captured = self.live.capture()
+        try:
+            after = self._after_slice(name, target)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            edited = transformation(name).edit(self.state.architecture, target, self.space)
+            after = faulty(self.state, edited, Decision(name, target), self._price(edited), fault)
+        if after.fault:
+            self.prefix.mark(after.fault)
+            self.live.free_()
+        if after.rolled_back:
+            self.live.restore(captured)
+        self._enter(after)
         self._remember()
+
+    def _after_slice(self, name: str, target: Target) -> GrowthState:
+        """Transform, train and evaluate the child; raise what ``fault_of`` knows, if something goes wrong."""
+        before, live = self.state, self.live
+        receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
+        spent = self._price(live.child.architecture)
+        steps = range(before.training_steps, before.training_steps + spent.steps)
+        result = live.train_(steps, self._rates(live.child.architecture, spent.steps))
+        validation = live.validate()
+        require_finite(result.loss, validation.loss, live.weights_norm())
+        may_fall = transformation(name).preserving or not self.fits
+        if may_fall or before.validation.skill - validation.skill <= self.config.skill_tolerance:
+            return grown(before, live.child.architecture, receipt, result, validation, spent)
+        return rolled_back(before, receipt, spent)
+
+    def _price(self, architecture: Architecture) -> Spent:
+        """Return what the next slice takes of a child."""
+        count = self.schedule.slice_steps(architecture, self.state.slice_index, self.spent)
+        return Spent(count, training_flops(architecture, count * self.config.batch_size))
 
     def _origin(self) -> str:
         """Return a key of everything that determines the first child, and how it trains.
@@ -319,7 +333,7 @@ class GrowthProcess:
         )
 
     def _take(self, entry: CacheEntry) -> None:
-        """Take state and child from the cache."""
+        """Restore state and child from the cache."""
         self.live.restore(entry.snapshot)
         self._enter(entry.state)
 

@@ -2,17 +2,19 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import NamedTuple
 
 from torch import Tensor
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.spec.architecture import Architecture, Position
-from mse_rl.training import Evaluation, SliceResult, Snapshot
-from mse_rl.transformations import ChildStatistics, Decision, Receipt, transformation
+from mse_rl.training import Evaluation, Fault, SliceResult, Snapshot
+from mse_rl.transformations import ChildStatistics, Decision, Receipt, receipt_of, transformation
+
+MOST_FAULTS = 1
+"""As many slices that went wrong are taken back; with one more the growth ends."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class GrowthState:
         training_steps: training steps taken so far.
         training_flops: FLOPs spent on training so far.
         stopped: whether the architecture is frozen.
-        diverged: whether the child no longer gives finite numbers.
-        ages: for each block, the slices since it was born.
-        statistics: what the last slice has told about the blocks.
+        faults: what has gone wrong with the child so far: the first was taken back, the second is the end.
+        ages: for each block, the slices since it was added.
+        statistics: of the last slice.
         receipt: of the last transformation, or of the child that was taken over; None before them.
         rejected: what was taken back just now, and is not legal again before something else was done.
         previous: the state one slice ago, without its own previous one.
@@ -42,7 +44,7 @@ class GrowthState:
     training_steps: int = 0
     training_flops: int = 0
     stopped: bool = False
-    diverged: bool = False
+    faults: tuple[Fault, ...] = ()
     ages: dict[Position, int] = field(default_factory=dict)
     statistics: ChildStatistics = field(default_factory=ChildStatistics)
     receipt: Receipt | None = None
@@ -63,6 +65,17 @@ class GrowthState:
     def rolled_back(self) -> bool:
         """Whether the last transformation was taken back."""
         return self.receipt is not None and self.receipt.rolled_back
+
+    @property
+    def fault(self) -> Fault | None:
+        """What went wrong in the last slice, if anything did."""
+        known = 0 if self.previous is None else len(self.previous.faults)
+        return self.faults[-1] if len(self.faults) > known else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether so much went wrong that the growth has ended."""
+        return len(self.faults) > MOST_FAULTS
 
 
 class Spent(NamedTuple):
@@ -87,21 +100,20 @@ def grown(
         architecture: of the child after it.
         receipt: of the transformation.
         result: of the training.
-        validation: quality after the training; not used if the child has diverged.
+        validation: quality after the training.
         spent: what the slice has taken.
     """
-    diverged = not (isfinite(result.loss) and isfinite(validation.loss))
     applied = transformation(receipt.transformation)
     origins = applied.origins(before.architecture, receipt.target)
     return GrowthState(
         slice_index=before.slice_index + 1,
         architecture=architecture,
-        validation=Evaluation.of_nothing(architecture.classes) if diverged else validation,
+        validation=validation,
         training_loss=result.loss,
         training_steps=before.training_steps + spent.steps,
         training_flops=before.training_flops + spent.flops,
         stopped=before.stopped or applied.ends_growth,
-        diverged=diverged,
+        faults=before.faults,
         ages={new: 1 + (before.ages[old] if old else 0) for new, old in origins.items()},
         statistics=result.statistics,
         receipt=receipt,
@@ -123,6 +135,26 @@ def rolled_back(before: GrowthState, receipt: Receipt, spent: Spent) -> GrowthSt
     )
 
 
+def faulty(
+    before: GrowthState, after: Architecture, decision: Decision, spent: Spent, fault: Fault
+) -> GrowthState:
+    """Return the state after a slice in which something went wrong: it is taken back.
+
+    If that was done before, the growth has ended, and the child counts as one that guesses.
+
+    Args:
+        before: the state that the decision was made in.
+        after: the architecture that it was to give.
+        decision: what was done before the slice.
+        spent: what the slice would have taken.
+        fault: what went wrong.
+    """
+    receipt = receipt_of(*decision, before.architecture, after, output_change=None)
+    state = replace(rolled_back(before, receipt, spent), faults=(*before.faults, fault))
+    guess = Evaluation.of_nothing(state.architecture.classes)
+    return replace(state, validation=guess) if state.failed else state
+
+
 @dataclass(frozen=True)
 class CacheEntry:
     """What the prefix cache keeps of a process."""
@@ -141,7 +173,7 @@ class CacheEntry:
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], text: str) -> "CacheEntry":
-        """Return what ``to_parts`` was called on.
+        """Rebuild the entry from what ``to_parts`` returned.
 
         Raises:
             ValueError: if there is no such thing.
@@ -150,7 +182,7 @@ class CacheEntry:
             state: GrowthState = from_plain(GrowthState, json.loads(text))
             positions = {position for position, _ in state.architecture}
             if state.ages.keys() != positions or not state.statistics.blocks.keys() <= positions:
-                raise ValueError("what is told of the blocks is not of those of the architecture")
+                raise ValueError("the statistics are not those of the architecture's blocks")
             return cls(state, Snapshot.of_tensors(state.architecture, tensors))
         except (InvalidArchitecture, RecursionError) as error:
             raise ValueError(str(error)) from error

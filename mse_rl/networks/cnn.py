@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mse_rl.networks.layers import Activation, BatchNorm2d, Conv2d, Embedding, Linear, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 from mse_rl.spec.cnn import dimensions, entry_kernel, pooling, strides
 
 TINY = 1e-12
@@ -92,7 +92,7 @@ class TokenEntry(Embedding):
 
 
 class ConvLink(Conv2d):
-    """A 1x1 convolution without bias, zero at birth; strided where it leads to a later stage."""
+    """A 1x1 convolution without bias, zero at initialization; strided where it leads to a later stage."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, dimensions: int) -> None:
         super().__init__(inputs, outputs, 1, dimensions=dimensions, stride=stride, bias=False)
@@ -105,7 +105,7 @@ class ConvLink(Conv2d):
 class ConvBlock(ResidualBlock):
     """x + conv(act(norm(conv(act(norm(x)))))), x of shape (n, width, H, W).
 
-    He et al., 2016, https://arxiv.org/abs/1603.05027. The second convolution is zero at birth.
+    He et al., 2016, https://arxiv.org/abs/1603.05027. The second convolution is zero at initialization.
     """
 
     def __init__(self, block: Block, width: int, *, dimensions: int) -> None:
@@ -145,7 +145,7 @@ class SeparableBlock(ResidualBlock):
     """x + pointwise(act(norm(depthwise(pointwise(act(norm(x))))))), x of shape (n, width, H, W).
 
     Depthwise-separable (Chollet, 2017, https://arxiv.org/abs/1610.02357), with the wide part inside
-    (Sandler et al., 2018, https://arxiv.org/abs/1801.04381). The last map is zero at birth.
+    (Sandler et al., 2018, https://arxiv.org/abs/1801.04381). The last map is zero at initialization.
     """
 
     def __init__(self, block: Block, width: int, *, dimensions: int) -> None:

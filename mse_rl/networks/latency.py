@@ -18,7 +18,7 @@ from mse_rl.costs.measures import Latency
 from mse_rl.errors import InvalidConfig, InvalidRun
 from mse_rl.networks import Child, build_child
 from mse_rl.plain import from_plain, to_plain
-from mse_rl.spec.architecture import UNKNOWN, Architecture
+from mse_rl.spec import UNKNOWN, Architecture
 
 
 class LatencyFolder:
@@ -32,7 +32,7 @@ class LatencyFolder:
         self._path = path
 
     def settle(self, architecture: Architecture, measure: Callable[[], Latency]) -> Latency:
-        """Return what was measured first; measure it, if nobody has.
+        """Return the latency that was measured first, or measure it.
 
         Raises:
             InvalidRun: if it cannot be written: processes that disagree cannot go on from each other's
@@ -79,7 +79,7 @@ class LatencyMeter:
     Args:
         batch: samples in the batch that is passed.
         device: where.
-        clock: tells seconds.
+        clock: returns seconds.
         folder: of what the processes of a run have measured.
     """
 
@@ -136,7 +136,7 @@ class LatencyMeter:
         return self._clock() - start
 
     def _wait(self) -> None:
-        """Wait until a GPU has done what it was told."""
+        """Wait until a GPU has finished."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 

@@ -2,14 +2,15 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mse_rl.networks.layers import Activation, Bag, Linear, RMSNorm
+from mse_rl.networks.layers import Activation, Embedding, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 
 
 class LinearMap(Linear):
-    """A linear map with He weights and no offset at birth."""
+    """A linear map with He weights and no offset at initialization."""
 
     @property
     def reader(self) -> "LinearMap":
@@ -38,7 +39,7 @@ class LinearTransition(LinearMap):
 
 
 class LinearLink(Linear):
-    """A linear map without bias, zero at birth; there is no resolution to divide."""
+    """A linear map without bias, zero at initialization; there is no resolution to divide."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -56,8 +57,32 @@ class Flatten(LinearMap):
         return super().forward(x.flatten(1))
 
 
+class Bag(Embedding):
+    """Token ids (n, T) to a stream (n, width), a mean of their vectors, whatever their order.
+
+    A word that occurs c times in a text has the weight 1 + log c. Joulin et al., 2017,
+    https://arxiv.org/abs/1607.01759, have the weight c, which is worse by measurement (docs/experiments.md).
+    """
+
+    def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream; tokens for which ``mask`` (n, T, 1) is not do not count."""
+        vectors, counts = super().forward(ids), occurrences(ids).unsqueeze(-1)
+        weights = (1 + counts.log()) / counts  # of each of the c tokens
+        weights = weights if mask is None else weights * mask
+        return (vectors * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def occurrences(ids: Tensor) -> Tensor:
+    """Return how often each id occurs in its row of ``ids``, both (n, T)."""
+    in_order, places = ids.sort(dim=1)
+    differs = in_order[:, 1:] != in_order[:, :-1]
+    number = F.pad(differs, (1, 0)).cumsum(dim=1)  # of the distinct id, in each row
+    counts = torch.zeros_like(ids).scatter_add_(1, number, torch.ones_like(ids))
+    return torch.empty_like(ids).scatter_(1, places, counts.gather(1, number))
+
+
 class LinearBlock(ResidualBlock):
-    """x + linear(act(linear(norm(x)))), x of shape (n, ..., width). The second map is zero at birth."""
+    """x + linear(act(linear(norm(x)))), x of shape (n, ..., width). The second map is zero at first."""
 
     def __init__(self, block: Block, width: int) -> None:
         super().__init__()

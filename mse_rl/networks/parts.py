@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from math import prod
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block, Position
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Parts:
             map ``reader`` reads the stream, and ``fold_stream_(means)`` takes over what dimensions with these
             means contribute.
         link: (width before, width after, stride between them) -> module, from a stream to a later one; zero
-            at birth.
+            at initialization.
         blocks: by kind, (block, width) -> module.
         head: (width, classes) -> module with a map ``linear`` to the logits, and ``fold_stream_``.
         silent: which side of new stream dimensions is zero, so that they change nothing. A norm
@@ -46,8 +47,36 @@ class Parts:
     masks: Callable[[Architecture, Tensor], list[Tensor | None]]
 
 
+def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
+    """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
+    stages = architecture.stages
+    widths = [stage.width for stage in stages]
+    return {
+        "stem": (architecture.input_shape, architecture.vocabulary, stages[0].stride, widths[0]),
+        **{
+            f"transitions.{stage}": (widths[stage], after.width, after.stride)
+            for stage, after in enumerate(stages[1:])
+        },
+        **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
+        **{
+            f"links.{index}": (
+                widths[source.stage],
+                widths[target.stage],
+                _stride(architecture, source, target),
+            )
+            for index, (source, target) in enumerate(architecture.links)
+        },
+        "head": (widths[-1], architecture.classes),
+    }
+
+
+def _stride(architecture: Architecture, source: Position, target: Position) -> int:
+    """Return by how much each side of the resolution is divided from one stream to a later one."""
+    return prod(stage.stride for stage in architecture.stages[source.stage + 1 : target.stage + 1])
+
+
 class ResidualBlock(nn.Module, ABC):
-    """x + last(units(first(norm(x)))), with ``last`` zero at birth.
+    """x + last(units(first(norm(x)))), with ``last`` zero at initialization.
 
     In every weight of two or more dimensions, dimension 0 is what is written and dimension 1 what is
     read; units that come in gates are laid out gate by gate.
@@ -101,7 +130,7 @@ class Shortenable(Protocol):
 
 
 def response(weight: Tensor, means: Tensor) -> Tensor:
-    """Return what a map (out, in, ...) makes of a constant input (in,); border effects aside."""
+    """Return the output of a map (out, in, ...) for a constant input (in,), without border effects."""
     return weight.flatten(2).sum(2) @ means if weight.dim() > 2 else weight @ means
 
 

@@ -1,20 +1,45 @@
-"""Recurrent children: GRU and LSTM blocks on a stream of steps."""
+"""Recurrent children: GRU and LSTM blocks on a stream of steps; transformers share their stems and head."""
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.networks.layers import GRU, LSTM, Linear, RMSNorm
-from mse_rl.networks.mlp import LinearLink, LinearTransition
+from mse_rl.networks.layers import Embedding, Linear, RMSNorm
+from mse_rl.networks.mlp import Head, LinearLink, LinearMap, LinearTransition
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.networks.sequences import PooledHead, Rows, is_image, sequence_masks, sequence_stem
-from mse_rl.spec.architecture import Architecture, Block
+from mse_rl.spec import Architecture, Block
 
 CANDIDATE = 2
 """The gate that proposes new content, of GRU (reset, update, new) and LSTM (input, forget, cell, output)."""
 
 
+class _Recurrent(nn.RNNBase):
+    """One recurrent layer over (n, T, inputs)."""
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    def reset_parameters(self) -> None:
+        """Do nothing: the owner draws the weights."""
+
+
+class GRU(_Recurrent, nn.GRU):
+    """Cho et al., 2014, https://arxiv.org/abs/1406.1078."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        nn.GRU.__init__(self, inputs, units, batch_first=True)
+
+
+class LSTM(_Recurrent, nn.LSTM):
+    """Hochreiter and Schmidhuber, 1997."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        nn.LSTM.__init__(self, inputs, units, batch_first=True)
+
+
 class RecurrentBlock(ResidualBlock):
-    """x + linear(rnn(norm(x))), x of shape (n, T, width). The linear map is zero at birth.
+    """x + linear(rnn(norm(x))), x of shape (n, T, width). The linear map is zero at initialization.
 
     Args:
         block: how many units.
@@ -78,8 +103,44 @@ def _lstm(block: Block, width: int) -> RecurrentBlock:
     return RecurrentBlock(block, width, LSTM)
 
 
+class Steps(LinearMap):
+    """Sequences (n, T, F) to a stream (n, T, width)."""
+
+
+class Rows(LinearMap):
+    """Images (n, C, H, W) to a stream (n, H, width): every row is a step."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream."""
+        return super().forward(x.transpose(1, 2).flatten(2))
+
+
+class PooledHead(Head):
+    """Norm, mean over the positions that hold something, linear map to logits (n, classes)."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return logits of a stream (n, T, width), which is zero where ``mask`` (n, T, 1) is not."""
+        x = self.norm(x)
+        pooled = x.mean(dim=1) if mask is None else x.sum(dim=1) / mask.sum(dim=1)
+        logits: Tensor = self.linear(pooled)
+        return logits
+
+
+def sequence_masks(architecture: Architecture, steps: Tensor) -> list[Tensor | None]:
+    """Return the mask (n, T, 1) of every stream: they all have the steps (n, T) of the input."""
+    return [steps.unsqueeze(-1)] * (len(architecture.stages) + 1)
+
+
+def sequence_stem(architecture: Architecture) -> nn.Module:
+    """Return the stem that reads sequences or tokens."""
+    width = architecture.stages[0].width
+    if architecture.vocabulary:
+        return Embedding(width, architecture.vocabulary)
+    return Steps(architecture.input_shape[-1], width)
+
+
 def _stem(architecture: Architecture) -> nn.Module:
-    if is_image(architecture):
+    if architecture.inputs.kind == "image":
         channels, _, columns = architecture.input_shape
         return Rows(channels * columns, architecture.stages[0].width)
     return sequence_stem(architecture)

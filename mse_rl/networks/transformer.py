@@ -5,18 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mse_rl.networks.layers import Linear, RMSNorm
-from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearTransition
+from mse_rl.networks.mlp import LinearBlock, LinearLink, LinearMap, LinearTransition
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, zero_
-from mse_rl.networks.sequences import (
-    Patches,
-    PooledHead,
-    PositionedStem,
-    is_image,
-    sequence_masks,
-    sequence_stem,
-)
-from mse_rl.spec.architecture import Architecture, Block
-from mse_rl.spec.families import FAMILIES
+from mse_rl.networks.rnn import PooledHead, sequence_masks, sequence_stem
+from mse_rl.spec import FAMILIES, Architecture, Block
 
 
 class AttentionBlock(ResidualBlock):
@@ -24,7 +16,7 @@ class AttentionBlock(ResidualBlock):
 
     Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, with the norm in front (Xiong et al., 2020,
     https://arxiv.org/abs/2002.04745). ``first`` makes queries, keys and values, in this order, without
-    bias. Nothing looks at padding. The last map is zero at birth.
+    bias. Nothing looks at padding. The last map is zero at initialization.
     """
 
     def __init__(self, block: Block, width: int) -> None:
@@ -55,9 +47,61 @@ class AttentionBlock(ResidualBlock):
         return x + update
 
 
+class Patches(LinearMap):
+    """Images (n, C, H, W) to a stream (n, T, width) of square patches; the border is padded with 0.
+
+    Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929.
+    """
+
+    def __init__(self, channels: int, width: int, side: int) -> None:
+        super().__init__(channels * side**2, width)
+        self.side = side
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream."""
+        down, right = (-size % self.side for size in x.shape[2:])
+        cut = F.pad(x, (0, right, 0, down)).unfold(2, self.side, self.side).unfold(3, self.side, self.side)
+        return super().forward(cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2))
+
+
+class Positions(nn.Module):
+    """A learned vector for every position."""
+
+    def __init__(self, width: int, steps: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, steps))
+
+    def reset_parameters_(self, generator: torch.Generator) -> None:
+        """Draw small vectors."""
+        nn.init.normal_(self.weight, std=0.1, generator=generator)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the stream (n, T, width) with the vectors added."""
+        return stream + self.weight.t()
+
+
+class PositionedStem(nn.Module):
+    """A stem that reads, and positions."""
+
+    def __init__(self, reader: nn.Module, width: int, steps: int) -> None:
+        super().__init__()
+        self.reader = reader
+        self.positions = Positions(width, steps)
+
+    def reset_parameters_(self, generator: torch.Generator) -> None:
+        """Draw both."""
+        self.reader.reset_parameters_(generator)  # type: ignore[operator]
+        self.positions.reset_parameters_(generator)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream (n, T, width)."""
+        stream: Tensor = self.positions(self.reader(x))
+        return stream
+
+
 def _stem(architecture: Architecture) -> PositionedStem:
     width = architecture.stages[0].width
-    if is_image(architecture):
+    if architecture.inputs.kind == "image":
         reader: nn.Module = Patches(architecture.input_shape[0], width, architecture.stages[0].stride)
     else:
         reader = sequence_stem(architecture)

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from shutil import rmtree
 
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.commands import ApplyConfig
 from mse_rl.data.sources import Tell, load_tasks
-from mse_rl.errors import Diverged
+from mse_rl.errors import ChildFailed
 from mse_rl.growth.cache import CacheFolder, PrefixCache
 from mse_rl.growth.state import CacheEntry
 from mse_rl.runs.folders import begin, go_on, locked, new_folder, require_new
@@ -30,7 +30,7 @@ def grow_into_new(config: ApplyConfig, tell: Tell, on_start: Callable[[Path], No
         on_start: called with the folder, once it is made, before the first slice.
 
     Raises:
-        MseRlError: for anything that is wrong with the settings, or if the child diverges; then no folder is
+        MseRlError: for anything that is wrong with the settings, or if the child fails; then no folder is
             left.
     """
     require_new(config.out)
@@ -60,7 +60,7 @@ def go_on_growing(
         The growth; None if it is finished already.
 
     Raises:
-        MseRlError: for anything that is wrong, or if the child diverges; then no folder is left.
+        MseRlError: for anything that is wrong, or if the child fails; then no folder is left.
     """
     with locked(folder):
         if (folder / REPORT).is_file():
@@ -85,7 +85,7 @@ def _grow_into(find: Callable[[ApplyConfig], Path], config: ApplyConfig, tell: T
 
     try:
         growth = grow(config, lambda: load_tasks((config.task,), config.data, tell)[0], tell, on_start=start)
-    except Diverged:
+    except ChildFailed:
         rmtree(folders[0])
         raise
     _keep(folders[0], growth)

@@ -11,12 +11,14 @@ import numpy as np
 
 from mse_rl.agents.controller import Controller, Episode, own_controller
 from mse_rl.agents.evaluation import compare, figure_of, figures_of, paired_interval, summarise
-from mse_rl.agents.pool import PolicyWeights, Spec, WorkerPool
+from mse_rl.agents.jobs import PolicyWeights, Spec
+from mse_rl.agents.pool import WorkerPool
+from mse_rl.config.commands import workers_of
 from mse_rl.config.training import ExpansionConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, InvalidController
+from mse_rl.errors import MOST_SEED, InvalidConfig, InvalidController
 from mse_rl.plugins import in_short, label
 from mse_rl.runs.growing import load_controller
 from mse_rl.runs.policy import Policy
@@ -76,7 +78,7 @@ def compare_controllers(
     *,
     seeds: Iterable[int],
     config: ExpansionConfig,
-    workers: int,
+    workers: int | str,
     tell: Tell = silent,
     on_context: Callable[[], None] = lambda: None,
 ) -> Comparison:
@@ -87,7 +89,7 @@ def compare_controllers(
         tasks: datasets, or their names.
         seeds: of first weights, order of data, and of what ``config`` leaves to be drawn.
         config: of the environment; its tasks are not used.
-        workers: processes that play episodes.
+        workers: processes that play episodes; or ``"ray"``, ``"ray:8"``: actors on a Ray cluster.
         tell: gets one line for each thing that a user should know about the tasks.
         on_context: called after each task and seed.
 
@@ -116,7 +118,7 @@ def compare_controllers(
     return Comparison(episodes)
 
 
-def _check(controllers: object, tasks: object, config: object, workers: object) -> None:
+def _check(controllers: object, tasks: object, config: object, workers: int | str) -> None:
     """Raise InvalidConfig unless these are of the types that ``compare_controllers`` takes."""
     if not isinstance(controllers, Mapping) or not all(isinstance(name, str) for name in controllers):
         raise InvalidConfig(f"expected controllers as a dict by their names, got {in_short(controllers)}")
@@ -126,8 +128,7 @@ def _check(controllers: object, tasks: object, config: object, workers: object) 
         raise InvalidConfig(f"expected tasks or their names, got {in_short(wrong[0])}: see Task.from_arrays")
     if not isinstance(config, ExpansionConfig):
         raise InvalidConfig(f"expected an ExpansionConfig, got {in_short(config)}")
-    if not isinstance(workers, int) or not 1 <= workers <= MOST:
-        raise InvalidConfig(f"expected at least one of `workers`, got {in_short(workers)}")
+    workers_of(workers)
 
 
 def _seed(seed: object) -> int:
@@ -139,7 +140,7 @@ def _seed(seed: object) -> int:
 
 
 def _spec(controller: AnyController) -> Spec:
-    """Return what workers make the controller of."""
+    """Return the description from which workers build the controller."""
     if isinstance(controller, str | Path):
         name = str(controller)
         if name.partition(":")[0] == "static":

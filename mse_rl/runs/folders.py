@@ -88,7 +88,7 @@ def require_new_file(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, if they are not there.
+    """Create a folder and its parents, if they do not exist.
 
     Raises:
         InvalidRun: if it cannot be made.
@@ -295,7 +295,7 @@ def _plain(value: object) -> object:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Give ``module``, which may be on the meta device, the tensors in ``path``. Nothing is unpickled.
+    """Load the tensors in ``path`` into ``module``, which may be on the meta device. Nothing is unpickled.
 
     Raises:
         InvalidRun: if there is no such file, it holds no tensors, or they do not fit.

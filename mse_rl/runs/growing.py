@@ -2,38 +2,33 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from mse_rl.agents.controller import Controller, Episode, run_episode
-from mse_rl.agents.grouping import HELD_OUT, draw_seeds
+from mse_rl.agents.controller import Controller, Episode
 from mse_rl.agents.rules import RULES, is_rule, make_rule
-from mse_rl.config.apply import MOST_BATCH, ApplyConfig, default_batch_size
-from mse_rl.costs.compute_optimal import default_passes, first_width
-from mse_rl.costs.measures import measure_of, training_flops
+from mse_rl.config.commands import ApplyConfig
+from mse_rl.config.training import MOST_BATCH, default_batch_size
+from mse_rl.costs import training_flops
+from mse_rl.costs.compute_optimal import default_passes
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import Diverged, InvalidController, unknown_name
+from mse_rl.errors import InvalidController, unknown_name
 from mse_rl.growth.cache import PrefixCache
-from mse_rl.growth.first_child import (
-    DEFAULT_BUDGET_MULTIPLE,
-    chosen_training_flops,
-    least_training_flops,
-    rounded,
-)
-from mse_rl.growth.legality import bounds_of
+from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry, GrowthState
 from mse_rl.plugins import is_path
-from mse_rl.runs.best_child import BestChild
+from mse_rl.runs.best_child import grow_best
 from mse_rl.runs.folders import user_path
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
-from mse_rl.spec.architecture import Architecture
+from mse_rl.spec import Architecture
 from mse_rl.training.slice import duration, training_speed
 from mse_rl.transformations import Renumbering
 
@@ -135,55 +130,24 @@ def grow(
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
-    env = _environment(config, task, inherited, start, policy)
+    environment = partial(_environment, task=task, inherited=inherited, start=start, policy=policy)
+    env = environment(config)
     if policy and policy.experience:
         _show_what_is_new(config.controller, policy.experience, Experience.of(env), tell)
+    config = _with_beginning(config, env)
+    env = environment(config)
     context = Context(0, config.seed, DEFAULT_BUDGET_MULTIPLE, default_passes(task.inputs, len(task.train)))
-    minutes, config = config.minutes, _with_length(config, env, context)
-    env = _environment(config, task, inherited, start, policy)
-    if inherited is None and start is None:
-        config = _with_first_width(config, env, context)
-        env = _environment(config, task, inherited, start, policy)
-        if minutes is not None:  # the child that it takes for them is as fast as its own width allows
-            config = _with_length(replace(config, training_flops=None, minutes=minutes), env, context)
-            env = _environment(config, task, inherited, start, policy)
     env.reset(options={"context": context})  # so that what cannot work is said before anything is trained
     _show_length(env, context, tell)
     env.cache = on_start(config)
-    episode, kept = _grow(env, controller, context, config.seed, tell)
+    episode, kept = grow_best(
+        env,
+        controller,
+        context,
+        on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), tell),
+        on_step=lambda: tell(str(env.render())),
+    )
     return Growth(config, task, episode, kept, env.process)
-
-
-def _grow(
-    env: ExpansionEnv, controller: Controller, context: Context, seed: int, tell: Tell
-) -> tuple[Episode, GrowthState]:
-    """Play the episode, and go back to the child that is kept.
-
-    Returns:
-        The episode, with the test accuracy of that child, and the state in which it was.
-
-    Raises:
-        Diverged: if the child has.
-    """
-    best: list[BestChild] = []
-
-    def begun() -> None:
-        best.append(BestChild(env.process))
-        _show_start(env.process, env.renumbering or Renumbering(), tell)
-
-    def stepped() -> None:
-        best[0].see()
-        tell(str(env.render()))
-
-    seeds = draw_seeds(seed, HELD_OUT, 0, decisions=env.config.growth.slices)
-    episode = run_episode(env, controller, context, seeds=seeds, on_start=begun, on_step=stepped)
-    if episode.final["diverged"]:
-        raise Diverged(
-            f"the child diverged in slice {episode.final['slice']}, and nothing is kept: "
-            f"lower `learning_rate`, here {env.process.peak_learning_rate:g}"
-        )
-    kept = best[0].restore_()
-    return replace(episode, test_accuracy=env.process.test().accuracy), kept
 
 
 def _completed(
@@ -211,19 +175,31 @@ def _show_what_is_new(controller: str, seen: Experience, met: Experience, tell: 
         tell(f"policy {controller} was trained on {seen}; {met}, are new to it: expect less")
 
 
-def _with_length(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
-    """Return the settings with the length of training as a number of training FLOPs, or as epochs."""
-    if config.epochs is not None or config.training_flops is not None:
-        return config
-    task, first, growth = env.tasks[0], env.first_architecture(context), env.config.growth
-    if config.minutes is not None:
-        speed = training_speed(task, first, env.config.optimizer, growth.batch_size)
-        return replace(config, training_flops=rounded(60 * config.minutes * speed), minutes=None)
-    return replace(config, training_flops=chosen_training_flops(growth, first, len(task.train)))
+def _with_beginning(config: ApplyConfig, env: ExpansionEnv) -> ApplyConfig:
+    """Return the settings with the first width, and with the length of training as a number of training FLOPs
+    unless they give epochs.
+    """
+    task, settings = env.tasks[0], env.config
+
+    def flops(first: Architecture) -> float | None:
+        if config.minutes is None:
+            return config.training_flops
+        speed = training_speed(task, first, settings.optimizer, settings.growth.batch_size)
+        return rounded(60 * config.minutes * speed)
+
+    first = first_architecture(task, settings.growth, settings.space, env.init, env.start)
+    growth = replace(settings.growth, training_flops=flops(first))
+    begun = beginning(
+        task, growth, settings.space, settings.budget, env.meter, init=env.init, start=env.start
+    )
+    total = begun.growth.training_flops
+    if config.minutes is not None and begun.architecture != first:  # as fast as its own width allows
+        total = flops(begun.architecture)
+    return replace(config, training_flops=total, minutes=None, space=begun.space)
 
 
 def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
-    """Tell how long a number of training FLOPs takes."""
+    """Report how long a number of training FLOPs takes."""
     total = env.config.growth.training_flops
     if total is None:
         return
@@ -234,27 +210,6 @@ def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
         f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
         f"about {duration(total / speed)} on this machine",
     )
-
-
-def _with_first_width(config: ApplyConfig, env: ExpansionEnv, context: Context) -> ApplyConfig:
-    """Return the settings with the first width that suits the training FLOPs, if none is given."""
-    total, task, growth = config.training_flops, env.tasks[0], env.config.growth
-    if total is None or config.space.start_width is not None:
-        return config
-    bounds = bounds_of(growth, config.space, env.budget(context), env.meter)
-
-    def fits(first: Architecture) -> bool:
-        return bounds.fit(first) and least_training_flops(growth, first) <= total
-
-    width = first_width(
-        env.first_architecture(context).family,
-        task.inputs,
-        config.space,
-        samples=len(task.train),
-        total=total,
-        fits=fits,
-    )
-    return config if width is None else replace(config, space=replace(config.space, start_width=width))
 
 
 def _environment(
@@ -285,7 +240,7 @@ def _steps(epochs: float | None, samples: int, batch_size: int) -> int | None:
 
 
 def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) -> None:
-    """Tell what was kept of a child that was taken over, and that it has to shrink, if it has."""
+    """Report what was kept of a child that was taken over, and whether it has to shrink."""
     receipt = process.state.receipt
     if receipt is None:
         return
@@ -297,14 +252,5 @@ def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) ->
                 f"{sum(number >= 0 for number in numbers)} of {len(numbers)} {what} are known by name",
             )
     if not process.fits:
-        tell(f"it is beyond its budget{excess(process)}: until it fits, it shrinks")
-
-
-def excess(process: GrowthProcess) -> str:
-    """Return by how much a child is beyond budgets other than that of memory."""
-    bounds, architecture = process.bounds, process.state.architecture
-    return "".join(
-        f", {measure_of(name).shown(bounds.cost(architecture, name))} of "
-        f"{measure_of(name).shown(bounds.budget.most[name])}"
-        for name in bounds.exceeded(architecture)
-    )
+        excess = process.bounds.excess(process.state.architecture)
+        tell(f"it is beyond its budget{excess}: until it fits, it shrinks")

@@ -56,7 +56,7 @@ def load_architecture(path: str | Path) -> Architecture:
 def load_child(folder: str | Path) -> Child:
     """Return the network that ``mse-rl apply`` left in ``folder``, in eval mode, on the CPU.
 
-    It maps samples (n, *input_shape), normalised with the mean and deviation in growth.json, to
+    It maps samples (n, *input_shape), normalised with the mean and standard deviation in growth.json, to
     logits (n, classes). Steps of NaN at the end of a sequence are padding. Nothing is unpickled.
 
     Raises:

@@ -24,9 +24,10 @@ from mse_rl.agents.evaluation import (
     summarise,
 )
 from mse_rl.agents.grouping import TRAINING, Collector
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.jobs import PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.ppo import GroupedPPO
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 from mse_rl.data.sources import Tell, silent
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidRun
@@ -109,7 +110,13 @@ def run(setting: Setting) -> None:
     with (
         setting.log(EPISODES) as episodes,
         setting.log(EVENTS) as events,
-        WorkerPool(setting.env, setting.config.workers) as pool,
+        WorkerPool(
+            setting.env,
+            setting.config.workers,
+            log=setting.folder / "workers.log",
+            timeout_seconds=setting.config.worker_timeout_seconds,
+            most_restarts=setting.config.worker_restarts,
+        ) as pool,
     ):
         begun = _Run(setting, episodes, events, pool)
         begun.learn()

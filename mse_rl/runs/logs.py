@@ -118,6 +118,7 @@ def line_of(episode: Episode) -> bytes:
     kept = {
         "return": episode.total_return,
         **{key: final[key] for key in _KEPT if key in final},
+        "faults": [info["fault"] for info in episode.infos if info["fault"]],
         "seed": episode.context.seed,
         "decisions": [[info["transformation"], info["target"]] for info in episode.infos],
     }
@@ -136,7 +137,7 @@ _KEPT = (
     "cost",
     "cost_budget",
     "training_flops",
-    "diverged",
+    "failed",
 )
 """What ``episodes.jsonl`` has of the info at an episode's end; latencies where they are measured."""
 
@@ -159,6 +160,7 @@ def scalars_of(episode: Episode, actions: ActionTable) -> dict[str, float]:
         "episode/cost_share_of_budget": final["cost"] / final["cost_budget"],
         "episode/training_flops": final["training_flops"],
         "episode/length": len(episode.actions),
+        "episode/faults": sum(info["fault"] is not None for info in episode.infos),
         **{
             f"reward/{name}": value - episode.start["terms"].get(name, 0.0)
             for name, value in final["terms"].items()

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import torch
 
-from mse_rl.config.training import TrainConfig
-from mse_rl.costs.measures import measure_of, training_bytes
+from mse_rl.config.commands import TrainConfig, workers_of
+from mse_rl.costs import training_bytes
+from mse_rl.costs.measures import measure_of
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.growth.cache import SHARED_PART
-from mse_rl.spec.architecture import Architecture, Block
-from mse_rl.spec.families import FAMILIES, KINDS
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import FAMILIES, KINDS, Architecture, Block, SearchSpace
 
 DEVICE_KINDS = ("cpu", "cuda")
 
@@ -49,7 +48,7 @@ SHARED = Path("/dev/shm")
 
 
 def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None) -> None:
-    """Raise if the workers are estimated to need more memory than there is.
+    """Raise if the workers are estimated to need more memory than there is; of a cluster nothing is known.
 
     Args:
         config: of the run.
@@ -62,10 +61,11 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
     cache_bytes = config.env.cache_mb << 20
     shared_bytes = cache_bytes // SHARED_PART if config.env.cache_dir is None else 0  # that is in memory
     each = WORKER_BYTES + cache_bytes + shared_bytes + child_bytes
-    if free_bytes is not None and config.workers * each > free_bytes:
+    on_ray, workers = workers_of(config.workers)
+    if not on_ray and workers and free_bytes is not None and workers * each > free_bytes:
         fitting = free_bytes // each
         raise InvalidConfig(
-            f"{config.workers} workers need about {config.workers * each >> 20:,} MiB of memory, and "
+            f"{workers} workers need about {workers * each >> 20:,} MiB of memory, and "
             f"{free_bytes >> 20:,} MiB are free: "
             + (f"lower `workers` to {fitting} or `cache_mb`" if fitting else "lower `cache_mb` or the budget")
         )
@@ -91,7 +91,7 @@ def require_shared_memory(tasks: tuple[Task, ...], free_bytes: int | None) -> No
 
 
 def free_shared_memory() -> int | None:
-    """Return the bytes that are free for what processes share; None where the system does not tell."""
+    """Return the bytes that are free for what processes share; None where the system does not say."""
     return shutil.disk_usage(SHARED).free if SHARED.is_dir() else None
 
 
@@ -140,7 +140,7 @@ def _at_bounds(first: Architecture, space: SearchSpace) -> Architecture:
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes that new processes can have; None where the system does not tell.
+    """Return the bytes that new processes can have; None where the system does not say.
 
     Args:
         root: of the file system that tells: ``proc`` what the machine has, and ``sys`` what a container may

@@ -46,7 +46,7 @@ class Experience:
 
     @classmethod
     def of(cls, env: ExpansionEnv) -> "Experience":
-        """Return what there is to see in an environment."""
+        """Return the families and kinds of input of an environment."""
         contexts = [Context(index, 0, 1.0, 1.0) for index in range(len(env.tasks))]
         return cls(
             tuple(sorted({task.kind for task in env.tasks})),

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from mse_rl.agents.pool import require_spawnable
-from mse_rl.config.training import TrainConfig
+from mse_rl.agents.spawning import require_spawnable
+from mse_rl.config.commands import TrainConfig, workers_of
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks
 from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -101,7 +101,7 @@ def resume(
     folder: str | Path,
     *,
     episodes: int | None = None,
-    workers: int | None = None,
+    workers: int | str | None = None,
     tasks: Sequence[Task] | None = None,
     trust: bool = False,
     listener: Listener | None = None,
@@ -159,11 +159,14 @@ def _prepared(
         tasks = load_tasks(config.env.task, config.env.data, tell)
     config = replace(config, env=replace(config.env, task=tuple(task.name for task in tasks)))
     env = ExpansionEnv(config.env, tasks=tuple(tasks))
-    require_spawnable(config.env, env.meter)
+    on_ray, _ = workers_of(config.workers)
+    if not on_ray:
+        require_spawnable(config.env, env.meter)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
     require_memory(config, largest_child_bytes(env), free_memory())
-    require_shared_memory(env.tasks, free_shared_memory())
+    if not on_ray:
+        require_shared_memory(env.tasks, free_shared_memory())
     return env, config
 
 

@@ -32,6 +32,16 @@ class Position(NamedTuple):
     stage: int
     block: int
 
+    def pushed(self, inserted: "Position") -> "Position":
+        """Return where a block stands after one has been inserted at ``inserted``."""
+        moves = self.stage == inserted.stage and self.block >= inserted.block
+        return self._replace(block=self.block + moves)
+
+    def pulled(self, removed: "Position") -> "Position":
+        """Return where a block stands after the one at ``removed`` has been removed."""
+        moves = self.stage == removed.stage and self.block > removed.block
+        return self._replace(block=self.block - moves)
+
 
 class Link(NamedTuple):
     """A connection: the stream behind ``source`` is projected and added to the stream ahead of ``target``.
@@ -45,7 +55,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a child reads and tells.
+    """What a child reads and predicts.
 
     Args:
         shape: of one sample.
@@ -59,7 +69,7 @@ class Inputs:
 
     @property
     def kind(self) -> str:
-        """Return what one sample is: image, sequence, vector or tokens."""
+        """The kind of one sample: image, sequence, vector or tokens."""
         return "tokens" if self.vocabulary else {1: "vector", 2: "sequence", 3: "image"}[len(self.shape)]
 
 
@@ -105,7 +115,7 @@ class Architecture:
     """Everything that is needed to build a child, and nothing else.
 
     Args:
-        family: a key of ``mse_rl.spec.families.FAMILIES``.
+        family: a key of ``mse_rl.spec.FAMILIES``.
         input_shape: of one sample: image (C, H, W), sequence (T, F), vector (F,) or tokens (T,).
         classes: number of classes K.
         stages: at least one stage, from input to output.
@@ -172,7 +182,7 @@ class Architecture:
 
     @property
     def inputs(self) -> Inputs:
-        """What a child reads and tells."""
+        """What a child reads and predicts."""
         return Inputs(self.input_shape, self.vocabulary, self.classes)
 
     @property
@@ -194,7 +204,7 @@ class Architecture:
 
     @property
     def widest(self) -> int:
-        """The widest stream, or the most units inside a block."""
+        """The largest width of a stream, or number of units inside a block."""
         return max([stage.width for stage in self.stages] + [block.inner for block in self.blocks])
 
     @property
@@ -228,7 +238,7 @@ class Architecture:
         """Return a copy with a new block at ``position``; those behind it move on, with their links."""
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], block, *stage.blocks[position.block :])
-        links = tuple(Link(*(pushed(end, position) for end in link)) for link in self.links)
+        links = tuple(Link(*(end.pushed(position) for end in link)) for link in self.links)
         return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
     def removing(self, position: Position) -> "Architecture":
@@ -236,7 +246,7 @@ class Architecture:
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], *stage.blocks[position.block + 1 :])
         links = tuple(
-            Link(*(pulled(end, position) for end in link)) for link in self.links if position not in link
+            Link(*(end.pulled(position) for end in link)) for link in self.links if position not in link
         )
         return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
 
@@ -278,15 +288,3 @@ class Architecture:
             return architecture
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidArchitecture(f"expected an architecture in JSON, got: {error!r}") from error
-
-
-def pushed(position: Position, inserted: Position) -> Position:
-    """Return where a block stands after one has been inserted at ``inserted``."""
-    moves = position.stage == inserted.stage and position.block >= inserted.block
-    return position._replace(block=position.block + moves)
-
-
-def pulled(position: Position, removed: Position) -> Position:
-    """Return where a block stands after the one at ``removed`` has gone."""
-    moves = position.stage == removed.stage and position.block > removed.block
-    return position._replace(block=position.block - moves)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mse_rl.costs.measures import activation_bytes
+from mse_rl.costs import activation_bytes
 from mse_rl.costs.reward import skill
 from mse_rl.data import Split
 from mse_rl.networks import Child
@@ -51,12 +51,12 @@ class Evaluation:
 
     @classmethod
     def of_nothing(cls, classes: int) -> "Evaluation":
-        """Return what a child is worth that no longer gives finite numbers: a guess at random."""
+        """Return the evaluation of a child that no longer gives finite numbers: a random guess."""
         return cls(loss=inf, accuracy=1 / classes, macro_f1=0.0, skill=0.0)
 
 
 def evaluate(child: Child, split: Split) -> Evaluation:
-    """CostMeasure ``child`` on ``split``, in eval mode."""
+    """Measure ``child`` on ``split``, in eval mode."""
     return evaluate_with_logits(child, split, samples=0)[0]
 
 
@@ -64,7 +64,7 @@ def evaluate(child: Child, split: Split) -> Evaluation:
 def evaluate_with_logits(
     child: Child, split: Split, *, samples: int, batch_size: int | None = None
 ) -> tuple[Evaluation, Tensor]:
-    """CostMeasure ``child`` on ``split``, in eval mode, and keep its first answers.
+    """Measure ``child`` on ``split``, in eval mode, and keep its first answers.
 
     Args:
         child: to be measured.

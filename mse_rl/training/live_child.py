@@ -4,21 +4,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.data import Task
 from mse_rl.networks import Child, empty_child
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training.evaluation import Evaluation, evaluate, evaluate_with_logits
 from mse_rl.training.optimizer import Muon, make_optimizer
 from mse_rl.training.slice import INITIAL_WEIGHTS, BatchOrder, SliceResult, generator, train_slice_
 from mse_rl.transformations import (
-    DEVIATION_SAMPLES,
+    OUTPUT_CHANGE_SAMPLES,
     Answers,
     ChildStatistics,
     Probe,
@@ -143,7 +145,7 @@ class LiveChild:
 
     Args:
         task: the dataset, on the device where the child lives.
-        config: size of batches, and how new units are born.
+        config: size of batches, and how new units are initialized.
         optimizer: how the child is trained.
         space: the bounds of growth.
         seed: of order of data, augmentation and new weights.
@@ -173,23 +175,35 @@ class LiveChild:
         return self._built()[0]
 
     def begin(self, child: Child) -> None:
-        """Take a child that has not been trained yet."""
-        self._logits = None
+        """Begin with a child that has not been trained yet."""
+        self._logits = self._snapshot = None
         self._live = child, make_optimizer(child, self._optimizer_config)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become what ``snapshot`` was captured from."""
+        """Restore the child that ``snapshot`` was captured from."""
         self._snapshot, self._live, self._logits = snapshot, None, snapshot.logits
 
     def capture(self) -> Snapshot:
-        """Copy child and optimizer."""
-        return capture(*self._built(), self._logits)
+        """Copy child and optimizer, unless they are what was captured or restored last."""
+        if self._snapshot is None:
+            self._snapshot = capture(*self._built(), self._logits)
+        return self._snapshot
+
+    def weights_norm(self) -> float:
+        """Return the norm of all weights; it is finite if they are."""
+        return get_total_norm([parameter.detach() for parameter in self.child.parameters()]).item()
+
+    def free_(self) -> None:
+        """Let go of a child that was given up, and of what a GPU still holds for it."""
+        self._live = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def transform_(
         self, name: str, target: Target, statistics: ChildStatistics, *, slice_index: int
     ) -> Receipt:
         """Apply a transformation, before the slice of that index; ``statistics`` are of the last one."""
-        child, optimizer = self._built()
+        child, optimizer = self._changing()
         child, receipt = apply(
             transformation(name),
             target,
@@ -207,7 +221,7 @@ class LiveChild:
         return receipt
 
     def _answers(self) -> Answers | None:
-        """Return what the last evaluation has kept; it is on the CPU if it was read from a file."""
+        """Return the answers that the last evaluation kept; they are on the CPU if read from a file."""
         if self._logits is None:
             return None
         x = self._task.validation.inputs(slice(len(self._logits)))
@@ -218,7 +232,7 @@ class LiveChild:
 
         Under Muon, the slice of a child that has just grown begins with shorter filters.
         """
-        child, optimizer = self._built()
+        child, optimizer = self._changing()
         if self._grew and isinstance(optimizer, Muon):
             child.shorten_()
         self._grew = False
@@ -233,20 +247,27 @@ class LiveChild:
                 rates=rates,
                 config=self._optimizer_config,
                 seed=self._seed,
+                limit_seconds=self._config.slice_limit_seconds or inf,
             )
 
     def validate(self) -> Evaluation:
-        """CostMeasure the child on the validation split."""
+        """Measure the child on the validation split."""
         with self._clock():
+            child, _ = self._changing()  # its answers are kept with it
             measurement, self._logits = evaluate_with_logits(
-                self.child, self._task.validation, samples=DEVIATION_SAMPLES
+                child, self._task.validation, samples=OUTPUT_CHANGE_SAMPLES
             )
             return measurement
 
     def test(self) -> Evaluation:
-        """CostMeasure the child on the test split. For the final report only."""
+        """Measure the child on the test split. For the final report only."""
         with self._clock():
             return evaluate(self.child, self._task.test)
+
+    def _changing(self) -> tuple[Child, Optimizer]:
+        """Return child and optimizer, which are about to become something else than was captured."""
+        built, self._snapshot = self._built(), None
+        return built
 
     def _built(self) -> tuple[Child, Optimizer]:
         """Return child and optimizer, built from the snapshot if they came from one."""
@@ -258,5 +279,7 @@ class LiveChild:
     @contextmanager
     def _clock(self) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What a slice tells about the blocks of a child, gathered while it trains, at no pass of its own."""
+"""Statistics of the blocks of a child, gathered while it trains, at no pass of its own."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.utils.hooks import RemovableHandle
 
-from mse_rl.networks import Child, ResidualBlock
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock
 from mse_rl.transformations import BlockStatistics, ChildStatistics, InputStatistics
 
 RECORDED_STEPS = 3
@@ -41,7 +42,7 @@ class SliceRecorder:
         self._masks: dict[tuple[int, ...], Tensor] = {}
 
     def watch(self, batch: Tensor) -> None:
-        """Look at the activations of the next forward pass, which will be over ``batch``.
+        """Record the activations of the next forward pass, which is over ``batch``.
 
         Padding says nothing, and does not count.
         """
@@ -77,7 +78,7 @@ class SliceRecorder:
 
     @torch.no_grad()
     def read_gradients(self) -> None:
-        """Look at the gradients of the step, before the optimizer takes it."""
+        """Record the gradients of the step, before the optimizer uses them."""
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
@@ -89,7 +90,7 @@ class SliceRecorder:
             seen["importance", module] = _taylor((module.weight,))
 
     def statistics(self) -> ChildStatistics:
-        """Return what was seen, while the last step's gradients are still there."""
+        """Return the statistics, while the gradients of the last step still exist."""
         averages, norms = self._averages(), self._norms()
 
         def reading(module: nn.Module) -> InputStatistics:

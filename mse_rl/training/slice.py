@@ -6,6 +6,7 @@ Every random number of a child is a function of its seed, what it is for, and wh
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import training_flops
+from mse_rl.costs import training_flops
 from mse_rl.data import Augmentation, Split, Task, augment
 from mse_rl.networks import Child, build_child
 from mse_rl.spec.architecture import Architecture
+from mse_rl.training.faults import SliceOverrun
 from mse_rl.training.optimizer import make_optimizer, set_learning_rate_
 from mse_rl.training.recorder import SliceRecorder, recorded_steps
 from mse_rl.training.step import LEAST_STEPS, GraphedStep, Step
@@ -108,6 +110,7 @@ def train_slice_(
     rates: Sequence[float],
     config: OptimizerConfig,
     seed: int,
+    limit_seconds: float = inf,
 ) -> SliceResult:
     """Train ``child`` for some steps.
 
@@ -122,11 +125,16 @@ def train_slice_(
         rates: learning rate of each of them.
         config: the loss.
         seed: of the child's augmentation.
+        limit_seconds: the longest that it may take.
 
     Returns:
         The loss, and what was seen of the blocks.
+
+    Raises:
+        SliceOverrun: if it takes longer.
     """
     child.train()
+    deadline = time.monotonic() + limit_seconds
     device = task.train.device
     loss_sum = torch.zeros((), device=device)
     recorder, recorded = SliceRecorder(child), recorded_steps(steps)
@@ -140,8 +148,16 @@ def train_slice_(
             child.fade_((index + 1) / len(steps))
         set_learning_rate_(optimizer, rate)
         loss_sum += step_(x, y, recorder) if step in recorded else fast_(x, y)
+        _keep_to(deadline)
     child.settle_activations_()
-    return SliceResult(loss_sum.item() / len(steps), recorder.statistics())
+    result = SliceResult(loss_sum.item() / len(steps), recorder.statistics())
+    _keep_to(deadline)  # a GPU has only now done what it was told
+    return result
+
+
+def _keep_to(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise SliceOverrun
 
 
 MEASURED_SECONDS = 1.0

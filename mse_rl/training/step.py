@@ -29,7 +29,7 @@ class Step:
         self._parameters = list(child.parameters())
 
     def __call__(self, x: Tensor, y: Tensor, recorder: SliceRecorder | None = None) -> Tensor:
-        """Take one step; return the cross-entropy of the batch before it, without label smoothing.
+        """Train one step; return the cross-entropy of the batch before it, without label smoothing.
 
         Args:
             x: inputs (n, *input_shape).
@@ -104,7 +104,7 @@ class GraphedStep:
         self._x = self._y = self._loss = torch.empty(0)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Take one step; the loss is overwritten by the next one."""
+        """Train one step; the loss is overwritten by the next one."""
         with torch.cuda.device(x.device) if x.device.type == "cuda" else nullcontext():
             if self._replay is None:
                 self._x, self._y = x.clone(), y.clone()
@@ -121,7 +121,7 @@ class GraphedStep:
 
 @contextmanager
 def _unchanged(child: Child, optimizer: Optimizer) -> Iterator[None]:
-    """Put back, in the same memory, what steps change; what they have added becomes zero."""
+    """Restore, in the same memory, what steps change; what they have added becomes zero."""
     before = [(tensor, tensor.clone()) for tensor in child.state_dict().values()]
     moments = {tensor: tensor.clone() for tensor in _moments(optimizer)}
     try:

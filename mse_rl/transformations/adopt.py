@@ -7,10 +7,8 @@ import torch
 from torch import nn
 
 from mse_rl.networks import Child, build_child
-from mse_rl.networks.sequences import PositionedStem
-from mse_rl.spec.architecture import Architecture, Inputs
-from mse_rl.spec.families import FAMILIES, Widths
-from mse_rl.spec.search_space import require_readable
+from mse_rl.networks.transformer import PositionedStem
+from mse_rl.spec import FAMILIES, Architecture, Inputs, Widths, require_readable
 from mse_rl.transformations.applying import Receipt, receipt_of
 
 
@@ -53,14 +51,14 @@ def adopt(
     generator: torch.Generator,
     renumbering: Renumbering | None = None,
 ) -> tuple[Child, Receipt]:
-    """Return a copy of ``child`` that reads ``inputs`` and tells their classes.
+    """Return a copy of ``child`` that reads ``inputs`` and predicts their classes.
 
-    A module whose weights fit is copied; another is new-born. So a convolutional child keeps all but
+    A module whose weights fit is copied; another is new. So a convolutional child keeps all but
     its classifier for other classes, and all for another resolution.
 
     Args:
         child: left as it is.
-        inputs: what the new child shall read and tell.
+        inputs: what the new child reads and predicts.
         generator: draws the new weights; on the child's device.
         renumbering: what tokens, features and classes were for ``child``; the same if not given.
 
@@ -86,7 +84,7 @@ def adopt(
         None,
         before,
         after,
-        deviation=0.0 if comparable else None,
+        output_change=0.0 if comparable else None,
         kept=tuple(kept),
         made_new=tuple(made_new),
     )
@@ -116,13 +114,13 @@ def _known(
 def _copy_(
     module: nn.Module, source: nn.Module, dimension: int = 0, numbers: torch.Tensor | None = None
 ) -> bool:
-    """Give ``module`` the weights of ``source`` if they fit; say whether any did.
+    """Copy the weights of ``source`` into ``module`` if they fit; return whether they did.
 
     Args:
-        module: new-born.
+        module: newly initialized.
         source: the same kind of module, of the old child.
         dimension: of the weights, along which there are new numbers.
-        numbers: for each of them the old one, -1 where it is new; that keeps its birth.
+        numbers: for each of them the old one, -1 where it is new; that keeps its initial values.
     """
     if type(module) is not type(source) or (numbers is not None and (numbers < 0).all()):
         return False

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.networks import Child, build_child
-from mse_rl.spec.architecture import Architecture, Link, Position
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import Architecture, Link, Position, SearchSpace
 from mse_rl.transformations.base import Axis, Target, Transformation, at_block
 from mse_rl.transformations.statistics import ChildStatistics
 from mse_rl.transformations.surgery import gradmax_rows, transplant_, unchanged_parts
@@ -23,7 +22,7 @@ class Receipt:
     Args:
         transformation: its name.
         target: the block or pair that it was aimed at; None for the whole child.
-        deviation: max |Δ logit| on the probe batch, in eval mode; None where logits cannot be compared.
+        output_change: max |Δ logit| on the probe batch, in eval mode; None where logits cannot be compared.
         flops_before, flops_after: of a forward pass of one sample.
         parameters_before, parameters_after: number of trainable values.
         rolled_back: whether it was taken back, because skill fell by more than the tolerance.
@@ -32,7 +31,7 @@ class Receipt:
 
     transformation: str
     target: Position | Link | None
-    deviation: float | None
+    output_change: float | None
     flops_before: int
     flops_after: int
     parameters_before: int
@@ -48,7 +47,7 @@ def receipt_of(
     before: Architecture,
     after: Architecture,
     *,
-    deviation: float | None,
+    output_change: float | None,
     kept: tuple[str, ...] = (),
     made_new: tuple[str, ...] = (),
 ) -> Receipt:
@@ -56,7 +55,7 @@ def receipt_of(
     return Receipt(
         transformation=name,
         target=target,
-        deviation=deviation,
+        output_change=output_change,
         flops_before=cost(before).flops,
         flops_after=cost(after).flops,
         parameters_before=cost(before).parameters,
@@ -66,8 +65,8 @@ def receipt_of(
     )
 
 
-DEVIATION_SAMPLES = 16
-"""Samples on which the deviation is measured: it is a check, and costs a forward pass."""
+OUTPUT_CHANGE_SAMPLES = 16
+"""Samples on which the output change is measured: it is a check, and costs a forward pass."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,11 @@ def apply(
         child: must not be used afterwards.
         optimizer: trains the child; afterwards it trains the new one.
         space: the bounds of growth.
-        probe: on which GradMax's gradient is measured, and, without ``answers``, the deviation.
+        probe: on which GradMax's gradient is measured, and, without ``answers``, the output change.
         generator: draws the new weights.
-        statistics: of the last slice, for what shrinks; magnitudes of weights decide without them.
+        statistics: of the last slice, for shrinking; magnitudes of weights decide without them.
         new_units: how new units of a block get their incoming weights.
-        answers: of ``child``, where they are known already: the deviation is that of the new child's.
+        answers: of ``child``, where they are known already: the output change is that to the new child's.
 
     Returns:
         The child after the transformation, and the receipt.
@@ -129,9 +128,9 @@ def apply(
     before, statistics = child.architecture, statistics or ChildStatistics()
     after = transformation.edit(before, target, space)
     if after == before:
-        return child, receipt_of(transformation.name, target, before, after, deviation=0.0)
+        return child, receipt_of(transformation.name, target, before, after, output_change=0.0)
     if answers is None:
-        x = probe.x[:DEVIATION_SAMPLES]
+        x = probe.x[:OUTPUT_CHANGE_SAMPLES]
         answers = Answers(x, _logits(child, x))
     for part, at in transformation.parts(before, target):
         child = _apply_part(
@@ -146,8 +145,8 @@ def apply(
             new_units=new_units,
         )
     child.compact_()
-    deviation = (_logits(child, answers.x) - answers.logits).abs().max().item()
-    return child, receipt_of(transformation.name, target, before, after, deviation=deviation)
+    output_change = (_logits(child, answers.x) - answers.logits).abs().max().item()
+    return child, receipt_of(transformation.name, target, before, after, output_change=output_change)
 
 
 def _apply_part(
@@ -162,7 +161,7 @@ def _apply_part(
     statistics: ChildStatistics,
     new_units: Literal["he", "gradmax"],
 ) -> Child:
-    """Do what ``apply`` promises for a transformation that resizes at most one axis, without the receipt."""
+    """Apply a transformation that resizes at most one axis; arguments as in ``apply``, no receipt."""
     before = child.architecture
     after = transformation.edit(before, target, space)
     if after == before:
@@ -210,7 +209,7 @@ def _logits(child: Child, x: Tensor) -> Tensor:
 
 
 def _take_in_(child: Child, target: Target, axis: Axis, rows: Tensor) -> None:
-    """Give new units their incoming weights; where there are more units than rows, the rest keep theirs."""
+    """Set the incoming weights of new units; units beyond the rows keep theirs."""
     weight, gate = child.block(at_block(target)).intake
     first = gate * len(axis.units) + axis.before
     weight[first : first + len(rows)] = rows

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mse_rl.errors import InvalidTransformation
 from mse_rl.networks import Child
-from mse_rl.spec.architecture import ENTRY, Architecture, Link, Position
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import ENTRY, Architecture, Link, Position, SearchSpace
 from mse_rl.transformations.statistics import ChildStatistics
 
 Target = Position | Link | None
@@ -113,7 +112,7 @@ class Transformation(ABC):
     def axis(
         self, child: Child, after: Architecture, target: Target, statistics: ChildStatistics
     ) -> Axis | None:
-        """Return what becomes of the units of the axis that is resized; None if none is."""
+        """Return the new units of the axis that is resized; None if none is."""
         return None
 
     def silences(self, child: Child) -> Literal["readers", "writers"]:

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from mse_rl.networks import Child
 from mse_rl.networks.mlp import Head
-from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, pulled, pushed
-from mse_rl.spec.families import FAMILIES, KINDS
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import ENTRY, FAMILIES, KINDS, Architecture, Block, Link, Position, SearchSpace
 from mse_rl.transformations.base import (
     Axis,
     BlockTransformation,
@@ -28,7 +26,7 @@ class Deepen(Transformation):
     """Insert a block of one kind after the target, an entry or a block.
 
     It has as many units as its stream is wide, and kernel and activation of a block that it follows where
-    both kinds have them. Its last map is zero at birth, so x + f(x) = x.
+    both kinds have them. Its last map is zero at initialization, so x + f(x) = x.
     """
 
     def __init__(self, kind: str) -> None:
@@ -65,7 +63,7 @@ class Deepen(Transformation):
         """The blocks behind the new one move on by one."""
         position = at_block(target)
         new = position._replace(block=position.block + 1)
-        return {new: None} | {pushed(old, new): old for old, _ in before}
+        return {new: None} | {old.pushed(new): old for old, _ in before}
 
 
 class RemoveBlock(Shrinking, BlockTransformation):
@@ -80,7 +78,7 @@ class RemoveBlock(Shrinking, BlockTransformation):
     def origins(self, before: Architecture, target: Target) -> Origins:
         """The blocks behind it move up by one."""
         gone = at_block(target)
-        return {pulled(old, gone): old for old, _ in before if old != gone}
+        return {old.pulled(gone): old for old, _ in before if old != gone}
 
     def fold_(self, child: Child, target: Target, axis: Axis | None, statistics: ChildStatistics) -> None:
         """Fold the mean into what writes to the stream ahead of it. Where nothing has a bias, the
@@ -156,7 +154,7 @@ class ChangeActivation(Transformation):
 class AddLink(Transformation):
     """Add a projection of the stream behind an entry or a block to the stream ahead of a later block.
 
-    The projection is zero at birth; across stages it is strided as the resolution asks.
+    The projection is zero at initialization; across stages it is strided as the resolution asks.
     """
 
     name = "link"
@@ -175,7 +173,7 @@ class AddLink(Transformation):
 
 
 class Unlink(Shrinking):
-    """Remove a link. What it carried is lost: the deviation is in the receipt."""
+    """Remove a link. What it carried is lost: the output change is in the receipt."""
 
     name = "unlink"
     scope = "pair"

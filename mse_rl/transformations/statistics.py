@@ -1,12 +1,13 @@
-"""What a slice of training has told about a child: how much each part of it matters."""
+"""Statistics of a slice of training: how much each part of a child matters."""
 
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from mse_rl.networks import Child, ResidualBlock
-from mse_rl.spec.architecture import Link, Position
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock
+from mse_rl.spec import Link, Position
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class BlockStatistics:
 
 @dataclass(frozen=True)
 class ChildStatistics:
-    """What a slice has told about a child.
+    """Statistics of a slice of training.
 
     Args:
         blocks: by position; empty before the first slice.

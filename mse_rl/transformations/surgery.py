@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 from torch.optim import SGD, Optimizer
 
-from mse_rl.networks import Child, ResidualBlock, part_specs
-from mse_rl.spec.architecture import Architecture, Link, Position
+from mse_rl.networks import Child
+from mse_rl.networks.parts import ResidualBlock, part_specs
+from mse_rl.spec import Architecture, Link, Position
 from mse_rl.transformations.base import Axis, Origins
 
 
@@ -28,9 +29,9 @@ def transplant_(
 
     A parameter whose shape is unchanged moves as it is: ``old`` must not be used afterwards. In one
     that is resized the kept units take their old values along, gate by gate; new units keep what
-    ``new`` was born with, but are zero where an old unit reads them (dimension 1) or where they are
+    ``new`` was initialized with, but are zero where an old unit reads them (dimension 1) or where they are
     written (dimension 0), as ``silenced`` says; kernels are padded with zeros. Parameters of new blocks
-    and links keep their birth.
+    and links keep their initial values.
 
     The state of the optimizer goes along. Its new entries are zero for first moments (momentum,
     Adam's m), and the mean of the tensor for second ones (Adam's v): with zeros and a step count
@@ -38,7 +39,7 @@ def transplant_(
 
     Args:
         old: the child before the edit.
-        new: the child after it, new-born, of the same dtype and device.
+        new: the child after it, newly initialized, of the same dtype and device.
         optimizer: holds the parameters of ``old``; a group's entry ``"role"`` says whether it is the one of
             hidden maps, of tables, or of vectors.
         origins: where each block of ``new`` stood in ``old``.
@@ -156,8 +157,8 @@ class _Resizing:
             new.copy_(value)
 
     def silence_(self, new: Tensor, old: Tensor, silenced: str) -> None:
-        """Set to zero what would let new units change the function, in a new-born tensor (out, in, ...)."""
-        if new.dim() < 2:  # a vector neither reads nor mixes: biases are born zero, gains one
+        """Set to zero what lets new units change the function, in a new tensor (out, in, ...)."""
+        if new.dim() < 2:  # a vector neither reads nor mixes: biases begin at zero, gains at one
             return
         rows, columns = self._along(0, old, new), self._along(1, old, new)
         if silenced == "writers" and rows is not None:
@@ -228,7 +229,7 @@ ROW_NORM = 2**0.5
 def gradmax_rows(child: Child, position: Position, count: int, x: Tensor, y: Tensor) -> Tensor:
     """Return incoming weights for new units of a block, in order of the gradient that they bring.
 
-    A new unit's outgoing weights are zero; their gradient, for a unit that is linear at birth and looks
+    A new unit's outgoing weights are zero; their gradient, for a unit that is linear at first and looks
     at one step at a time, is G v, where G = Σ δ hᵀ over samples and positions, h is what the block's first
     map reads, δ the gradient of the loss by what the block adds, and v the incoming weights. The |v| = 1
     with the largest gradient are G's first right singular vectors (Evci et al., 2022,

@@ -7,8 +7,7 @@ import torch
 
 from mse_rl.networks import Child
 from mse_rl.networks.layers import RMSNorm
-from mse_rl.spec.architecture import ENTRY, Architecture, Position
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import ENTRY, Architecture, Position, SearchSpace
 from mse_rl.transformations.base import (
     Axis,
     Part,

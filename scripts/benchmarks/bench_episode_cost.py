@@ -26,11 +26,11 @@ import tyro
 from matplotlib.figure import Figure
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import TRAINING_PASSES, cost
+from mse_rl.costs import TRAINING_PASSES, cost
 from mse_rl.data import Split, Task
 from mse_rl.networks import build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_
 
 GREY, COLOURED = Inputs((1, 28, 28), 0, 10), Inputs((3, 32, 32), 0, 10)
@@ -114,7 +114,7 @@ def _child_of(inputs: Inputs, width: int) -> Architecture:
 
 
 def _decision(architecture: Architecture, arguments: Arguments) -> Callable[[], None]:
-    """Return what trains the child for its next slice, and evaluates it."""
+    """Return a function that trains the child for its next slice, and evaluates it."""
     generator, length = torch.Generator().manual_seed(0), arguments.slice_steps
     train, validation = (
         Split(

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 import torch
 import tyro
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.data import Split
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training.evaluation import evaluate_with_logits, evaluation_batch_size
 
 CHILDREN = {

@@ -22,11 +22,11 @@ import torch
 import tyro
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.data import Augmentation, Split, Task
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, slice, train_slice_
 
 INPUTS = Inputs((3, 32, 32), 0, 10)
@@ -85,7 +85,7 @@ def _task(arguments: Arguments) -> Task:
 
 
 def _slices(child: Child, task: Task, arguments: Arguments, least_steps: int) -> Callable[[int], None]:
-    """Return what trains the child for the slice of an index; it ends when the GPU has."""
+    """Return a function that trains the child for the slice of an index; it waits for the GPU."""
     config = OptimizerConfig(learning_rate=1e-4, precision=arguments.precision).of("cnn")
     optimizer, rates = make_optimizer(child, config), [config.peak_learning_rate] * arguments.steps
     order = BatchOrder(len(task.train), arguments.batch_size, seed=0, device=arguments.device)

@@ -18,7 +18,8 @@ from pathlib import Path
 import tyro
 
 from mse_rl.agents.grouping import TRAINING, context_of, draw_seeds
-from mse_rl.agents.pool import Job, WorkerPool
+from mse_rl.agents.jobs import Job
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.training import ExpansionConfig
 from mse_rl.envs.expansion import ExpansionEnv
 

@@ -40,12 +40,12 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Normalize, Resize, ToTensor
 
 from mse_rl.config.training import OptimizerConfig, TaskConfig
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.data import Task, load_task
 from mse_rl.data.files import data_dir
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs, Stage
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, evaluate, make_optimizer, train_slice_
 
 BATCH_SIZE, EVALUATED_EVERY, DECISIONS = 100, 10, 10

@@ -30,11 +30,11 @@ import tyro
 from torch.nn import functional as F
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.data import Split, Task
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, learning_rate, make_optimizer, train_slice_
 
 CHILDREN = {

@@ -22,16 +22,16 @@ import torch
 from torch.nn import functional as F
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.growth.legality import bounds_of
 from mse_rl.growth.state import GrowthState
 from mse_rl.networks import Child, build_child
 from mse_rl.networks.latency import LatencyMeter
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import Evaluation, capture, make_optimizer
 from mse_rl.training.optimizer import Muon
-from mse_rl.transformations import DEVIATION_SAMPLES, TRANSFORMATIONS, Answers, Inert, Probe, apply
+from mse_rl.transformations import OUTPUT_CHANGE_SAMPLES, TRANSFORMATIONS, Answers, Inert, Probe, apply
 
 CHILDREN = {
     "cnn, digits (8x8)": ("cnn", Inputs((1, 8, 8), 0, 10)),
@@ -117,7 +117,7 @@ def _decision(
         optimizer = make_optimizer(old, OptimizerConfig())
         F.cross_entropy(old(x), y).backward()
         optimizer.step()
-        first = x[:DEVIATION_SAMPLES]
+        first = x[:OUTPUT_CHANGE_SAMPLES]
         answers = Answers(first, old.eval()(first).detach())  # an evaluation has just been
         # Another budget each time, for what is legal is remembered.
         budget = BudgetConfig(flops_budget=next(budgets))

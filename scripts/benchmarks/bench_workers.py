@@ -25,12 +25,13 @@ from gymnasium import Wrapper
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of
+from mse_rl.agents.jobs import PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.data import load_task
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 
 SLICES = GrowthConfig().slices
 """Decisions of an episode."""
@@ -109,7 +110,7 @@ class Timed(Wrapper):  # type: ignore[type-arg]
     """An environment that tells how long each of its steps took."""
 
     def step(self, action: Any) -> Any:
-        """Take a step."""
+        """Perform a step."""
         start = time.perf_counter()
         observation, reward, terminated, truncated, _ = self.env.step(action)
         return observation, reward, terminated, truncated, {"seconds": time.perf_counter() - start}

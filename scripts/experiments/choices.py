@@ -16,7 +16,8 @@ from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.agents.grouping import draw_seeds
-from mse_rl.agents.pool import Job, WorkerPool
+from mse_rl.agents.jobs import Job
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.config.training import ExpansionConfig
 from mse_rl.envs.expansion import ExpansionEnv
 

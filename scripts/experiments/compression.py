@@ -20,12 +20,12 @@ from tyro.conf import OmitArgPrefixes
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.agents.rules import least_loss
 from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import load_task
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.networks import Child
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import WAIT
 
 SLICES, BATCH_SIZE = 10, 64
@@ -89,7 +89,7 @@ def main(arguments: Arguments) -> None:
 
 
 def one_seed(arguments: Arguments, seed: int) -> dict[str, Result]:
-    """Return what came of each of the children."""
+    """Return the outcome of each child."""
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
 

@@ -10,7 +10,7 @@ or at random, and when the mean of what goes is folded into biases or lost.
 
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product, repeat
 from multiprocessing import get_context
 
@@ -18,15 +18,13 @@ import numpy as np
 import torch
 import tyro
 from torch import Tensor
+from twins import Arguments, grown
 from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
-from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.config.training import OptimizerConfig
 from mse_rl.data import load_task
-from mse_rl.growth.process import GrowthProcess
 from mse_rl.networks import Child
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import evaluate, make_optimizer
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, InputStatistics, Probe, apply
 
@@ -34,19 +32,6 @@ PREFIX = ("wait", "deepen", "widen_stream_x2", "widen_inner_x2", "wait", "wait")
 SHRINKING = ("narrow_inner_x0.75", "narrow_inner_x0.5", "narrow_stream_x0.75", "narrow_stream_x0.5")
 CRITERIA = ("importance", "size of weights", "random")
 FOLDING = (True, False)
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """The experiment."""
-
-    family: str = "cnn"
-    task: str = "digits"
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    slice_steps: int = 40
-    start_width: int = 8
-    workers: int = 2
-    data: TaskConfig = field(default_factory=TaskConfig)
 
 
 def main(arguments: Arguments) -> None:
@@ -64,21 +49,7 @@ def one_seed(arguments: Arguments, seed: int) -> dict[tuple[str, bool], float]:
     """Return the mean rise over transformations and targets, for each way to choose and to fold."""
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
-    process = GrowthProcess(
-        task,
-        GrowthConfig(
-            family=arguments.family,
-            slices=len(PREFIX),
-            training_steps=len(PREFIX) * arguments.slice_steps,
-            decision_share=1.0,
-        ),
-        optimizer=OptimizerConfig(),
-        space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
-        seed=seed,
-        budget=BudgetConfig(flops_budget=10**12),
-    )
-    for name in PREFIX:
-        process.advance(*next(choice for choice in process.choices() if choice[0].startswith(name)))
+    process = grown(arguments, task, PREFIX, slices=len(PREFIX), seed=seed)
     rng = np.random.default_rng(seed)
     rises: dict[tuple[str, bool], list[float]] = {key: [] for key in product(CRITERIA, FOLDING)}
     for name in SHRINKING:

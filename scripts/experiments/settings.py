@@ -8,14 +8,13 @@ import torch
 
 from mse_rl.agents.controller import run_episode
 from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.compute_optimal import first_width
-from mse_rl.costs.measures import training_flops
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.data import Task, load_task
 from mse_rl.envs.expansion import Context, ExpansionEnv
+from mse_rl.growth.first_child import with_first_width
 from mse_rl.runs.growing import load_controller
+from mse_rl.spec import FAMILIES
 from mse_rl.spec.architecture import Architecture
-from mse_rl.spec.families import FAMILIES
 
 DECISIONS = 10
 
@@ -113,19 +112,10 @@ def grow(run: Run, data_dir: Path) -> Outcome:
     env = ExpansionEnv(config, tasks=(task,))
     first = env.first_architecture(Context(0, run.seed, 1.0, 1.0))
     if run.width is None:
-        width = first_width(
-            first.family,
-            task.inputs,
-            config.space,
-            samples=len(task.train),
-            total=run.training_flops,
-            fits=lambda child: (
-                2 * slices / growth.decision_share * training_flops(child, 64) < run.training_flops
-            ),
-        )
+        space = with_first_width(config.space, growth, config.budget, env.meter, task, first.family)
     else:
         width = max(2, round((setting.width or FAMILIES[first.family].width) * run.width))
-    space = replace(config.space, start_width=width)
+        space = replace(config.space, start_width=width)
     family = OptimizerConfig().of(first.family)
     optimizer = replace(family, learning_rate=family.peak_learning_rate * run.rate)
     env = ExpansionEnv(replace(config, space=space, optimizer=optimizer), tasks=(task,), start=run.start)

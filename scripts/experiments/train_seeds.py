@@ -18,7 +18,7 @@ from tyro.conf import Positional
 
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.cli.commands import train
-from mse_rl.config.training import TrainConfig
+from mse_rl.config.commands import TrainConfig
 
 
 @dataclass(frozen=True)

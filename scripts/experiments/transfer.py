@@ -1,4 +1,4 @@
-"""Let a policy that was trained on one dataset grow children on another, against every rule.
+"""Grow children by a policy that was trained on another dataset, against every rule.
 
     python scripts/experiments/transfer.py small --task fashion_mnist --max-train 10000
 
@@ -14,9 +14,10 @@ from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
 from mse_rl.agents.evaluation import compare, figures_of, summarise
-from mse_rl.agents.pool import PolicyWeights, WorkerPool
+from mse_rl.agents.jobs import PolicyWeights
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.rules import GROWING_RULES
-from mse_rl.config.apply import ApplyConfig
+from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import TaskConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.runs.folders import write_json

@@ -19,16 +19,16 @@ from tyro.conf import OmitArgPrefixes
 
 from mse_rl.agents.evaluation import paired_interval
 from mse_rl.config.training import GrowthConfig, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.data import load_task
+from mse_rl.costs.measures import BudgetConfig
+from mse_rl.data import Task, load_task
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 PREFIX = ("deepen", "deepen", "widen_stream_x2", "widen_inner_x2", "link", "wait")
-"""What is done to the child before it is copied; a name stands for all that begin with it."""
+"""What is done to the child before it is copied."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,36 @@ class Arguments:
     learning_rate: float | None = None
     workers: int = 2
     data: TaskConfig = field(default_factory=TaskConfig)
+
+
+def grown(
+    arguments: Arguments,
+    task: Task,
+    prefix: tuple[str, ...],
+    *,
+    slices: int,
+    seed: int,
+    cache: PrefixCache[CacheEntry] | None = None,
+) -> GrowthProcess:
+    """Return a process after some transformations: the first that begins with each name of ``prefix``."""
+    process = GrowthProcess(
+        task,
+        GrowthConfig(
+            family=arguments.family,
+            slices=slices,
+            training_steps=slices * arguments.slice_steps,
+            decision_share=1.0,
+            skill_tolerance=1.0,
+        ),
+        optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),
+        space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
+        seed=seed,
+        budget=BudgetConfig(flops_budget=10**12),
+        cache=cache,
+    )
+    for name in prefix:
+        process.advance(*next(choice for choice in process.choices() if choice[0].startswith(name)))
+    return process
 
 
 def main(arguments: Arguments) -> None:
@@ -65,31 +95,9 @@ def one_seed(arguments: Arguments, seed: int) -> dict[str, float]:
     torch.set_num_threads(1)
     task = load_task(arguments.task, arguments.data)
     cache: PrefixCache[CacheEntry] = PrefixCache(1 << 28)
-    slices = len(PREFIX) + 2
-
-    def twin() -> GrowthProcess:
-        process = GrowthProcess(
-            task,
-            GrowthConfig(
-                family=arguments.family,
-                slices=slices,
-                training_steps=slices * arguments.slice_steps,
-                decision_share=1.0,
-                skill_tolerance=1.0,
-            ),
-            optimizer=OptimizerConfig(learning_rate=arguments.learning_rate),
-            space=SearchSpace(start_width=arguments.start_width, head_width=arguments.start_width),
-            seed=seed,
-            budget=BudgetConfig(flops_budget=10**12),
-            cache=cache,
-        )
-        for name in PREFIX:
-            process.advance(*next(choice for choice in process.choices() if choice[0].startswith(name)))
-        return process
-
     losses: dict[str, float] = {}
     for name in TRANSFORMATIONS:
-        process = twin()
+        process = grown(arguments, task, PREFIX, slices=len(PREFIX) + 2, seed=seed, cache=cache)
         targets = [target for choice, target in process.choices() if choice == name]
         if targets and not TRANSFORMATIONS[name].ends_growth:
             process.advance(name, targets[-1])

@@ -15,8 +15,8 @@ from support.schedules import even
 
 from mse_rl.agents.controller import run_episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds, forks
+from mse_rl.agents.jobs import Job, PolicyWeights
 from mse_rl.agents.learned import BlockNetwork
-from mse_rl.agents.pool import Job, PolicyWeights
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 
@@ -84,7 +84,8 @@ def toy(job):
         if names[-1] == "0":
             break
     played = episode(actions, rewards, markers=[r % 1000 for r in rewards], context=job.context)
-    infos = [{"transformation": name, "target": None} for name in names[len(job.path) :]]
+    went_well = {"fault": None, "failed": False}
+    infos = [went_well | {"transformation": name, "target": None} for name in names[len(job.path) :]]
     return replace(played, infos=infos)
 
 
@@ -154,6 +155,25 @@ def test_who_goes_on_from_another_finds_what_that_one_was_told_to_share(update):
         if at >= len(job.path) + len(toy(job).actions)
     }
     assert told - over == wanted
+
+
+def troubled(job):
+    """Play a job in which doing 3 goes wrong."""
+    played = toy(job)
+    infos = [info | {"fault": "time" if info["transformation"] == "3" else None} for info in played.infos]
+    return replace(played, infos=infos)
+
+
+@given(updates())
+def test_nobody_goes_on_from_what_went_wrong(update):
+    pool, groups, rollouts, decisions = update
+    pool.play = troubled
+    collected = pool.collect(groups, rollouts, decisions)
+    assert not any(name == "3" for job, _ in pool.jobs for name, _ in job.path)
+    for group, episodes in zip(groups, collected, strict=True):
+        for rollout, played in enumerate(episodes):
+            alone = troubled(Job(POLICY, group.context, seeds_of(group, rollout, rollouts, decisions)))
+            assert comparable(played) == comparable(alone)
 
 
 def test_nobody_waits_for_the_slowest():

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.agents.learned import BlockNetwork
+from mse_rl.agents.learned import FIRST_WAIT_LOGIT, BlockNetwork
 from mse_rl.envs.actions import ActionTable, Layout
+from mse_rl.transformations import WAIT
 
 ALL = ActionTable(1)
 LAYOUT = Layout.of(ALL)
@@ -118,7 +119,7 @@ def test_a_child_in_a_batch_is_what_it_is_alone(network):
         torch.testing.assert_close(alone[0], logits[index])
 
 
-def test_a_new_policy_is_near_uniform_and_follows_the_generator_alone():
+def test_a_new_policy_waits_or_is_near_uniform_and_follows_the_generator_alone():
     def born(seed):
         network = BlockNetwork(LAYOUT)
         network.reset_parameters_(seeded(seed))
@@ -126,7 +127,10 @@ def test_a_new_policy_is_near_uniform_and_follows_the_generator_alone():
 
     child, rows, pairs = parts(born(0), 12)
     known = [child, rows[:, :6].flatten(1), *(logits for (_, second), logits in pairs.items() if second < 6)]
-    probabilities = torch.cat(known, dim=1).softmax(1)
+    logits = torch.cat(known, dim=1)
+    assert LAYOUT.child_operations[0] == WAIT.name
+    assert logits[0, 0].item() == pytest.approx(FIRST_WAIT_LOGIT, abs=0.1)
+    probabilities = logits[:, 1:].softmax(1)
     uniform = 1 / probabilities.shape[1]
     assert (probabilities - uniform).abs().max() < 0.1 * uniform
     torch.rand(1)

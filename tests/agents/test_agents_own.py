@@ -6,7 +6,8 @@ from support.own import write_module
 
 import mse_rl
 from mse_rl.agents.controller import run_episode
-from mse_rl.agents.pool import Job, WorkerPool
+from mse_rl.agents.jobs import Job
+from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.rules import make_rule
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidController

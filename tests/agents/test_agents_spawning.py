@@ -7,8 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from mse_rl.agents.pool import WorkerPool, require_spawnable
-from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig, TrainConfig
+from mse_rl.agents.pool import WorkerPool
+from mse_rl.agents.spawning import require_spawnable
+from mse_rl.config.commands import TrainConfig
+from mse_rl.config.training import ExpansionConfig, GrowthConfig, TaskConfig
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.errors import InvalidConfig
 

@@ -48,7 +48,7 @@ def columns(task):
 def test_a_table_becomes_numbers_with_gaps_filled_then_one_column_per_category(tmp_path):
     lines = []
     task = load_task(write(tmp_path / "a.csv", HEADER, *table()), TaskConfig(), log=lines.append)
-    assert lines == []
+    assert lines == [f"{task.name}: labels are read from column class: 2 classes, no, yes"]
     assert (task.kind, task.classes, task.input_shape, task.vocabulary) == ("vector", 2, (6,), 0)
     assert len(task.train) + len(task.validation) + len(task.test) == 40
     assert task.encoding["reads"] == "table"
@@ -157,14 +157,27 @@ def test_the_label_is_found_by_its_name_in_any_case(tmp_path, names):
     lines = []
     task = load_task(write(tmp_path / "a.csv", names, *map(",".join, rows)), TaskConfig(), log=lines.append)
     assert task.encoding["classes"] == ["p", "q"]
-    assert lines == []
+    label = names.split(",")[found]
+    assert lines == [f"{task.name}: labels are read from column {label}: 2 classes, p, q"]
 
 
 def test_without_such_a_name_the_last_column_is_the_label_and_the_user_is_told(tmp_path):
     lines = []
     name = write(tmp_path / "a.csv", "a,kind", *(f"{i},{'pq'[i % 2]}" for i in range(20)))
     assert load_task(name, TaskConfig(), log=lines.append).encoding["classes"] == ["p", "q"]
-    assert lines == [f"{name}: labels are read from the last column, kind: call another one label to choose"]
+    said = "labels are read from column kind: 2 classes, p, q; it is the last one: `label` names another"
+    assert lines == [f"{name}: {said}"]
+
+
+@pytest.mark.parametrize("label", ["kind", "KIND", "2"])
+def test_the_label_is_the_column_that_is_named(tmp_path, label):
+    rows = [f"{i},{'pq'[i % 2]},{i % 3}" for i in range(20)]
+    name = write(tmp_path / "a.csv", "a,kind,label", *rows)
+    task = load_task(name, TaskConfig(label=label))
+    assert (task.encoding["classes"], list(task.encoding["numeric"])) == (["p", "q"], ["a", "label"])
+    message = refused(name, TaskConfig(label="sort"))
+    assert "column of" in message
+    assert "as `label`, got 'sort': they are a, kind, label" in message
 
 
 def test_labels_that_are_numbers_are_in_order_as_numbers(tmp_path):
@@ -182,7 +195,7 @@ def test_the_first_text_is_read_and_the_rest_named(tmp_path):
     name = write(tmp_path / "a.csv", "title,body,n,y", *rows)
     task = load_task(name, TaskConfig(), log=lines.append)
     assert task.encoding["column"] == "title"
-    assert lines == [
+    assert lines[1:] == [
         f"{name}: column title is read as text, body, n ignored: remove title to read the others"
     ]
     rows[7] = row.format("inf", 1)  # in a column that is ignored
@@ -223,10 +236,10 @@ def test_names_of_rows_are_left_out_and_the_user_is_told_but_not_if_there_is_not
     name = write(tmp_path / "a.csv", "id,n,y", *(f"r{i},{i % 7},{i % 2}" for i in range(80)))
     task = load_task(name, TaskConfig(), log=lines.append)
     assert list(task.encoding["numeric"]) == ["n"]
-    assert lines == [f"{name}: left out, as there is another word in every row: column id"]
+    assert lines[1:] == [f"{name}: left out, as there is another word or number in every row: column id"]
     name = write(tmp_path / "b.csv", "id,y", *(f"r{i},{i % 2}" for i in range(80)))
     assert load_task(name, TaskConfig()).encoding["column"] == "id"
-    chinese = [chr(0x4E00 + i) + chr(0x5E00 + i) for i in range(80)]
+    chinese = [chr(0x4E00 + i) + chr(0x5E00 + i) * 5 for i in range(80)]
     name = write(tmp_path / "c.csv", "a,n,y", *(f"{text},{i},{i % 2}" for i, text in enumerate(chinese)))
     assert load_task(name, TaskConfig()).encoding["reads"] == "text"
 
@@ -272,16 +285,16 @@ def test_a_task_with_an_encoding_can_be_hashed_compared_and_written_as_json(tmp_
         (["only", "1", "2"], ["got only only", "separate them by commas"]),
         (["a:y", "1:2"], ["got only a:y", "separate them by commas"]),
         (["a;b;y", "1;2;p", "3;q"], ["3 fields", "got 2 in line 3"]),
-        (["1,2", "3,4"], ["got numbers: add a header line"]),
-        (["a,a,y", "1,2,3"], ["different names", "got two a"]),
-        ([",a,y", "0,1,2"], ["none for column 1", "index=False"]),
+        (["y,a,y", "1,2,3"], ["one column y", "got two"]),
+        (["a,price", *(f"{i},{i / 7:.2f}" for i in range(40))], ["got 40 different values in 40 rows"]),
+        (["a,y", "1,0", "2,NULL"], ["label in column y", "got 'NULL' in line 3 of a.csv"]),
         (["a,y", "1,2", "1,2,3"], ["2 fields", "got 3 in line 3"]),
         (["a,y", "1,2", "1"], ["2 fields", "got 1 in line 3"]),
         (["a,y", '"1,2'], ["something else (unexpected end of data) in line 2"]),
         (["a,y", "1,p", "2,"], ["label in column y", "got '' in line 3 of a.csv"]),
         (["a,y", "1,1", "2,nan"], ["label in column y", "got 'nan' in line 3 of a.csv"]),
         (["a,y", *["1,p", "2,q"] * 5, "3,rare"], ["at least 3 rows of each class", "got 1 of rare"]),
-        (["a,y", *["1,p"] * 9], ["at least 2 classes", "only class p"]),
+        (["a,y", *["1,p"] * 9], ["at least 2 classes in column y", "only class p"]),
         (["a,y", *["1,p", "inf,q"] * 9], ["finite numbers in column a", "got 'inf' in line 3"]),
         (["a,y", *["1,p", "1e999,q"] * 9], ["finite numbers in column a", "got '1e999' in line 3"]),
         (["a,y", *["-1e308,p", "1e308,q"] * 9], ["can be squared"]),
@@ -326,8 +339,10 @@ def test_missing_files_and_other_bytes_are_refused(tmp_path):
     assert f"no file at {tmp_path / 'train.csv'}" in refused(f"csv:{tmp_path}")
     write(tmp_path / "train.csv", "a,y", "1,2")
     assert f"no file at {tmp_path / 'test.csv'}" in refused(f"csv:{tmp_path}")
-    (tmp_path / "latin.csv").write_bytes("a,y\ncafé,1\n".encode("latin1"))
-    assert "expected UTF-8" in refused(f"csv:{tmp_path / 'latin.csv'}")
+    (tmp_path / "binary.csv").write_bytes(b"PK\x03\x04\x00\x00")
+    assert "got binary data" in refused(f"csv:{tmp_path / 'binary.csv'}")
+    (tmp_path / "other.csv").write_bytes(b"a,y\n\x81,1\n")  # no letter of Windows' either
+    assert "a CSV file in UTF-8, got other bytes" in refused(f"csv:{tmp_path / 'other.csv'}")
     (tmp_path / "empty.csv").touch()
     assert "names of the columns" in refused(f"csv:{tmp_path / 'empty.csv'}")
 

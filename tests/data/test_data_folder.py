@@ -1,3 +1,5 @@
+import os
+import shutil
 import struct
 import zlib
 
@@ -38,7 +40,8 @@ def test_train_and_test_folders_are_read_by_class(tmp_path):
     assert task.test.y.tolist() == [0, 2, 2]
     assert task.test.x[:, :, 0, 0].argmax(1).tolist() == [2, 0, 0]  # blue is blue, red is red
     assert lines == [
-        f"folder:{tmp_path}: images are resized to 10x8, as 0.png is: set resolution to choose",
+        f"folder:{tmp_path}: 3 classes, blue, green, red",
+        f"folder:{tmp_path}: images are resized to 10x8, as 0.png is: `resolution` names a size",
     ]
 
 
@@ -60,7 +63,7 @@ def test_sizes_modes_and_nested_folders_are_brought_together(tmp_path):
     task = load_task(f"folder:{tmp_path}", TaskConfig(resolution=6), log=lines.append)
     assert task.input_shape == (3, 6, 6)
     assert len(task.train) + len(task.validation) + len(task.test) == 9
-    assert lines == [
+    assert lines[1:] == [
         f"folder:{tmp_path}: left out, as hidden or no images of a class: red/notes.txt (1 in all)"
     ]
 
@@ -126,16 +129,72 @@ def test_what_programs_leave_behind_is_left_out_and_named(tmp_path):
     task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
     assert torch.equal(task.test.x, bare.test.x)
     assert torch.equal(task.train.x, bare.train.x)
-    assert lines[0].endswith(": .DS_Store, .git, __MACOSX, … (7 in all)")
+    assert lines[1].endswith(": .DS_Store, .git, __MACOSX, … (7 in all)")
 
 
-def test_a_folder_beside_train_and_test_is_named(tmp_path):
-    paint(tmp_path / "train", {"red": 5, "green": 5})
-    paint(tmp_path / "test", {"red": 2, "green": 2})
-    paint(tmp_path / "valid", {"red": 2, "green": 2})
+@pytest.mark.parametrize("names", [("train", "test", "other"), ("Training", "TESTING", "other")])
+def test_a_folder_beside_train_and_test_is_named(tmp_path, names):
+    for name, count in zip(names, (5, 2, 2), strict=True):
+        paint(tmp_path / name, {"red": count, "green": count})
     lines = []
     assert len(load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append).test) == 4
-    assert lines[0].endswith(": valid (1 in all)")
+    assert lines[1].endswith(": other (1 in all)")
+
+
+def test_a_validation_folder_is_train_beside_a_test_folder_and_the_test_without_one(tmp_path):
+    for name, count in {"train": 5, "test": 3, "Val": 2}.items():
+        paint(tmp_path / name, {"red": count, "green": count})
+    lines = []
+    task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert (len(task.train) + len(task.validation), len(task.test)) == (14, 6)
+    assert "Val is part of train" in lines[1]
+    shutil.rmtree(tmp_path / "test")
+    task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert (len(task.train) + len(task.validation), len(task.test)) == (10, 4)
+    assert "Val is the test split" in lines[-2]
+
+
+def test_images_right_in_train_and_test_are_no_classes(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("RGB", (4, 4)).save(tmp_path / name / f"cat.{i}.png")
+    assert "one folder per class" in refused(f"folder:{tmp_path}")
+
+
+def test_a_folder_around_all_others_is_looked_into(tmp_path):
+    paint(tmp_path / "archive" / "PetImages", {"red": 5, "green": 5})
+    (tmp_path / "__MACOSX" / "archive").mkdir(parents=True)
+    lines = []
+    task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert task.encoding["classes"] == ["green", "red"]
+    assert lines[0].endswith("read from the only folder within, archive/PetImages")
+
+
+def test_names_that_look_the_same_are_the_same_class_and_other_bytes_are_written_out(tmp_path):
+    paint(tmp_path / "train", {"red": 5, "green": 5})
+    paint(tmp_path / "test", {"red": 2, "green": 2})
+    (tmp_path / "train" / "red").rename(tmp_path / "train" / "caf\u00e9")
+    (tmp_path / "test" / "red").rename(tmp_path / "test" / "cafe\u0301")
+    for split in ("train", "test"):
+        (tmp_path / split / "green").rename(tmp_path / split / os.fsdecode(b"gr\xfcn"))
+    assert load_task(f"folder:{tmp_path}", TaskConfig()).encoding["classes"] == ["caf\u00e9", r"gr\xfcn"]
+
+
+def test_all_broken_images_are_named_at_once(tmp_path):
+    paint(tmp_path, {"red": 5, "green": 5})
+    for name in ("green/0.png", "green/2.png", "red/4.png"):
+        (tmp_path / name).write_bytes(b"")
+    message = refused(f"folder:{tmp_path}")
+    assert all(str(tmp_path / name) in message for name in ("green/0.png", "green/2.png", "red/4.png"))
+
+
+def test_large_images_are_made_smaller(tmp_path):
+    paint(tmp_path, {"red": 3, "green": 3}, size=(300, 30))
+    lines = []
+    task = load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert task.input_shape == (3, 26, 256)
+    assert "images are resized to 256x26, as 0.png is 300x30" in lines[-1]
 
 
 STRIPES = np.kron(np.arange(16).reshape(4, 4) * 17, np.ones((2, 2))).astype(np.uint8)  # (8, 8), 0 to 255
@@ -161,6 +220,12 @@ def test_images_of_more_bits_read_as_those_of_8(tmp_path, suffix, dtype):
 def test_16_bits_are_not_rounded_to_8(tmp_path):
     values = np.arange(64, dtype=np.uint16).reshape(8, 8)
     assert len(np.unique(as_saved(tmp_path / "a.png", Image.fromarray(values)))) == 64
+
+
+def test_a_transparent_grey_of_16_bits_is_white(tmp_path):
+    deep = Image.fromarray(STRIPES.astype(np.uint16) * 257)
+    pixels = as_saved(tmp_path / "clear.png", deep, transparency=0)
+    assert np.allclose(pixels[:, :, 0], np.where(STRIPES, STRIPES, 255), atol=1e-3)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(1 / 255, 1), (1.0, 1), (10.0, 10)])

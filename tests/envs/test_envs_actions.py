@@ -10,12 +10,12 @@ from support.schedules import even
 from support.strategies import architectures
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.envs.actions import ActionTable
 from mse_rl.envs.expansion import ExpansionEnv
 from mse_rl.growth.process import GrowthProcess
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.transformations import TRANSFORMATIONS
 
 ALL = ActionTable(1)

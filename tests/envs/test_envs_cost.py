@@ -6,8 +6,7 @@ from math import log2
 import pytest
 from support.timing import DepthMeter
 
-from mse_rl.costs.budget import BudgetConfig
-from mse_rl.costs.measures import MEASURES
+from mse_rl.costs.measures import MEASURES, BudgetConfig
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.envs.observation import GLOBAL_FEATURES

@@ -18,13 +18,13 @@ from support.problems import FAMILIES, problem_for
 from support.schedules import even
 
 from mse_rl.config.training import OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import REWARDS, RewardConfig
 from mse_rl.envs.expansion import ILLEGAL_PENALTY, Context, ExpansionEnv, place
 from mse_rl.envs.observation import BLOCK_FEATURES, GLOBAL_FEATURES, HIGH, UNSEEN
 from mse_rl.errors import MseRlError
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import LiveChild
 from mse_rl.transformations import TRANSFORMATIONS
 
@@ -326,7 +326,7 @@ def test_info_is_the_same_in_two_runs_and_is_not_shared_between_steps(longer):
     for info in (step[-1] for step in first[1:]):
         receipt = info["receipt"]
         assert receipt["transformation"] == info["transformation"]
-        assert receipt["deviation"] < 1e-4 or not TRANSFORMATIONS[info["transformation"]].preserving
+        assert receipt["output_change"] < 1e-4 or not TRANSFORMATIONS[info["transformation"]].preserving
 
 
 @pytest.mark.parametrize("compresses", [False, True])
@@ -493,7 +493,7 @@ def test_a_child_that_diverges_terminates_the_episode_and_is_seen(longer, family
     steps = play(env)
     _, observation, reward, terminated, truncated, info = steps[-1]
     assert (terminated, truncated) == (True, False)
-    assert info["diverged"]
+    assert (info["fault"], info["failed"]) == ("diverged", True)
     assert info["skill"] == 0
     assert np.isfinite(reward)
     assert sum(step[2] for step in steps) == pytest.approx(info["utility"] - steps[0][-1]["utility"])

@@ -60,7 +60,7 @@ def test_every_tensor_has_the_dtype_asked_for(architecture):
 @pytest.mark.parametrize("architecture", WITH_AND_WITHOUT.values(), ids=WITH_AND_WITHOUT)
 def test_every_weight_is_reached_by_training(architecture):
     child, _ = born(architecture)
-    perturb_(child, seed=2)  # a block's last map is zero at birth, and hides the rest
+    perturb_(child, seed=2)  # a block's last map is zero at initialization, and hides the rest
     x, y = samples(architecture, 32), torch.arange(32) % architecture.classes
     nn.functional.cross_entropy(child.train()(x), y).backward()
     assert [name for name, p in child.named_parameters() if not p.grad.any()] == []

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import mse_rl
 from mse_rl.cli import main
-from mse_rl.config.apply import VALIDATION_FRACTION
+from mse_rl.config.commands import VALIDATION_FRACTION
 from mse_rl.runs import folders
 
 TINY_GROWTH = ["--slices", "2", "--epochs", "0.2"]

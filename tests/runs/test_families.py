@@ -10,7 +10,7 @@ from support.schedules import ONE_UPDATE
 
 import mse_rl
 from mse_rl.cli import main
-from mse_rl.config.apply import VALIDATION_FRACTION
+from mse_rl.config.commands import VALIDATION_FRACTION
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.data.reader import InputReader

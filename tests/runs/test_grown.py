@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, load_wine
 
 import mse_rl
 from mse_rl.cli import main
-from mse_rl.config.apply import VALIDATION_FRACTION
+from mse_rl.config.commands import VALIDATION_FRACTION
 from mse_rl.errors import InvalidConfig, InvalidRun, InvalidTask
 
 RNG = np.random.default_rng(0)

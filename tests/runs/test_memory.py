@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from mse_rl.config.training import TrainConfig
-from mse_rl.costs.measures import training_bytes
+from mse_rl.config.commands import TrainConfig
+from mse_rl.costs import training_bytes
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig
 from mse_rl.runs.machine import (

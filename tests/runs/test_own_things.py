@@ -16,7 +16,7 @@ from mse_rl.errors import InvalidController
 OWN = """
     import numpy as np
     from mse_rl import Task
-    from mse_rl.costs.measures import cost
+    from mse_rl.costs import cost
 
     def halves(config):
         x = np.random.default_rng(0).normal(size=(80, 3))

@@ -62,12 +62,12 @@ def inputs_of(controller: Learned) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def test_a_policy_of_an_older_layout_decides_as_it_did():
     """The policy and its decisions were written by the version before layouts could differ, with
-    remove_block, log_compute and links_out taken out of it.
+    remove_block, log_compute and links_out taken out of it; there was no size yet.
     """
     controller = Learned(mse_rl.load_policy(GOLDEN / "before_remove_block").network)
     then, today = controller.network.layout, Layout.of(ActionTable(ROWS))
     assert today.operations - then.operations == {"remove_block"}
-    assert {*today.globals} - {*then.globals} == {"log_compute"}
+    assert {*today.globals} - {*then.globals} == {"log_compute", "size"}
     assert {*today.blocks} - {*then.blocks} == {"links_out"}
     meanings, actions, seen = actions_of(then), actions_of(today), inputs_of(controller)
     for point in json.loads((GOLDEN / "before_remove_block.json").read_text()):

@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import Child, build_child
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture, Block, Link, Position, Stage
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import make_optimizer
 from mse_rl.training.recorder import SliceRecorder
 from mse_rl.transformations import TRANSFORMATIONS, ChildStatistics, Probe, apply

@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.costs.budget import BudgetConfig
+from mse_rl.costs.measures import BudgetConfig
 from mse_rl.growth.process import GrowthProcess
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.search_space import SearchSpace
 from support.problems import FIRST_KINDS, problem_for
 from support.schedules import even
 

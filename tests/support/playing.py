@@ -31,7 +31,7 @@ def episode(actions, rewards, *, markers=None, masks=None, context=CONTEXT):
         masks=masks or [np.ones(ACTIONS, bool)] * len(actions),
         actions=list(actions),
         rewards=list(rewards),
-        infos=[{}] * len(actions),
+        infos=[{"fault": None, "failed": False}] * len(actions),
         start={},
         cached_slices=0,
         seconds=1.0,

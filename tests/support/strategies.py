@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
+from mse_rl.spec import ACTIVATIONS, FAMILIES, KINDS
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Link, Position, Stage
-from mse_rl.spec.families import ACTIVATIONS, FAMILIES, KINDS
 
 SIZES = st.integers(1, 6)
 FAMILY_NAMES = tuple(FAMILIES)

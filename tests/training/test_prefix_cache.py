@@ -18,8 +18,8 @@ from mse_rl.growth.cache import CacheFolder, PrefixCache, PrefixKey, digest
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import empty_child
+from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.search_space import SearchSpace
 from mse_rl.training import restore
 
 STEM, START = Position(0, ENTRY), Position(0, 0)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child, empty_child
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.spec.architecture import ENTRY, PADDING, Architecture, Block, Position, Stage
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.training.recorder import RECORDED_STEPS, SliceRecorder, recorded_steps
 from mse_rl.transformations import TRANSFORMATIONS

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.networks import build_child
+from mse_rl.spec import FAMILIES, SearchSpace, starting_architecture
 from mse_rl.spec.architecture import Inputs
-from mse_rl.spec.families import FAMILIES
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, learning_rate, make_optimizer
 from mse_rl.training.optimizer import TABLE_RATE
 from mse_rl.training.slice import AUGMENTATION, INITIAL_WEIGHTS, ORDER, generator

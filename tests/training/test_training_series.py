@@ -15,7 +15,7 @@ from support.schedules import rates
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.data import Split, Task
 from mse_rl.networks import build_child
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.training.evaluation import evaluate
 

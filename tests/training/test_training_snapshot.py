@@ -9,9 +9,8 @@ from support.schedules import rates
 
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
+from mse_rl.spec import KINDS, SearchSpace, starting_architecture
 from mse_rl.spec.architecture import ENTRY, Link, Position
-from mse_rl.spec.families import KINDS
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, capture, make_optimizer, restore, train_slice_
 from mse_rl.training.live_child import TENSOR_BYTES
 from mse_rl.training.slice import generator

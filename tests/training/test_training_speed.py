@@ -5,8 +5,8 @@ import torch
 from support.problems import FAMILIES, problem_for
 
 from mse_rl.config.training import OptimizerConfig
-from mse_rl.costs.measures import training_flops
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.costs import training_flops
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.training import slice as speed
 from mse_rl.training.slice import training_speed
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
+from mse_rl.spec import SearchSpace, starting_architecture
 from mse_rl.training import make_optimizer
 from mse_rl.training.step import Step
 

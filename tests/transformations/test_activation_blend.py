@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child
 from mse_rl.networks.layers import Activation
+from mse_rl.spec import ACTIVATIONS, KINDS, SearchSpace, starting_architecture
 from mse_rl.spec.architecture import ENTRY, Architecture, Block, Position, Stage
-from mse_rl.spec.families import ACTIVATIONS, KINDS
-from mse_rl.spec.search_space import SearchSpace, starting_architecture
 from mse_rl.training import BatchOrder, make_optimizer, train_slice_
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
@@ -45,7 +44,7 @@ def mid_schedule(family):
         probe=Probe(task.train.x, task.train.y),
         generator=seeded(),
     )
-    assert receipt.deviation == 0
+    assert receipt.output_change == 0
     return task, child, optimizer, position
 
 

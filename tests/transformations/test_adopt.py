@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.children import CHILDREN, born, perturb_, samples, seeded, trained
 
-from mse_rl.costs.measures import cost
+from mse_rl.costs import cost
 from mse_rl.errors import InvalidArchitecture
 from mse_rl.spec.architecture import Architecture, Block, Inputs, Stage
 from mse_rl.transformations import Renumbering, adopt, adopted
@@ -55,7 +55,7 @@ def taken_over(architecture, origins=None, **changes):
 @FAMILIES
 def test_where_everything_fits_everything_is_kept_and_outputs_are_the_same_bit_for_bit(architecture):
     child, new, receipt = taken_over(architecture)
-    assert (receipt.transformation, receipt.target, receipt.deviation) == ("adopt", None, 0.0)
+    assert (receipt.transformation, receipt.target, receipt.output_change) == ("adopt", None, 0.0)
     assert receipt.made_new == ()
     assert receipt.flops_before == receipt.flops_after == cost(architecture).flops
     x = samples(architecture, n=6)
@@ -82,7 +82,7 @@ def test_the_child_that_is_taken_over_is_left_alone(architecture):
 def test_other_classes_make_the_classifier_new(architecture):
     _, new, receipt = taken_over(architecture, classes=5)
     assert receipt.made_new == ("head.linear",)
-    assert receipt.deviation is None
+    assert receipt.output_change is None
     assert new(samples(architecture, n=4)).shape == (4, 5)
     again, _ = adopt(born(architecture)[0], inputs_of(architecture, classes=5), generator=seeded(3))
     assert torch.equal(again.head.linear.weight, new.head.linear.weight)  # by the generator alone
@@ -150,7 +150,7 @@ def test_words_keep_their_vectors_under_other_ids(family):
     origins = (0, 1, 5, -1, 3, 8, -1, 2, 7, 4, 6)
     child, new, receipt = taken_over(architecture, origins=origins, vocabulary=11)
     assert receipt.made_new == ()
-    assert receipt.deviation is None
+    assert receipt.output_change is None
     (before, *_), (after, *_) = child.stem.parameters(), new.stem.parameters()
     for now, origin in enumerate(origins):
         assert origin < 0 or torch.equal(after[:, now], before[:, origin])

@@ -34,7 +34,7 @@ def outputs(child, x):
     return copy.eval()(x), copy.train()(x)
 
 
-def deviations(name, target, child, optimizer, **kwargs):
+def output_changes(name, target, child, optimizer, **kwargs):
     """Transform, and return the new child, its receipt, and how far its outputs moved in either mode."""
     x = samples(child.architecture, n=6, seed=3)
     before = outputs(child, x)
@@ -64,10 +64,10 @@ def test_any_legal_sequence_preserves_the_function_in_eval_and_in_train_mode(fam
             child.settle_activations_()
         name, target = data.draw(st.sampled_from(choices(child.architecture)), "decision")
         new_units = data.draw(st.sampled_from(("he", "gradmax")))
-        child, receipt, moved = deviations(name, target, child, optimizer, seed=step, new_units=new_units)
+        child, receipt, moved = output_changes(name, target, child, optimizer, seed=step, new_units=new_units)
         if TRANSFORMATIONS[name].preserving:
             assert moved <= TOLERANCE
-            assert receipt.deviation <= TOLERANCE
+            assert receipt.output_change <= TOLERANCE
 
 
 @pytest.mark.parametrize("family", CHILDREN)
@@ -75,9 +75,9 @@ def test_any_legal_sequence_preserves_the_function_in_eval_and_in_train_mode(fam
 def test_each_transformation_preserves_the_function_at_each_of_its_targets(name, family):
     for target in TRANSFORMATIONS[name].targets(CHILDREN[family]):
         child, optimizer = trained(CHILDREN[family])
-        child, receipt, moved = deviations(name, target, child, optimizer)
+        child, receipt, moved = output_changes(name, target, child, optimizer)
         assert moved <= TOLERANCE
-        assert receipt.deviation <= TOLERANCE
+        assert receipt.output_change <= TOLERANCE
 
 
 @pytest.mark.parametrize("family", CHILDREN)
@@ -85,8 +85,8 @@ def test_each_transformation_preserves_the_function_at_each_of_its_targets(name,
 def test_what_changes_the_function_says_by_how_much(name, family):
     for target in TRANSFORMATIONS[name].targets(CHILDREN[family]):
         child, optimizer = trained(CHILDREN[family])
-        child, receipt, moved = deviations(name, target, child, optimizer)
-        assert receipt.deviation > 1e-6
+        child, receipt, moved = output_changes(name, target, child, optimizer)
+        assert receipt.output_change > 1e-6
         assert moved > 1e-6
 
 
@@ -106,7 +106,7 @@ def test_the_measure_sees_a_weight_that_moves(start):
             parameter.copy_(kept)
 
 
-def test_a_deviation_is_measured_in_eval_mode_and_the_mode_is_left_alone():
+def test_an_output_change_is_measured_in_eval_mode_and_the_mode_is_left_alone():
     for training in (True, False):
         child, optimizer = trained(CHILDREN["cnn"])
         child.train(training)
@@ -123,6 +123,6 @@ def test_a_transformation_that_breaks_the_function_is_told_in_the_receipt(monkey
     monkeypatch.setattr(type(transformation), "settle_", lambda *_: None)  # the RMSNorms are not adjusted
     child, optimizer = trained(CHILDREN["mlp"])
     target = next(transformation.targets(child.architecture))
-    _, receipt, moved = deviations("widen_stream_x2", target, child, optimizer)
+    _, receipt, moved = output_changes("widen_stream_x2", target, child, optimizer)
     assert moved > 1e-3
-    assert receipt.deviation > 1e-3
+    assert receipt.output_change > 1e-3

@@ -43,7 +43,7 @@ def test_new_rows_have_the_norm_of_hes_and_old_ones_stay(architecture):
         child, optimizer = trained(architecture)
         old, gate = (item if isinstance(item, int) else item.clone() for item in child.block(position).intake)
         child, receipt = transform("widen_inner_x1.5", position, child, optimizer, new_units="gradmax")
-        assert receipt.deviation < 1e-12
+        assert receipt.output_change < 1e-12
         weight, _ = child.block(position).intake
         units = child.architecture.block(position).inner
         driving = weight[gate * units : (gate + 1) * units].flatten(1)
@@ -113,7 +113,7 @@ def test_more_units_than_directions_keep_hes_weights_for_the_rest():
         child, optimizer = trained(architecture)
         rows = gradmax_rows(child, FIRST, 12, *probe(architecture))
         child, receipt = transform("widen_inner_x4", FIRST, child, optimizer, new_units=new_units)
-        assert receipt.deviation < 1e-12
+        assert receipt.output_change < 1e-12
         return child.block(FIRST).first.weight.detach(), rows
 
     weight, rows = widened("gradmax")

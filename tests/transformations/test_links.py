@@ -152,5 +152,5 @@ def test_a_link_that_carries_something_is_missed_when_it_goes(architecture):
         lost = UNLINK.lost(child, target, SPACE, ChildStatistics())
         assert lost == pytest.approx(weight.square().sum().item())
         child, receipt = transform("unlink", target, child, optimizer)
-        assert receipt.deviation > 1e-6
+        assert receipt.output_change > 1e-6
         assert receipt.parameters_before - receipt.parameters_after == weight.numel()

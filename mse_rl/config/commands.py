@@ -1,21 +1,27 @@
-"""The settings of growing one child, and of using it."""
+"""The settings of the commands: train, apply and predict."""
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from mse_rl.config.training import ExpansionConfig, GrowthConfig, GrowthRules, OptimizerConfig, TaskConfig
-from mse_rl.costs.budget import FIRST_COST, BudgetConfig, Budgets
+from mse_rl.config.training import (
+    MOST_BATCH,
+    ExpansionConfig,
+    GrowthConfig,
+    GrowthRules,
+    OptimizerConfig,
+    TaskConfig,
+)
+from mse_rl.costs.measures import FIRST_COST, BudgetConfig, Budgets
 from mse_rl.costs.reward import RewardConfig
-from mse_rl.errors import MOST_SEED, require, require_within
+from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, brief, fit_types, require, require_within
 from mse_rl.plugins import path_of
-from mse_rl.settings import fit_types
-from mse_rl.spec.search_space import SearchSpace
+from mse_rl.spec import SearchSpace
 
 MOST_THREADS = 1024
-MOST_BATCH = 64
-LEAST_BATCH = 16
-"""Samples in a training step, where none are given."""
+MOST_SECONDS = 1e6
+"""Longest that anything is waited for: clocks of threads take no more than some decades."""
 VALIDATION_FRACTION = 0.1
 """Half of what ``train`` holds out, which compares children: one child needs every sample to learn from."""
 DEFAULT_CONTROLLER = "balance"
@@ -23,32 +29,95 @@ DEFAULT_CONTROLLER = "balance"
 
 
 @dataclass(frozen=True)
-class PredictConfig:
-    """Asking a grown network for the classes of a dataset."""
+class PPOConfig:
+    """How the controller learns."""
 
-    child: Path
-    """Folder of a child that apply has grown."""
-    task: str
-    """The dataset whose inputs are read, as the child's own was."""
-    split: Literal["train", "test"] = "test"
-    """Which of its samples."""
-    out: Path | None = None
-    """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
-    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
+    groups: int = 6
+    """Contexts (task, budget, seed) in an update of the policy."""
+    rollouts: int = 8
+    """Episodes of a context; their returns are compared with each other."""
+    epochs: int = 6
+    """Passes over the episodes of an update."""
+    policy_learning_rate: float = 1.5e-3
+    """Learning rate of the policy at the start; it falls linearly."""
+    policy_learning_rate_end: float = 2e-4
+    """Learning rate of the policy at the end."""
+    entropy_weight: float = 0.003
+    """Weight of the policy's entropy in its loss."""
+    clip_range: float = 0.2
+    """How far an update may move the probability of an action, as a share."""
 
     def __post_init__(self) -> None:
         fit_types(self)
+        require_within(self, 1, MOST, "groups", "epochs")
+        require_within(self, 2, MOST, "rollouts")  # they are compared with each other
+        require_within(self, 0, 1, "policy_learning_rate", "policy_learning_rate_end", "entropy_weight")
+        require(0 < self.clip_range < 1, f"`clip_range` must lie between 0 and 1, got {self.clip_range}")
+
+    @property
+    def episodes_per_update(self) -> int:
+        """Episodes between two updates of the policy."""
+        return self.groups * self.rollouts
 
 
-def default_batch_size(samples: int) -> int:
-    """Return the samples in a training step: the power of two that makes 8 to 16 steps of a pass, but at
-    least ``LEAST_BATCH`` (where there are as many) and at most ``MOST_BATCH``.
+def workers_of(setting: int | str) -> tuple[bool, int | None]:
+    """Return whether workers run on Ray, and how many there are; None for as many as there is room for.
 
-    >>> [default_batch_size(samples) for samples in (40, 300, 600, 50_000)]
-    [16, 32, 64, 64]
+    >>> workers_of(2), workers_of("ray"), workers_of("ray:8")
+    ((False, 2), (True, None), (True, 8))
+
+    Raises:
+        InvalidConfig: if it is neither a number nor one of these.
     """
-    batch = 1 << max(0, (samples // 8).bit_length() - 1)
-    return min(max(LEAST_BATCH, batch), MOST_BATCH, samples)
+    found = re.fullmatch(r"ray|(ray:)?([1-9][0-9]{0,6})", str(setting))
+    if found is None:
+        raise InvalidConfig(f"`workers` must be a number from 1, ray or ray:8, got {brief(setting, 60)!r}")
+    return str(setting).startswith("ray"), int(found[2]) if found[2] else None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run of a controller."""
+
+    env: ExpansionConfig = field(default_factory=ExpansionConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    episodes: int = 1920
+    """Episodes to learn from; rounded up to whole updates."""
+    workers: int | str = 2
+    """Processes that run episodes, each with one thread; ray or ray:8: as many actors on a Ray cluster."""
+    worker_timeout_seconds: float = 1800.0
+    """A worker that takes longer to start, or for a slice, counts as hung, and is replaced."""
+    worker_restarts: int = 100
+    """Workers that may be lost and replaced; one more ends the run."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    held_out: int = 32
+    """Seeds, never trained on, on which the policy is compared with the rules at the end."""
+    run_dir: Path | None = None
+    """Where the run is kept; runs/TIME if not given."""
+
+    def __post_init__(self) -> None:
+        fit_types(self)
+        workers_of(self.workers)
+        require_within(self, 1, MOST, "episodes", "held_out")
+        require_within(self, 0, MOST, "worker_restarts")
+        require_within(self, 1, MOST_SECONDS, "worker_timeout_seconds")
+        require_within(self, 0, MOST_SEED, "seed")
+        require(
+            self.env.growth.time_limit_seconds is None,
+            "rollouts are compared decision by decision, so that training a policy takes no time limit: "
+            "leave `time_limit_seconds` out, or lower `slices`",
+        )
+
+    @property
+    def updates(self) -> int:
+        """Updates of the policy."""
+        return -(-self.episodes // self.ppo.episodes_per_update)
+
+    @property
+    def whole_episodes(self) -> int:
+        """Episodes to learn from, in whole updates."""
+        return self.updates * self.ppo.episodes_per_update
 
 
 @dataclass(frozen=True)
@@ -158,3 +227,21 @@ class ApplyConfig(GrowthRules):
             device=self.device,
             cache_mb=0,
         )
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Asking a grown network for the classes of a dataset."""
+
+    child: Path
+    """Folder of a child that apply has grown."""
+    task: str
+    """The dataset whose inputs are read, as the child's own was."""
+    split: Literal["train", "test"] = "test"
+    """Which of its samples."""
+    out: Path | None = None
+    """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
+    data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
+
+    def __post_init__(self) -> None:
+        fit_types(self)
