@@ -88,6 +88,7 @@ def test_a_tilde_is_a_home_wherever_a_path_is_taken(tmp_path, monkeypatch):
         mse_rl.TrainConfig(run_dir="~nobody-of-that-name/run")
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_whatever_becomes_of_a_signal_it_ends_the_command_with_its_code(number, code, capsys):
     def library():
@@ -120,6 +121,7 @@ main(["train"])
 """
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_during_imports_is_one_line(number, code):
     program = IMPORTING.format(name=number.name)
