@@ -39,6 +39,8 @@ from mse_rl.runs.report import growth_figure, markdown
 
 EPISODES, EVENTS = "episodes.jsonl", "tb/events.out.tfevents"
 """The files that a run adds to."""
+WORKERS_LOG = "workers.log"
+"""What became of workers that were lost."""
 POLICY = "policy"
 """Where the policy of the last update is."""
 SUMMARY = "summary.json"
@@ -113,7 +115,7 @@ def run(setting: Setting) -> None:
         WorkerPool(
             setting.env,
             setting.config.workers,
-            log=setting.folder / "workers.log",
+            log=setting.folder / WORKERS_LOG,
             timeout_seconds=setting.config.worker_timeout_seconds,
             most_restarts=setting.config.worker_restarts,
         ) as pool,

@@ -274,10 +274,8 @@ def test_gradmax_of_a_child_that_is_about_to_diverge_draws_weights_instead(
 ) -> None:
     wild = ["--new-units", "gradmax", "--optimizer", "sgd", "--learning-rate", "300"]
     wild += ["--family", "mlp", "--slices", "5"]
-    with pytest.raises(SystemExit) as stop:
-        main(["apply", "widen", "--task", "digits", "--out", str(tmp_path / "o"), *wild, "--epochs", "1"])
-    assert stop.value.code == 2
-    assert "lower --learning-rate" in capsys.readouterr().err
+    main(["apply", "widen", "--task", "digits", "--out", str(tmp_path / "o"), *wild, "--epochs", "1"])
+    assert "diverged  taken back" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"input": {"encoding": 3}}', "\udcff"])
