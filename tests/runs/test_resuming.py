@@ -11,12 +11,10 @@ from support.interrupting import (
     SIGNALS,
     checkpoints,
     counted,
-    kill_once,
+    killed,
     left_by_training,
     lines,
-    newest,
     signal_at,
-    started,
 )
 
 import mse_rl
@@ -29,7 +27,7 @@ from mse_rl.training import LiveChild
 
 TRAIN = ["train", "--task", "wine", "--slices", "2", "--training-steps", "4", "--workers", "1"]
 TRAIN += ["--groups", "2", "--rollouts", "4", "--episodes", "24", "--held-out", "2"]
-UPDATES, EPISODES = 3, 24
+EPISODES = 24
 APPLY = ["apply", "widen", "--task", "wine", "--slices", "4", "--epochs", "8"]
 
 
@@ -58,22 +56,24 @@ def complaint(arguments, capsys):
 
 
 def test_a_run_that_is_killed_at_any_moment_ends_as_one_that_was_not(whole, tmp_path, capsys):
-    """One of them finds its newest checkpoint torn, and goes on from the one before it."""
-    moments = {
-        "before the first checkpoint": lambda folder: lines(folder) >= 3,
-        "while it learns": lambda folder: lines(folder) >= 11,
-        "while it compares": lambda folder: newest(folder) > UPDATES,
-    }
-    folders = {name: tmp_path / name for name in moments}
-    begun = {name: started([*TRAIN, "--run-dir", str(folder)]) for name, folder in folders.items()}
-    for name, folder in folders.items():
-        kill_once(begun[name], lambda name=name, folder=folder: moments[name](folder))
-        assert not (folder / "summary.json").exists()
-    torn = checkpoints(folder)[-1]
+    """Before its first checkpoint; as it writes one; and as it compares, where the newest one is torn."""
+    moments = ("mse_rl.runs.learning:line_of", 3), ("os:fsync", 12), ("mse_rl.runs.learning:figures_of", 2)
+    folders = [tmp_path / str(number) for number in range(len(moments))]
+    runs = [
+        killed([*TRAIN, "--run-dir", str(at)], *moment) for at, moment in zip(folders, moments, strict=True)
+    ]
+    assert [run.wait() for run in runs] == [-signal.SIGKILL] * len(runs)
+    assert [[path.name[:8] for path in checkpoints(at)] for at in folders] == [
+        [],
+        ["00000001"],
+        ["00000002", "00000003", "00000004"],
+    ]
+    torn = checkpoints(folders[-1])[-1]
     torn.write_bytes(torn.read_bytes()[:-1000])
-    for folder in folders.values():
+    for folder in folders:
         main(["train", "--resume", str(folder)])
         assert left_by_training(folder) == left_by_training(whole)
+        assert not list(folder.rglob("*.part"))
     assert re.findall("(.*) is damaged", capsys.readouterr().out) == [str(torn)]
 
 
