@@ -71,7 +71,7 @@ def resume(
     folder: str | Path,
     *,
     episodes: int | None = None,
-    workers: int | None = None,
+    workers: int | str | None = None,
     tasks: Sequence[Task] | None = None,
     trust: bool = False,
     tell: Tell = silent,

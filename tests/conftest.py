@@ -4,6 +4,7 @@ HYPOTHESIS_PROFILE=thorough looks for counterexamples longer, night longest, and
 """
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -66,3 +67,13 @@ def tiny() -> ExpansionConfig:
         space=SearchSpace(max_blocks=6, max_stages=2, start_width=4),
         budget=BudgetConfig(budget_low=2, budget_high=8),
     )
+
+
+@pytest.fixture
+def heard():
+    """Have signals reach the tests, also where a shell has its background jobs ignore them."""
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)

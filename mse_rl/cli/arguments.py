@@ -66,7 +66,7 @@ Predict = Annotated[
 ]
 DESCRIPTION = (
     "Neural networks that grow while they train, and a controller that learns how to grow them. "
-    "--version tells which release this is."
+    "--version prints which release this is."
 )
 
 
@@ -165,11 +165,10 @@ def _changed(before: dict[str, object], after: dict[str, object]) -> set[str]:
 
 
 def _run(parsed: Parsed) -> None:
-    from rich.console import Console
-
     from mse_rl.cli import commands
+    from mse_rl.cli.console import Terminal
 
-    console = Console()
+    console = Terminal()
     with ending_in_order():
         if isinstance(parsed, _TrainArguments) and parsed.resume:
             config = _as(TrainConfig, parsed)

@@ -91,6 +91,7 @@ class TrainingBars:
         self._progress.update(self._learning, completed=episodes)
         self._progress.start()
         self.started = True
+        self._go_on_to_contexts()
 
     @property
     def done(self) -> str:
@@ -109,6 +110,10 @@ class TrainingBars:
         means = f"last {WINDOW}: return {mean_return:.3f} skill {skill:.3f} {shown}"
         self._progress.update(self._learning, advance=1, means=means)
         self._show_plainly(self._learning)
+        self._go_on_to_contexts()
+
+    def _go_on_to_contexts(self) -> None:
+        """Show the second bar, if the first one is full."""
         if self._progress.finished:
             self._comparing = self._progress.add_task("comparing", total=self._contexts, means="held-out")
 

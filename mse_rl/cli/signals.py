@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from mse_rl.cli.terminal import discard_output
+
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, the end of a job, and of a terminal or connection."""
 LINE = "mse-rl: interrupted"
@@ -73,10 +75,9 @@ def ending_in_order() -> Iterator[None]:
 
 def _say_goodbye() -> None:
     """Write the line, and what else was to be written, if there is a terminal still."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is sys.stderr:
-                print(LINE, file=stream)
-            stream.flush()
-        except OSError:  # Python would try again, and complain
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    with suppress(OSError):
+        print(LINE, file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_output()

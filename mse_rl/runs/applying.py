@@ -30,7 +30,7 @@ def grow_into_new(config: ApplyConfig, tell: Tell, on_start: Callable[[Path], No
         on_start: called with the folder, once it is made, before the first slice.
 
     Raises:
-        MseRlError: for anything that is wrong with the settings, or if the child diverges; then no folder is
+        MseRlError: for anything that is wrong with the settings, or if the child fails; then no folder is
             left.
     """
     require_new(config.out)
@@ -60,7 +60,7 @@ def go_on_growing(
         The growth; None if it is finished already.
 
     Raises:
-        MseRlError: for anything that is wrong, or if the child diverges; then no folder is left.
+        MseRlError: for anything that is wrong, or if the child fails; then no folder is left.
     """
     with locked(folder):
         if (folder / REPORT).is_file():

@@ -85,7 +85,7 @@ class Checkpoints:
         for number, path in reversed(files):
             try:
                 checkpoint = _read(path)
-            except (OSError, SafetensorError, ValueError, LookupError, RecursionError) as error:
+            except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
                 tell(f"{path} is damaged, and the checkpoint before it is used: {brief(error)}")
                 continue
             self._number = number

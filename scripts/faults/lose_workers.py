@@ -25,6 +25,7 @@ import tyro
 from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, RewardConfig, TrainConfig
 from mse_rl.agents.shared_folder import MEMORY, PREFIX
 from mse_rl.costs.reward import RewardInputs, potential
+from mse_rl.runs.learning import Listener
 from mse_rl.runs.train import train
 
 HOME = Path(os.environ.get("MSE_RL_FAULTS") or mkdtemp(prefix="mse-rl-faults-"))
@@ -86,7 +87,7 @@ class Injector:
         self._kind, self._phase, self._rng = kind, phase, rng
         self._episodes = self._contexts = 0
 
-    def started(self, _: Path) -> None:
+    def started(self, _: Path, episodes: int) -> None:
         """See the beginning of the run."""
         if self._phase == "start":
             threading.Thread(target=self._when_there_are_workers, daemon=True).start()
@@ -137,12 +138,9 @@ def run(arguments: Arguments, kind: str | None, phase: str | None, rng: Random) 
         worker_timeout_seconds=arguments.timeout_seconds,
     )
     injector = Injector(kind, phase, rng)
-    folder = train(
-        config, on_start=injector.started, on_episode=injector.episode, on_context=injector.context
-    ).folder
+    listener = Listener(on_start=injector.started, on_episode=injector.episode, on_context=injector.context)
+    folder = train(config, listener=listener).folder
     lines = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["cached_slices"]  # by who happened to play what
     log = folder / "workers.log"
     lost = sum(" worker " in line for line in log.read_text().splitlines()) if log.exists() else 0
     policy = (folder / "policy" / "policy.safetensors").read_bytes()

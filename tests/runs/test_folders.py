@@ -10,14 +10,13 @@ from functools import partial
 
 import pytest
 from support.interrupting import SIGNALS
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mse_rl
 from mse_rl.cli.signals import end_at_once, ending_in_order, signals_do
 from mse_rl.errors import InvalidRun, WriteFailed
 from mse_rl.growth.cache import CacheFolder
 from mse_rl.runs.folders import begin, new_folder, require_new, write_bytes
-from mse_rl.runs.logs import EventFile, Log, scalars
+from mse_rl.runs.logs import Log
 
 
 def full(*arguments):
@@ -89,23 +88,7 @@ def test_a_tilde_is_a_home_wherever_a_path_is_taken(tmp_path, monkeypatch):
         mse_rl.TrainConfig(run_dir="~nobody-of-that-name/run")
 
 
-def test_a_log_goes_on_where_a_checkpoint_was(tmp_path):
-    def written(begins, length, steps):
-        with Log(tmp_path / "events.out.tfevents", length) as log:
-            events = EventFile(log, begins=begins)
-            for step in steps:
-                events.add(scalars({"a": step, "b": -step}), step)
-            return log.kept_length()
-
-    length = written(True, 0, [1, 2])
-    written(False, length, [3, 4])
-    written(False, length, [3, 4, 5])
-    read = EventAccumulator(str(tmp_path)).Reload()
-    assert [(event.step, event.value) for event in read.Scalars("b")] == [(s, -s) for s in range(1, 6)]
-    with pytest.raises(InvalidRun, match="as the run has left it, of 1,000,000 bytes"):
-        Log(tmp_path / "events.out.tfevents", 1_000_000)
-
-
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_whatever_becomes_of_a_signal_it_ends_the_command_with_its_code(number, code, capsys):
     def library():
@@ -138,6 +121,7 @@ main(["train"])
 """
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_during_imports_is_one_line(number, code):
     program = IMPORTING.format(name=number.name)

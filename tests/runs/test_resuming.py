@@ -6,28 +6,28 @@ import shutil
 import signal
 
 import pytest
+import torch
 from support.interrupting import (
     SIGNALS,
     checkpoints,
     counted,
-    kill_once,
+    killed,
     left_by_training,
     lines,
-    newest,
     signal_at,
-    started,
 )
 
 import mse_rl
 from mse_rl.cli import main
 from mse_rl.cli.console import TrainingBars
 from mse_rl.runs.best_child import BestChild
+from mse_rl.runs.checkpoints import Checkpoint, Checkpoints
 from mse_rl.runs.folders import locked
 from mse_rl.training import LiveChild
 
 TRAIN = ["train", "--task", "wine", "--slices", "2", "--training-steps", "4", "--workers", "1"]
 TRAIN += ["--groups", "2", "--rollouts", "4", "--episodes", "24", "--held-out", "2"]
-UPDATES, EPISODES = 3, 24
+EPISODES = 24
 APPLY = ["apply", "widen", "--task", "wine", "--slices", "4", "--epochs", "8"]
 
 
@@ -55,33 +55,45 @@ def complaint(arguments, capsys):
     return line
 
 
-def test_a_run_that_is_killed_at_any_moment_ends_as_one_that_was_not(whole, tmp_path):
-    moments = {
-        "before the first checkpoint": lambda folder: lines(folder) >= 3,
-        "while it learns": lambda folder: lines(folder) >= 11,
-        "while it compares": lambda folder: newest(folder) > UPDATES,
-    }
-    folders = {name: tmp_path / name for name in moments}
-    begun = {name: started([*TRAIN, "--run-dir", str(folder)]) for name, folder in folders.items()}
-    for name, folder in folders.items():
-        kill_once(begun[name], lambda name=name, folder=folder: moments[name](folder))
-        assert not (folder / "summary.json").exists()
-    for folder in folders.values():
+def test_a_run_that_is_killed_at_any_moment_ends_as_one_that_was_not(whole, tmp_path, capsys):
+    """Before its first checkpoint; as it writes one; and as it compares, where the newest one is torn."""
+    moments = ("mse_rl.runs.learning:line_of", 3), ("os:fsync", 12), ("mse_rl.runs.learning:figures_of", 2)
+    folders = [tmp_path / str(number) for number in range(len(moments))]
+    runs = [
+        killed([*TRAIN, "--run-dir", str(at)], *moment) for at, moment in zip(folders, moments, strict=True)
+    ]
+    assert [run.wait() for run in runs] == [-signal.SIGKILL] * len(runs)
+    assert [[path.name[:8] for path in checkpoints(at)] for at in folders] == [
+        [],
+        ["00000001"],
+        ["00000002", "00000003", "00000004"],
+    ]
+    torn = checkpoints(folders[-1])[-1]
+    torn.write_bytes(torn.read_bytes()[:-1000])
+    for folder in folders:
         main(["train", "--resume", str(folder)])
         assert left_by_training(folder) == left_by_training(whole)
+        assert not list(folder.rglob("*.part"))
+    assert re.findall("(.*) is damaged", capsys.readouterr().out) == [str(torn)]
 
 
-def test_a_torn_checkpoint_is_named_and_the_one_before_it_used(finished, whole, capsys):
-    (finished / "summary.json").unlink()
-    _, older, torn = checkpoints(finished)
-    torn.write_bytes(torn.read_bytes()[:-1000])
-    content = bytearray(older.read_bytes())
-    content[len(content) // 2] ^= 1
-    older.write_bytes(content)
-    main(["train", "--resume", str(finished)])
-    said = capsys.readouterr().out
-    assert re.findall("(.*) is damaged", said) == [str(torn), str(older)]
-    assert left_by_training(finished) == left_by_training(whole)
+@pytest.mark.parametrize("part", range(8))
+def test_a_checkpoint_with_a_byte_that_has_changed_is_never_taken_for_whole(tmp_path, part):
+    kept, said = Checkpoints(tmp_path), []
+    for number in range(5):
+        learner = {"weights": torch.arange(8.0) + number}
+        kept.write(Checkpoint(learner, ("digest",), {"log": number}, {"wait": {"utility": (0.5, 1)}}))
+    *_, before, path = sorted(tmp_path.iterdir())
+    assert [before.stem, path.stem] == ["00000004", "00000005"]
+    content = path.read_bytes()
+    for place in range(part, len(content), 8):
+        changed = bytearray(content)
+        changed[place] ^= 0x15
+        path.write_bytes(changed)
+        said.clear()
+        found = Checkpoints(tmp_path).newest(said.append)
+        assert (found.lengths, len(said)) in (({"log": 3}, 1), ({"log": 4}, 0))
+        assert found.learner["weights"][0] == found.lengths["log"]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_left_as_it_is(finished, capsys):
@@ -156,7 +168,7 @@ def test_a_run_that_a_process_is_at_is_left_alone(finished, capsys):
     assert list(empty.iterdir()) == []
 
 
-def test_a_run_that_is_ended_keeps_its_policy_and_says_how_to_go_on(whole, tmp_path, capsys, monkeypatch):
+def test_a_run_that_is_ended_keeps_its_policy_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
         signal_at(patched, TrainingBars, "episode", signal.SIGTERM, calls=11)
@@ -168,8 +180,6 @@ def test_a_run_that_is_ended_keeps_its_policy_and_says_how_to_go_on(whole, tmp_p
     assert f"it has ended after 10 of {EPISODES} episodes; what there is, is kept in {folder}" in out
     assert out.splitlines()[-1] == f"to go on: mse-rl train --resume {folder}"
     assert mse_rl.load_policy(folder).training["episodes"] == 8
-    main(["train", "--resume", str(folder)])
-    assert left_by_training(folder) == left_by_training(whole)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +190,7 @@ def grown(tmp_path_factory):
     return folder
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_growth_that_is_interrupted_goes_on_to_the_same_child(
     grown, tmp_path, capsys, monkeypatch, number, code
@@ -208,12 +219,3 @@ def test_a_growth_that_is_interrupted_goes_on_to_the_same_child(
     capsys.readouterr()
     main(["apply", "--resume", str(folder)])
     assert capsys.readouterr().out == f"{folder} is finished\n"
-
-
-def test_a_comparison_with_a_kept_cache_goes_on_where_it_was(tmp_path, monkeypatch):
-    growth = mse_rl.GrowthConfig(slices=2, training_steps=4)
-    config = mse_rl.ExpansionConfig(growth=growth, cache_dir=tmp_path)
-    first = mse_rl.compare({"random": "random"}, ["wine"], seeds=[0], config=config, workers=1)
-    again = mse_rl.compare({"random": "random"}, ["wine"], seeds=[0, 1], config=config, workers=1)
-    (one,), (other, new) = first.episodes["random"], again.episodes["random"]
-    assert (other.infos, other.cached_slices, new.cached_slices) == (one.infos, 2, 0)

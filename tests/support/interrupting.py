@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -36,24 +35,30 @@ def checkpoints(folder):
     return sorted((folder / "checkpoints").glob("*.safetensors"))
 
 
-def newest(folder):
-    """Return the number of a run's newest checkpoint; 0 if there is none."""
-    return max((int(path.stem) for path in checkpoints(folder)), default=0)
+KILLED = """
+import os, signal, sys
+from importlib import import_module
+from mse_rl.cli import main
+
+module, name, call, *arguments = sys.argv[1:]
+owner, left = import_module(module), [int(call)]
+function = getattr(owner, name)
+
+def counted(*given, **settings):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*given, **settings)
+
+setattr(owner, name, counted)
+main(arguments)
+"""
 
 
-def started(arguments):
-    """Start the command line as a process of its own."""
-    program = [sys.executable, "-c", "from mse_rl.cli import main; main()", *arguments]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def kill_once(process, reached):
-    """Kill a process as soon as ``reached()`` is true."""
-    while not reached():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
+def killed(arguments, function, call):
+    """Start the command line as a process of its own, which is killed as it calls a function once more."""
+    command = [sys.executable, "-c", KILLED, *function.split(":"), str(call), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def counted(monkeypatch, owner, name, act=lambda calls: None):
