@@ -110,10 +110,14 @@ class FileKind:
         except UnicodeDecodeError as error:
             raise self.broken(path, error) from error
 
-    def load(self, path: Path, build: Callable[[Any], Loaded]) -> Loaded:
+    def load(self, path: Path, build: Callable[[Any], Loaded], *, may_differ: bool = False) -> Loaded:
         """Return what ``build`` makes of the JSON in a file.
 
-        If ``sealed`` has added a digest, it has to be right.
+        Args:
+            path: of the file.
+            build: gets what is in it.
+            may_differ: whether it may have been edited since it was written; else, if ``sealed`` has added a
+                digest, it has to be right.
 
         Raises:
             MseRlError: the kind's, if it is no such JSON; or what ``build`` raises of this package.
@@ -126,7 +130,7 @@ class FileKind:
             loaded = build(data)
         except _ANY as error:
             raise self.broken(path, error) from error
-        if not right:
+        if not (right or may_differ):
             raise self.changed(path, f"; if you have changed it, take its {SEAL} out")
         return loaded
 

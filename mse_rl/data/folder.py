@@ -1,161 +1,23 @@
-"""Folders of images, one for each class; one image file as pixels, whatever mode and depth it has."""
+"""Folders of images, one for each class."""
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import lru_cache
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.config.training import TaskConfig
+from mse_rl.data.image_file import SUFFIXES, is_float, read_image
 from mse_rl.data.raw import Array, RawData, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask, brief
-from mse_rl.files import FileKind, is_file, is_folder, named_path
+from mse_rl.files import is_file, is_folder, named_path
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-SUFFIXES = frozenset(
-    {
-        ".apng",
-        ".avif",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".mpo",
-        ".pbm",
-        ".pgm",
-    }
-    | {".pfm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
-)
-"""What image files are called, in lower case."""
-MOST_SMALL_PIXELS = 2**25
-"""An image may have so many pixels in any case ..."""
-MOST_PIXELS_PER_BYTE = 16
-"""... or so many for each byte of its file; photos have one to ten, drawings seldom are so large."""
 MOST_SMALL, MOST_RATIO = 2**29, 100
 """All images together may take so many bytes in any case, or so many times the bytes of their files."""
-_IMAGE = FileKind("an image", InvalidTask, 2**30, "make it smaller")
-_DEEP = 257
-"""65,535 / 255: what 16 bits take to be in the units of 8."""
-
-
-def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
-    """Return one image (H, W, 3) in RGB, upright, and laid over white where it is transparent.
-
-    It is uint8; or float32 if the file holds more than 8 bits a pixel: integers in the units of 8 bits, and
-    floats as they are.
-
-    Args:
-        file: in any mode that Pillow opens; of several frames, the first is read.
-        size: (W, H) to which the image is resized.
-
-    Raises:
-        InvalidTask: it cannot be decoded, has too many pixels, or holds NaN or infinite values.
-    """
-    from PIL import Image, ImageOps  # late: only a folder of images needs it
-
-    with _opened(file) as opened:
-        image = _plain(ImageOps.exif_transpose(opened))
-    if size is not None:
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise InvalidTask(f"expected finite values, got NaN or infinite ones: replace {file}")
-    return pixels
-
-
-def is_float(file: Path) -> bool:
-    """Tell whether an image file that can be read holds floats, whose unit is not known."""
-    with _opened(file) as opened:
-        return opened.mode == "F"
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator["Image"]:
-    """Open an image whose pixels can be decoded.
-
-    Raises:
-        InvalidTask: there is none, it has too many pixels, or what is done meanwhile fails.
-    """
-    from PIL import Image
-
-    with _IMAGE.open(file) as content, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata; what matters is refused
-        try:
-            with Image.open(content, formats=_formats()) as opened:
-                _check_size(file, opened.width * opened.height)
-                yield opened
-        except Image.DecompressionBombError as error:
-            raise InvalidTask(
-                f"expected an image of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, got more: "
-                f"make {file} smaller"
-            ) from error
-        except InvalidTask:
-            raise
-        except Exception as error:  # Pillow raises anything on a broken file
-            raise InvalidTask(
-                f"expected an image, got a file that cannot be decoded: replace {file}"
-            ) from error
-
-
-@lru_cache
-def _formats() -> tuple[str, ...]:
-    """Return the formats of what is called like an image; what others hold may be run, as PostScript is."""
-    from PIL import Image
-
-    known = Image.registered_extensions()
-    return tuple(sorted({known[suffix] for suffix in SUFFIXES if suffix in known}))
-
-
-def _check_size(file: Path, pixels: int) -> None:
-    size = file.stat().st_size
-    if pixels > max(MOST_SMALL_PIXELS, MOST_PIXELS_PER_BYTE * size):
-        raise InvalidTask(
-            f"expected an image of at most {MOST_SMALL_PIXELS:,} pixels, or {MOST_PIXELS_PER_BYTE} for each "
-            f"byte, got {pixels:,} in {size:,} bytes: make {file} smaller"
-        )
-
-
-def _plain(image: "Image") -> "Image":
-    """Return an image in mode RGB, or in mode F if it is deeper."""
-    from PIL import Image, ImageCms
-
-    if image.mode == "F":
-        return image.copy()
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray(_deep(image) / np.float32(_DEEP))
-    if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-        return image if converted is None else converted
-    return image.convert("RGB")
-
-
-def _deep(image: "Image") -> NDArray[np.float32]:
-    """Return the pixels (H, W) of a grey image of more than 8 bits; what is transparent is white."""
-    pixels = np.asarray(image).astype(np.float32)
-    if isinstance(clear := image.info.get("transparency"), int):
-        pixels[pixels == clear] = _DEEP * 255
-    return pixels
-
-
 _HIDDEN = frozenset(
     {"__macosx", "__pycache__", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
     | {"system volume information"}

@@ -43,9 +43,13 @@ def save_child(folder: Path, child: Child, growth: dict[str, Any]) -> None:
     write_json(folder / "growth.json", sealed(growth))
 
 
-def load_architecture(path: str | Path) -> Architecture:
+def load_architecture(path: str | Path, *, may_differ: bool = True) -> Architecture:
     """Return the architecture of the child in a folder, or in a file that is written like its
     architecture.json.
+
+    Args:
+        path: of the folder or file.
+        may_differ: whether the file may have been edited since it was written.
 
     Raises:
         InvalidRun: if there is none.
@@ -55,7 +59,7 @@ def load_architecture(path: str | Path) -> Architecture:
     file = path / "architecture.json" if is_folder(path) else path
     if not is_file(file):
         raise InvalidRun(f"expected a grown child in {brief(path)}, but there is no architecture.json")
-    return _ARCHITECTURE.load(file, Architecture.of_plain)
+    return _ARCHITECTURE.load(file, Architecture.of_plain, may_differ=may_differ)
 
 
 def load_child(folder: str | Path) -> Child:
@@ -69,7 +73,7 @@ def load_child(folder: str | Path) -> Child:
         InvalidArchitecture: if architecture.json describes no child.
     """
     folder = user_path(folder)
-    child = empty_child(load_architecture(folder))
+    child = empty_child(load_architecture(folder, may_differ=False))
     load_weights(child, folder / "child.safetensors", _WEIGHTS)
     return child.to(memory_format=torch.channels_last).eval()
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.folder import folder, read_image
+from mse_rl.data.folder import folder
+from mse_rl.data.image_file import read_image
 from mse_rl.errors import InvalidTask
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -291,7 +292,7 @@ def test_an_image_that_claims_too_many_pixels_is_named(tmp_path):
 
 def test_an_image_of_far_more_pixels_than_bytes_is_named(tmp_path, monkeypatch):
     """The bound of what is always decoded is lowered here, to spare the memory."""
-    monkeypatch.setattr("mse_rl.data.folder.MOST_SMALL_PIXELS", 10_000)
+    monkeypatch.setattr("mse_rl.data.image_file.MOST_SMALL_PIXELS", 10_000)
     paint(tmp_path, {"red": 5, "green": 5})
     Image.new("L", (300, 300)).save(tmp_path / "red" / "bomb.png")
     message = refused(f"folder:{tmp_path}")

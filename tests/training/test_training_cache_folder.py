@@ -3,15 +3,14 @@
 import errno
 import logging
 import os
-import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save
 from support.grown import grown
 
-from mse_rl.growth import cache as cache_folder
 from mse_rl.growth.cache import CacheFolder, PrefixCache
 from mse_rl.growth.state import CacheEntry
 from mse_rl.tensors import packed
@@ -191,8 +190,7 @@ def full(*_, **__):
 
 
 FAILURES = {
-    "no space for a file": (cache_folder, "NamedTemporaryFile"),
-    "no space in it": (tempfile._TemporaryFileWrapper, "write"),
+    "no space for a file": (Path, "write_bytes"),
     "not in place": (os, "replace"),
     "no room to be made": (os, "scandir"),
 }
