@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO, TypeVar
 
-from mse_rl.errors import InvalidTask, MseRlError, brief
+from mse_rl.errors import InvalidConfig, MseRlError, brief
 from mse_rl.plain import parse_json
 
 MOST_JSON_BYTES = 2**25
@@ -157,16 +157,17 @@ def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def named_path(argument: str) -> Path:
+def named_path(argument: str | Path, error: type[MseRlError] = InvalidConfig) -> Path:
     """Return the path that a user has written, ``~`` being a home.
 
-    Raises:
-        InvalidTask: there is no such home.
+    Args:
+        argument: what was written.
+        error: what is raised if there is no such home.
     """
     try:
         return Path(argument).expanduser()
-    except RuntimeError as error:
-        raise InvalidTask(f"expected a path, got {brief(argument)} ({error}): write it out") from error
+    except RuntimeError as reason:
+        raise error(f"expected a path, got {brief(argument)} ({reason}): write it out") from reason
 
 
 def is_file(path: Path) -> bool:

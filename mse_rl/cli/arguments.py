@@ -141,10 +141,11 @@ def _to_resume(
         InvalidConfig: if something was typed that is settled already.
         InvalidRun: if there is no such run.
     """
-    from mse_rl.runs.folders import load_config, user_path
+    from mse_rl.files import named_path
+    from mse_rl.runs.folders import load_config
 
     trust = "--trust-run" in arguments
-    begun = load_config(user_path(folder), settings, trust=trust)
+    begun = load_config(named_path(folder), settings, trust=trust)
     default = kind(**{field.name: getattr(begun, field.name) for field in fields(begun)})
     parsed = tyro.cli(kind, prog=program, default=default, args=arguments, config=(OmitArgPrefixes,))
     if changed := sorted(_changed(asdict(default), asdict(parsed)) - free - {"resume", "trust_run"}):

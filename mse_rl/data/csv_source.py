@@ -31,7 +31,7 @@ def csv_file(argument: str, config: TaskConfig) -> RawData:
     Raises:
         InvalidTask: a file is missing or broken, or a cell is not what its column asks for.
     """
-    path = named_path(argument)
+    path = named_path(argument, InvalidTask)
     folder = is_folder(path)
     train = test = read_table(_file(path, "train.csv") if folder else path, config.label)
     label = _label_column(train, config.label)

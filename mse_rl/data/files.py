@@ -17,7 +17,7 @@ MOST_DATA_BYTES = 2**35
 
 def data_dir(config: TaskConfig) -> Path:
     """Return the configured folder of datasets, else the environment's MSE_RL_DATA, else ./data."""
-    return named_path(str(config.data_dir or os.environ.get("MSE_RL_DATA") or "data"))
+    return named_path(config.data_dir or os.environ.get("MSE_RL_DATA") or "data", InvalidTask)
 
 
 def torchvision_datasets() -> ModuleType:

@@ -52,7 +52,7 @@ def folder(path: str, config: TaskConfig) -> RawData:
         InvalidTask: the folder is missing, its layout is another, a link leads out of it, or an image cannot
             be read.
     """
-    root = named_path(path)
+    root = named_path(path, InvalidTask)
     if not is_folder(root):
         raise InvalidTask(f"expected a folder of images, got no folder at {brief(root)}: check the path")
     top = root

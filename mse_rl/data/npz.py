@@ -88,7 +88,7 @@ def npz(argument: str, config: TaskConfig) -> RawData:
         InvalidTask: the file is missing, no such archive, lacks a key, unpacks to more than ``npz_members``
             allows, or its inputs cannot be read so.
     """
-    x_train, y_train, x_test, y_test = read_archive(named_path(argument), _KEYS)
+    x_train, y_train, x_test, y_test = read_archive(named_path(argument, InvalidTask), _KEYS)
     return interpret(x_train, y_train, x_test, y_test, config)
 
 

@@ -1,24 +1,23 @@
 """Checkpoints of a training run: what it takes to go on as if nothing had happened. Nothing is unpickled."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from mse_rl.agents.evaluation import Figures
 from mse_rl.data.sources import Tell
 from mse_rl.errors import InvalidRun, brief
-from mse_rl.plain import from_plain, to_plain
+from mse_rl.files import FileKind
+from mse_rl.plain import from_plain, parse_json, to_plain
 from mse_rl.runs.folders import make_folder, write_bytes
+from mse_rl.tensors import MOST_TENSOR_BYTES, packed, read_tensors
 
 KEPT = 3
 """Checkpoints that a run keeps: where the last one is damaged, the one before it is used."""
 _ENDING = ".safetensors"
+_CHECKPOINT = FileKind("a checkpoint", InvalidRun, MOST_TENSOR_BYTES, "it is passed over")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Checkpoints:
         make_folder(self._folder)
         self._number += 1
         known = _Known(checkpoint.tasks, checkpoint.lengths, checkpoint.compared)
-        content = _packed(checkpoint.learner, json.dumps(to_plain(known)))
+        content = packed(checkpoint.learner, json.dumps(to_plain(known)))
         write_bytes(self._folder / f"{self._number:08d}{_ENDING}", content)
         for number, path in self._files():
             if number <= self._number - KEPT:
@@ -85,7 +84,7 @@ class Checkpoints:
         for number, path in reversed(files):
             try:
                 checkpoint = _read(path)
-            except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
+            except InvalidRun as error:
                 tell(f"{path} is damaged, and the checkpoint before it is used: {brief(error)}")
                 continue
             self._number = number
@@ -100,25 +99,14 @@ class Checkpoints:
 
 
 def _read(path: Path) -> Checkpoint:
-    """Return the checkpoint in a file; raises one of many exceptions if there is none."""
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-        metadata = file.metadata() or {}
-    text = metadata["text"]
-    if metadata["sha256"] != _digest(tensors, text):
-        raise ValueError("its checksum is another one")
-    known: _Known = from_plain(_Known, json.loads(text))
+    """Return the checkpoint in a file.
+
+    Raises:
+        InvalidRun: if there is none, or it is damaged.
+    """
+    tensors, text = read_tensors(path, _CHECKPOINT, needs_digest=True)
+    try:
+        known: _Known = from_plain(_Known, parse_json(text.encode()))
+    except (ValueError, TypeError, LookupError) as error:
+        raise _CHECKPOINT.broken(path, error) from error
     return Checkpoint(tensors, known.tasks, known.lengths, known.compared)
-
-
-def _packed(tensors: dict[str, Tensor], text: str) -> bytes:
-    """Return tensors and a text as safetensors, with their checksum."""
-    return save(tensors, metadata={"text": text, "sha256": _digest(tensors, text)})
-
-
-def _digest(tensors: dict[str, Tensor], text: str) -> str:
-    content = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        content.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return content.hexdigest()

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from mse_rl.errors import InvalidRun, WriteFailed, brief
-from mse_rl.files import plain_path
+from mse_rl.errors import InvalidRun, WriteFailed
+from mse_rl.files import FileKind, is_file, plain_path
 from mse_rl.plain import from_plain
 from mse_rl.plugins import is_path
 from mse_rl.tensors import packed
@@ -25,22 +25,15 @@ from mse_rl.tensors import packed
 RECORDED_PACKAGES = ("mse-rl", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "numpy")
 CONFIG = "config.json"
 """A folder with this file holds a run; it is the first that a run writes."""
+_SETTINGS = FileKind(
+    "the settings of a run",
+    InvalidRun,
+    advice="go on with the version of mse-rl that it was begun with, or begin anew",
+)
 _VERSIONS = "versions.json"
 _LOCK, _DRAFT = ".lock", ".part"
 _LEFT_OVER = {_LOCK, CONFIG + _DRAFT}
 """What a run leaves that was killed before it had its settings on disk."""
-
-
-def user_path(path: str | Path) -> Path:
-    """Return the path that a user has written, ``~`` being a home.
-
-    Raises:
-        InvalidRun: if there is no such home.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InvalidRun(f"expected a path, got {path} ({error}): write it out") from error
 
 
 def require_new(path: Path | None) -> None:
@@ -206,9 +199,8 @@ def load_config(folder: Path, kind: type[Config], *, trust: bool) -> Config:
     Raises:
         InvalidRun: if there are none, or they ask for trust that they have not got.
     """
-    file = folder / CONFIG
-    try:
-        plain = json.loads(file.read_text())
+
+    def build(plain: Any) -> Config:
         foreign = sorted({name for name in _strings(plain) if is_path(name)})
         if foreign and not trust:
             raise InvalidRun(
@@ -216,14 +208,11 @@ def load_config(folder: Path, kind: type[Config], *, trust: bool) -> Config:
                 "would be imported: where you trust who began it, say `trust_run`, or trust=True in Python"
             )
         config: Config = from_plain(kind, plain)
-    except OSError as error:
-        raise InvalidRun(f"expected the folder of a run, but {folder} has no {CONFIG}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidRun(
-            f"expected the settings of a run in {file}, got: {brief(error)}; go on with the version of "
-            "mse-rl that it was begun with, or begin anew"
-        ) from error
-    return config
+        return config
+
+    if not is_file(folder / CONFIG):
+        raise InvalidRun(f"expected the folder of a run, but {folder} has no {CONFIG}")
+    return _SETTINGS.load(folder / CONFIG, build)
 
 
 def _strings(plain: Any) -> Iterator[str]:

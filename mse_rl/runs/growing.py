@@ -18,14 +18,13 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidController, unknown_name
-from mse_rl.files import is_folder
+from mse_rl.files import is_folder, named_path
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry, GrowthState
 from mse_rl.plugins import is_path
 from mse_rl.runs.best_child import grow_best
-from mse_rl.runs.folders import user_path
 from mse_rl.runs.grown import Inheritance, load_architecture, load_inheritance
 from mse_rl.runs.machine import check_devices
 from mse_rl.runs.policy import SHIPPED, Experience, Policy, asked_of, load_policy, own_of
@@ -86,7 +85,7 @@ def load_controller(name: str, *, trust: bool = False) -> tuple[Controller, Poli
     Raises:
         InvalidController: if it is none of them.
     """
-    if not is_rule(name) and (name in SHIPPED or is_folder(user_path(name))):
+    if not is_rule(name) and (name in SHIPPED or is_folder(named_path(name))):
         policy = load_policy(name, trust=trust)
         return policy, policy
     if is_rule(name) or is_path(name):

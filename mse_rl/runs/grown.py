@@ -16,12 +16,11 @@ from torch import Tensor
 from mse_rl.data import Task
 from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidRun, brief
-from mse_rl.files import FileKind, is_file, is_folder, sealed
+from mse_rl.files import FileKind, is_file, is_folder, named_path, sealed
 from mse_rl.networks import Child, empty_child
 from mse_rl.runs.folders import (
     make_folder,
     new_folder,
-    user_path,
     write_json,
     write_tensors,
 )
@@ -55,7 +54,7 @@ def load_architecture(path: str | Path, *, may_differ: bool = True) -> Architect
         InvalidRun: if there is none.
         InvalidArchitecture: if it describes no child.
     """
-    path = user_path(path)
+    path = named_path(path)
     file = path / "architecture.json" if is_folder(path) else path
     if not is_file(file):
         raise InvalidRun(f"expected a grown child in {brief(path)}, but there is no architecture.json")
@@ -72,7 +71,7 @@ def load_child(folder: str | Path) -> Child:
         InvalidRun: if a file is missing or does not fit.
         InvalidArchitecture: if architecture.json describes no child.
     """
-    folder = user_path(folder)
+    folder = named_path(folder)
     child = empty_child(load_architecture(folder, may_differ=False))
     load_weights(child, folder / "child.safetensors", _WEIGHTS)
     return child.to(memory_format=torch.channels_last).eval()
@@ -133,7 +132,7 @@ class Grown:
         Raises:
             InvalidRun: if something is there already, or nothing can be written there.
         """
-        with new_folder(user_path(folder)) as made:
+        with new_folder(named_path(folder)) as made:
             save_child(made, self.child, self.growth)
 
     def predict(self, x: Any) -> NDArray[Any]:
@@ -174,7 +173,7 @@ def load(folder: str | Path) -> Grown:
         InvalidArchitecture: if architecture.json describes no child.
     """
     child = load_child(folder)
-    return _GROWTH.load(user_path(folder) / "growth.json", partial(grown_of, child))
+    return _GROWTH.load(named_path(folder) / "growth.json", partial(grown_of, child))
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidConfig, InvalidController, brief
-from mse_rl.files import FileKind, is_file, sealed
+from mse_rl.files import FileKind, is_file, named_path, sealed
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
 from mse_rl.runs.folders import (
     make_folder,
     new_folder,
-    user_path,
     write_bytes,
     write_json,
     write_tensors,
@@ -107,7 +106,7 @@ class Policy:
         Raises:
             InvalidRun: if something is there already, or nothing can be written there.
         """
-        with new_folder(user_path(folder)) as made:
+        with new_folder(named_path(folder)) as made:
             save_policy(made, self)
 
     def decide(self, point: DecisionPoint) -> int:
@@ -222,7 +221,7 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
 
 def _folder_of(path: str | Path) -> Path:
     """Return the folder that a policy is in, given its own, that of its run, or its name."""
-    given = user_path(path)
+    given = named_path(path)
     parts = (given, given / "policy")
     found = [folder for folder in parts if is_file(folder / "policy.json")]
     if (shipped := SHIPPED.get(str(path))) and found:

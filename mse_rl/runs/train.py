@@ -14,6 +14,7 @@ from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidRun
+from mse_rl.files import named_path
 from mse_rl.runs.checkpoints import Checkpoints
 from mse_rl.runs.folders import (
     CONFIG,
@@ -25,7 +26,6 @@ from mse_rl.runs.folders import (
     new_folder,
     require_new,
     require_writable,
-    user_path,
     write_json,
     writing,
 )
@@ -120,7 +120,7 @@ def resume(
         InvalidRun: if there is no such run, another process is at it, or its files or data have changed.
         MseRlError: for anything else that is wrong.
     """
-    listener, folder = listener or Listener(), user_path(folder)
+    listener, folder = listener or Listener(), named_path(folder)
     begun = load_config(folder, TrainConfig, trust=trust)
     config = replace(begun, episodes=episodes or begun.episodes, workers=workers or begun.workers)
     if config.updates < begun.updates:

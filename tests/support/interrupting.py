@@ -20,7 +20,7 @@ def left_by_training(folder):
         if not tag.startswith("time/")
     }
     policy = json.loads((folder / "policy" / "policy.json").read_text())
-    policy["training"]["config"].pop("run_dir")
+    del policy["sha256"], policy["training"]["config"]["run_dir"]
     return {name: (folder / name).read_bytes() for name in COMPARED} | scalars | {"policy": policy}
 
 
