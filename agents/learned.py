@@ -1,5 +1,7 @@
 """A learned policy: its network, as a controller, and which features its decisions rest on."""
 
+from math import log
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,12 +13,22 @@ from mse_rl.envs.actions import Layout, columns
 from mse_rl.envs.observation import Observation
 from mse_rl.transformations import WAIT
 
-FIRST_WAIT_LOGIT = 4.0
-"""Logit of ``wait`` in a policy that has not learned; all others are near 0. A new policy so waits at about
-two decisions of three, and learns what a change is worth in a child that is otherwise left alone. If every
-decision were drawn uniformly, nearly all would be changes, and the worth of each would be lost among the
-others (docs/experiments.md).
-"""
+MOST_FIRST_WAIT_LOGIT = 4.0
+
+
+def first_wait_logit(layout: Layout) -> float:
+    """Return the logit of ``wait`` in a policy that has not learned; all others are near 0.
+
+    A new policy waits at about two decisions of three, if each other operation is legal at about one target.
+    So it learns what a change is worth in a child that is otherwise left alone. If every decision were drawn
+    uniformly, nearly all would be changes, and the worth of each would be lost among the others
+    (docs/experiments.md).
+
+    Args:
+        layout: names the operations.
+    """
+    others = max(1, len(layout.operations) - 1)
+    return min(MOST_FIRST_WAIT_LOGIT, log(2 * others))
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -80,7 +92,7 @@ class BlockNetwork(nn.Module):
     @torch.no_grad()
     def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw orthogonal weights; the last maps are small, so that the first policy is near uniform but for
-        ``wait``, see ``FIRST_WAIT_LOGIT``.
+        ``wait``, see ``first_wait_logit``.
         """
         for name, parameter in self.named_parameters():
             if parameter.dim() == 1:
@@ -88,7 +100,7 @@ class BlockNetwork(nn.Module):
             else:
                 last = "logits" in name
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
-        self.child_logits.bias[self.layout.child_operations.index(WAIT.name)] = FIRST_WAIT_LOGIT
+        self.child_logits.bias[self.layout.child_operations.index(WAIT.name)] = first_wait_logit(self.layout)
 
     def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
         """Return logits (n, actions), in the order of a table of the layout's operations.

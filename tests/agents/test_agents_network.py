@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.agents.learned import FIRST_WAIT_LOGIT, BlockNetwork
+from mse_rl.agents.learned import BlockNetwork, first_wait_logit
 from mse_rl.envs.actions import ActionTable, Layout
 from mse_rl.transformations import WAIT
 
@@ -129,7 +129,7 @@ def test_a_new_policy_waits_or_is_near_uniform_and_follows_the_generator_alone()
     known = [child, rows[:, :6].flatten(1), *(logits for (_, second), logits in pairs.items() if second < 6)]
     logits = torch.cat(known, dim=1)
     assert LAYOUT.child_operations[0] == WAIT.name
-    assert logits[0, 0].item() == pytest.approx(FIRST_WAIT_LOGIT, abs=0.1)
+    assert logits[0, 0].item() == pytest.approx(first_wait_logit(LAYOUT), abs=0.1)
     probabilities = logits[:, 1:].softmax(1)
     uniform = 1 / probabilities.shape[1]
     assert (probabilities - uniform).abs().max() < 0.1 * uniform

@@ -15,7 +15,7 @@ from support.schedules import even
 from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.grouping import TRAINING, Collector, Group, context_of, draw_seeds
 from mse_rl.agents.jobs import Job, PolicyWeights
-from mse_rl.agents.learned import FIRST_WAIT_LOGIT, BlockNetwork
+from mse_rl.agents.learned import BlockNetwork, first_wait_logit
 from mse_rl.agents.pool import WorkerPool
 from mse_rl.agents.ppo import GroupedPPO
 from mse_rl.agents.rules import make_rule
@@ -89,7 +89,8 @@ def probability_of(action, model):
 def test_the_best_of_85_actions_is_found_under_contexts_that_matter_a_hundred_times_more(learner, best):
     assert LEGAL == 85
     model, pool, episodes = learner(best=best)
-    assert probability_of(best, model) == pytest.approx(1 / (LEGAL - 1 + exp(FIRST_WAIT_LOGIT)), rel=0.1)
+    waits = exp(first_wait_logit(model.network.layout))
+    assert probability_of(best, model) == pytest.approx(1 / (LEGAL - 1 + waits), rel=0.1)
     model.learn(40 * 32)
     assert probability_of(best, model) > 0.8
     assert len(episodes) == 40 * 32
