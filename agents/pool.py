@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -154,8 +155,17 @@ def _launcher(env: ExpansionEnv, workers: int | str, timeout_seconds: float) -> 
     on_ray, number = workers_of(workers)
     if not on_ray:
         return ProcessLauncher(env, number or 1, timeout_seconds)
-    try:
-        from mse_rl.agents.cluster import RayLauncher
-    except ImportError as error:
-        raise InvalidConfig("workers on Ray need it: pip install 'mse-rl[ray]'") from error
+    require_ray()
+    from mse_rl.agents.cluster import RayLauncher
+
     return RayLauncher(env, number, timeout_seconds)
+
+
+def require_ray() -> None:
+    """Raise unless Ray is installed.
+
+    Raises:
+        InvalidConfig: if it is not.
+    """
+    if find_spec("ray") is None:
+        raise InvalidConfig("workers on Ray need it: pip install 'mse-rl[ray]'")

@@ -74,7 +74,7 @@ def from_plain(kind: Any, plain: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         if not isinstance(plain, dict) or plain.keys() != hints.keys():
-            raise ValueError(f"expected {kind}, got {plain!r:.80}")
+            raise ValueError(f"expected what {kind.__name__} holds, got {plain!r:.80}")
         return kind(**{name: from_plain(hint, plain[name]) for name, hint in hints.items()})
     if hasattr(kind, "_fields"):  # a NamedTuple
         return kind(*_each(tuple(_hints(kind).values()), plain))

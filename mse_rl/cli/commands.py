@@ -239,7 +239,10 @@ def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
         probabilities = grown.predict_proba(raw.records(config.split) if raw.records else x)
     except InvalidTask as error:
-        raise InvalidTask(f"{config.task}: {error}") from error
+        raise InvalidTask(
+            f"{config.task}: {error}; the command compares with labels: without any, use "
+            "mse_rl.load(CHILD).predict in Python"
+        ) from error
     named = raw.classes or (("False", "True") if y.dtype.kind == "b" else ())
     return probabilities, [named[int(number)] if named else str(int(number)) for number in y]
 

@@ -36,11 +36,15 @@ def say(console: Console, line: str) -> None:
 
 
 def with_flags(message: str) -> str:
-    """Return a message with its settings as flags. The package writes them in backquotes.
+    """Return a message with its settings as flags, which the package writes in backquotes.
+
+    What would move a terminal's cursor or clear it becomes a question mark: names of files and classes may
+    hold anything.
 
     >>> with_flags("raise `memory_budget` or lower `batch_size`")
     'raise --memory-budget or lower --batch-size'
     """
+    message = "".join(letter if letter.isprintable() else "?" for letter in message)
     return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 

@@ -17,8 +17,11 @@ def harmless_terminal() -> Iterator[None]:
     Matplotlib draws into files only, whatever window or notebook its backend is for.
     """
     os.environ["MPLBACKEND"] = "agg"
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started the command
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process
+        elif isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         try:

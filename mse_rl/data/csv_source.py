@@ -130,7 +130,7 @@ def _label_column(table: Table, wanted: str | None) -> str:
 def _text_column(columns: Columns, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     column = min(columns.text or columns.codes or names, key=lambda name: name.lower() != "text")
     if not (ignored := [name for name in names if name != column]):
-        return column, ()
+        return column, () if column in columns.text else (f"column {column} is read as text",)
     note = f"column {column} is read as text, {listed(ignored)} ignored: remove {column} to read the others"
     return column, (note,)
 

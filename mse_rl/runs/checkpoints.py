@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mse_rl.agents.evaluation import Figures
 from mse_rl.data.sources import Tell
-from mse_rl.errors import InvalidRun, brief
+from mse_rl.errors import InvalidRun
 from mse_rl.files import FileKind
 from mse_rl.plain import from_plain, parse_json, to_plain
 from mse_rl.runs.folders import make_folder, write_bytes
@@ -84,8 +84,8 @@ class Checkpoints:
         for number, path in reversed(files):
             try:
                 checkpoint = _read(path)
-            except InvalidRun as error:
-                tell(f"{path} is damaged, and the checkpoint before it is used: {brief(error)}")
+            except InvalidRun:
+                tell(f"{path} is damaged, and is not used")
                 continue
             self._number = number
             return checkpoint

@@ -30,6 +30,8 @@ _SETTINGS = FileKind(
     InvalidRun,
     advice="go on with the version of mse-rl that it was begun with, or begin anew",
 )
+_COMMANDS = {"ppo": "train", "controller": "apply"}
+"""Which command's settings have this part."""
 _VERSIONS = "versions.json"
 _LOCK, _DRAFT = ".lock", ".part"
 _LEFT_OVER = {_LOCK, CONFIG + _DRAFT}
@@ -201,6 +203,9 @@ def load_config(folder: Path, kind: type[Config], *, trust: bool) -> Config:
     """
 
     def build(plain: Any) -> Config:
+        command = next((name for key, name in _COMMANDS.items() if key in plain), "")
+        if kind.__name__ != f"{command.capitalize()}Config" and command:
+            raise InvalidRun(f"{folder} was made by mse-rl {command}: go on with mse-rl {command} --resume")
         foreign = sorted({name for name in _strings(plain) if is_path(name)})
         if foreign and not trust:
             raise InvalidRun(

@@ -1,6 +1,5 @@
 """A training run: a controller learns, is compared with the rules, and is kept. It can go on where it was."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 import torch
 
+from mse_rl.agents.pool import require_ray
 from mse_rl.agents.spawning import require_spawnable
 from mse_rl.config.commands import TrainConfig, workers_of
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell, load_tasks
 from mse_rl.envs.expansion import Context, ExpansionEnv
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidRun
-from mse_rl.files import named_path
+from mse_rl.files import FileKind, named_path
 from mse_rl.runs.checkpoints import Checkpoints
 from mse_rl.runs.folders import (
     CONFIG,
@@ -67,8 +67,17 @@ class TrainResult:
     @classmethod
     def of(cls, folder: Path) -> "TrainResult":
         """Return what a finished run has left in its folder."""
-        summary = json.loads((folder / SUMMARY).read_text())
+        summary = _SUMMARY.load(folder / SUMMARY, _summary_of)
         return cls(load_policy(folder, trust=True), summary, folder)
+
+
+_SUMMARY = FileKind(
+    "the summary of a run", InvalidRun, advice="remove it, and the run goes on from its last checkpoint"
+)
+
+
+def _summary_of(plain: Any) -> dict[str, Any]:
+    return {key: plain[key] for key in ("cost_measure", "controllers", "paired")}
 
 
 def train(
@@ -122,7 +131,11 @@ def resume(
     """
     listener, folder = listener or Listener(), named_path(folder)
     begun = load_config(folder, TrainConfig, trust=trust)
-    config = replace(begun, episodes=episodes or begun.episodes, workers=workers or begun.workers)
+    config = replace(
+        begun,
+        episodes=begun.episodes if episodes is None else episodes,
+        workers=begun.workers if workers is None else workers,
+    )
     if config.updates < begun.updates:
         raise InvalidConfig(f"`episodes` may be raised from {begun.episodes} on, got {episodes}")
     with locked(folder):
@@ -131,7 +144,9 @@ def resume(
         if last is None and (folder / POLICY).exists():  # which follows the first checkpoint
             raise InvalidRun(f"expected checkpoints in {folder / CHECKPOINTS}, got none: begin anew")
         if (folder / SUMMARY).is_file() and config.updates == begun.updates:
-            listener.tell(f"{folder} is finished: it had {begun.episodes} `episodes`, which may be raised")
+            listener.tell(
+                f"{folder} is finished: it had {config.whole_episodes:,} `episodes`, which may be raised"
+            )
             return TrainResult.of(folder)
         env, config = _prepared(config, tasks, listener.tell)
         if changed := changed_versions(folder):
@@ -160,7 +175,9 @@ def _prepared(
     config = replace(config, env=replace(config.env, task=tuple(task.name for task in tasks)))
     env = ExpansionEnv(config.env, tasks=tuple(tasks))
     on_ray, _ = workers_of(config.workers)
-    if not on_ray:
+    if on_ray:
+        require_ray()
+    else:
         require_spawnable(config.env, env.meter)
     torch.set_num_threads(1)  # the workers have the cores; the policy is small
     _try_first_children(env)  # latencies are what they are to the workers, which have one thread each
