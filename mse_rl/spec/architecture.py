@@ -168,7 +168,8 @@ class Architecture:
                 raise InvalidArchitecture("kernels must be odd, so that a convolution keeps the resolution")
             if block.inner % block.head_width:
                 raise InvalidArchitecture(
-                    f"expected whole heads of {block.head_width} units, got {block.inner} units in {block}"
+                    f"expected whole heads of {block.head_width} units, got {block.inner} units in "
+                    f"{brief(block)}"
                 )
 
     def _check_links(self) -> None:
