@@ -20,7 +20,7 @@ from mse_rl.spec import SearchSpace
 # One thread here and in the processes that tests start: other threads, other rounding.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=20, derandomize=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.register_profile("night", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
