@@ -35,10 +35,14 @@ class SharedFolder:
 
     def leave(self) -> None:
         """Leave the folder, if that was not done before."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-            _remove_if_left(self.path, _lock(self.path, fcntl.LOCK_EX))
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
+        with suppress(OSError):  # others use it still
+            # The same lock, for a process that starts meanwhile holds it, too, until it has begun.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(lock)
 
 
 def _lock(folder: Path, kind: int) -> int | None:
