@@ -14,6 +14,7 @@ from mse_rl.envs.observation import Observation
 from mse_rl.transformations import WAIT
 
 MOST_FIRST_WAIT_LOGIT = 4.0
+"""What was measured, with all operations; more of them would make it larger by little."""
 
 
 def first_wait_logit(layout: Layout) -> float:
