@@ -81,6 +81,15 @@ def brief(text: object, width: int = 200) -> str:
     return written if len(written) <= width else f"{written[:half]}…{written[-half:]}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number with the noun for so many.
+
+    >>> counted(1, "class", "classes"), counted(2000, "sample")
+    ('1 class', '2,000 samples')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def unknown_name(what: str, got: str, known: Iterable[str]) -> str:
     """Describe a name that is unknown, what is near to it, and what there is.
 

@@ -237,7 +237,8 @@ def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list
         check_data(raw)
         class_numbers(raw)
         x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
-        probabilities = grown.predict_proba(raw.records(config.split) if raw.records else x)
+        given = raw.records(config.split) if raw.records else x
+        probabilities = grown.probabilities(grown.reader(given, white=raw.white))
     except InvalidTask as error:
         raise InvalidTask(
             f"{config.task}: {error}; the command compares with labels: without any, use "
@@ -252,7 +253,7 @@ def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[st
     it is refused.
     """
     task = load_task(config.task, config.data)
-    if json.loads(json.dumps(task.record)) != grown.growth["input"]:
+    if not _are_alike(json.loads(json.dumps(task.record)), grown.growth["input"]):
         raise InvalidTask(
             f"{config.task}: expected inputs that are encoded as the child's were, got others: say what "
             "apply was told of the data (--validation-fraction, --split-seed, ...), or give raw inputs to "
@@ -261,3 +262,11 @@ def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[st
     splits = (task.train, task.validation) if config.split == "train" else (task.test,)
     probabilities = np.concatenate([grown.probabilities(split.inputs(slice(None))) for split in splits])
     return probabilities, [str(grown.classes_[int(number)]) for split in splits for number in split.y]
+
+
+def _are_alike(now: dict[str, Any], kept: dict[str, Any]) -> bool:
+    """Return whether inputs are encoded as a child's were; earlier versions did not record what white is."""
+    encoding = dict(now["encoding"])
+    if "white" not in kept["encoding"]:
+        encoding.pop("white", None)
+    return now | {"encoding": encoding} == kept

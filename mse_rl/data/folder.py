@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.image_file import SUFFIXES, is_float, read_image
+from mse_rl.data.pixels import WHITE_OF_8_BITS
 from mse_rl.data.raw import Array, RawData, listed
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask, brief
@@ -71,7 +72,10 @@ def folder(path: str, config: TaskConfig) -> RawData:
     if config.resolution is None:
         _check_total([*train, *test], height * width)
     x_train, x_test = np.split(_read([*train, *test], height, width), [len(train)])
-    return RawData(x_train, y_train, x_test, y_test, "image", notes=notes + size_notes, classes=classes)
+    notes += size_notes
+    return RawData(
+        x_train, y_train, x_test, y_test, "image", notes=notes, classes=classes, white=WHITE_OF_8_BITS
+    )
 
 
 def _unwrapped(root: Path) -> tuple[Path, tuple[str, ...]]:

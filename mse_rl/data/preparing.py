@@ -12,6 +12,7 @@ from torch import Tensor
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.checks import check_config, check_data
 from mse_rl.data.normalisation import as_float, fit_bins, fit_series, normalise_, statistics
+from mse_rl.data.pixels import white_of
 from mse_rl.data.raw import AugmentationName, Features, Kind, Labels, RawData, class_numbers, listed, renumber
 from mse_rl.data.split import Rows, Split, stratified_split
 from mse_rl.errors import InvalidTask
@@ -130,6 +131,8 @@ def prepare(raw: RawData, config: TaskConfig, log: Callable[[str], None]) -> Pre
         encoding["resized"] = list(raw.x_train.shape[2:])
     if raw.zero_padding:
         encoding["zero_padding"] = True
+    if raw.kind == "image" and (white := raw.white or white_of(raw.x_train)):
+        encoding["white"] = white
     tensors, mean, deviation, features = (_tokens if raw.kind == "tokens" else _normalised)(
         raw, train_rows, validation_rows, config
     )

@@ -69,6 +69,7 @@ class RawData:
         encoder: makes numbers of the inputs; None where they are numbers. Its source has checked them.
         classes: names of the labels 0, 1, …, if they have any.
         zero_padding: whether zeros at the end of sequences are padding; they are NaN already.
+        white: what white is in images; None where dtype and values tell.
         records: returns the inputs of train or test as ``InputReader`` takes them, where that is not ``x``.
     """
 
@@ -82,6 +83,7 @@ class RawData:
     encoder: Encoder | None = None
     classes: tuple[str, ...] = ()
     zero_padding: bool = False
+    white: int | None = None
     records: Callable[[str], Any] | None = None
 
 

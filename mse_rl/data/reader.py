@@ -14,10 +14,11 @@ from mse_rl.data.cells import Writing
 from mse_rl.data.checks import check_finite, check_numbers
 from mse_rl.data.inputs import channels_first
 from mse_rl.data.normalisation import Bins, SeriesScaling, as_float, normalise_
+from mse_rl.data.pixels import WHITES, in_units, with_channels
 from mse_rl.data.raw import Array, Encoding, Features, Kind, array_of, fit_length, mark_padding
 from mse_rl.data.table import TableEncoding
 from mse_rl.data.tokens import IdEncoding, KnownIds, TextEncoding, ids_of
-from mse_rl.errors import InvalidTask, brief
+from mse_rl.errors import InvalidTask, brief, counted
 from mse_rl.plugins import in_short
 from mse_rl.spec.architecture import LARGEST
 
@@ -57,6 +58,8 @@ class InputReader:
             tuple(map(float, record["deviation"])),
             dict(record["encoding"]),
         )
+        if reader.white not in (None, *WHITES):
+            raise ValueError(f"expected white to be one of {WHITES}, got {brief(reader.white)}")
         if reader._reads not in _GIVEN:
             raise ValueError(f"expected one of {', '.join(_GIVEN)}, got {reader._reads!r}")
         reader._check_sizes()
@@ -103,14 +106,20 @@ class InputReader:
         """Names of the classes, in order; None if they have none."""
         return tuple(self.encoding["classes"]) if self.encoding.get("classes") else None
 
-    def __call__(self, x: Any) -> Tensor:
+    @property
+    def white(self) -> int | None:
+        """What white is in the training images, if that is known."""
+        return self.encoding.get("white")
+
+    def __call__(self, x: Any, *, white: int | None = None) -> Tensor:
         """Return inputs (n, *shape) of raw ones.
 
         Args:
-            x: images (n, H, W), (n, C, H, W) or (n, H, W, C) in the units of the training images; vectors
-                (n, F); sequences (n, T, F); token ids (n, T); texts, a sequence of strings; rows of a table,
-                a sequence of mappings from column to value, or strings (n, columns) in the order of the
-                encoding.
+            x: images (n, H, W), (n, C, H, W) or (n, H, W, C), brought to the units of the training images
+                (see ``in_units``); vectors (n, F); sequences (n, T, F); token ids (n, T); texts, a sequence
+                of strings; rows of a table, a sequence of mappings from column to value, or strings (n,
+                columns) in the order of the encoding.
+            white: what it is in images ``x``; told by their dtype and values if None.
 
         Raises:
             InvalidTask: they are none of these, or of another size.
@@ -118,6 +127,9 @@ class InputReader:
         encode = self._encoder()
         given = _GIVEN[self._reads](self, x)
         raw = encode(given) if encode else given
+        if self.kind == "image":
+            raw = in_units(raw, self.white, white) if self.white else raw
+            raw = with_channels(raw, self.shape[0], self.white)
         if self.kind == "tokens":
             return torch.from_numpy(raw)
         resized = self.kind == "image" and raw.shape[2:] != self.shape[1:]
@@ -216,14 +228,29 @@ def _cell(value: Any) -> str:
 
 
 def _images(reader: InputReader, x: Any) -> Array:
-    x = channels_first("x", array_of("x", x))
-    raw = tuple(reader.encoding.get("resized", reader.shape[1:]))
-    if x.shape[1] != reader.shape[0] or x.shape[2:] not in (raw, reader.shape[1:]):
+    given = array_of("x", x)
+    sizes = [tuple(reader.encoding.get("resized", reader.shape[1:])), reader.shape[1:]]
+    channels, (height, width) = reader.shape[0], sizes[0]
+    if _is_one(given.shape, channels, sizes):
         raise InvalidTask(
-            f"expected images of {reader.shape[0]} channels and {raw[1]}x{raw[0]} pixels, got {x.shape[1:]}: "
-            "resize them"
+            f"expected several images, got what can be one, of shape {given.shape}: put a single one into a "
+            "list, or give grey ones an axis for their channel"
+        )
+    x = channels_first("x", given)
+    fitting = with_channels(x[:0], channels, reader.white)
+    if fitting.shape[1] != channels or x.shape[2:] not in sizes:
+        raise InvalidTask(
+            f"expected images of {counted(channels, 'channel')} and {width}x{height} pixels, got "
+            f"{counted(x.shape[1], 'channel')} and {x.shape[3]}x{x.shape[2]}: resize or convert them"
         )
     return _numbers("x", x, "image")
+
+
+def _is_one(shape: tuple[int, ...], channels: int, sizes: Sequence[tuple[int, ...]]) -> bool:
+    """Return whether an array may be one image: grey, or of several channels, which are first or last."""
+    if len(shape) != 3 or (channels == 1 and shape[1:] in sizes):
+        return shape in sizes
+    return (shape[0] == channels and shape[1:] in sizes) or (shape[:2] in sizes and shape[1:] not in sizes)
 
 
 def _vectors(reader: InputReader, x: Any) -> Array:
@@ -241,7 +268,7 @@ def _numbers(key: str, x: Array, kind: Kind, features: int | None = None) -> Arr
     check_finite(key, x, kind)
     if features is not None and x.shape[-1] != features:
         raise InvalidTask(
-            f"expected {features} features of each {kind}, got {x.shape[-1]}: give the same ones"
+            f"expected {counted(features, 'feature')} of each {kind}, got {x.shape[-1]}: give the same ones"
         )
     return x
 

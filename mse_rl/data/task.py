@@ -46,7 +46,8 @@ class Task:
             T); tokens without it are ids as the task has them. ``bins`` are the edges that ``Bins`` puts
             behind each number of a vector, ``series`` what ``SeriesScaling`` makes of a sequence. ``resized``
             is the size (H, W) that images had before they were resized, ``zero_padding`` is there where zeros
-            at the end of a sequence are padding. ``classes`` are the names of the labels 0..K-1, if they have
+            at the end of a sequence are padding, and ``white`` what white is in images: 1, 255 or 65,535,
+            where that is known. ``classes`` are the names of the labels 0..K-1, if they have
             any, and ``labels`` the numbers that the dataset gives them, if others.
 
     Raises:
