@@ -3,7 +3,8 @@
 import csv
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from io import StringIO
@@ -19,10 +20,10 @@ from mse_rl.cli.console import TrainingBars, say, training_bars
 from mse_rl.config.commands import ApplyConfig, PredictConfig, TrainConfig
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import load_task
-from mse_rl.data.checks import check_data
-from mse_rl.data.raw import class_numbers
-from mse_rl.data.sources import find_source, is_own
-from mse_rl.errors import InvalidTask
+from mse_rl.data.asking import ask
+from mse_rl.data.raw import listed
+from mse_rl.data.sources import is_own
+from mse_rl.errors import InvalidTask, counted
 from mse_rl.runs.applying import go_on_growing, grow_into_new
 from mse_rl.runs.folders import make_folder, require_new_file, write_bytes
 from mse_rl.runs.growing import Growth
@@ -214,41 +215,41 @@ def predict(config: PredictConfig, console: Console) -> None:
     if config.out is not None:
         require_new_file(config.out)
     grown = load(config.child)
-    probabilities, labels = (_of_own if is_own(config.task) else _of_source)(config, grown)
-    best = probabilities.argmax(axis=1)
-    predicted = [str(name) for name in grown.classes_[best]]
-    right = sum(a == b for a, b in zip(predicted, labels, strict=True))
-    say(console, f"accuracy {100 * right / len(labels):.2f}%, {right:,} of {len(labels):,} samples")
+    probabilities, columns = (_of_own if is_own(config.task) else _of_source)(config, grown)
+    predicted = [str(name) for name in grown.classes_[probabilities.argmax(axis=1)]]
+    count = counted(len(predicted), "sample")
+    if labels := columns.get("label"):
+        right = sum(a == b for a, b in zip(predicted, labels, strict=True))
+        say(console, f"accuracy {100 * right / len(labels):.2f}%, {right:,} of {count}")
+    else:
+        found = [f"{number:,} {name}" for name, number in Counter(predicted).most_common()]
+        say(console, f"{count} without labels: {listed(found)}")
     if config.out is not None:
         make_folder(config.out.parent)
         file = StringIO(newline="")
         rows = csv.writer(file)
-        rows.writerow(["predicted", "probability", "label"])
-        rows.writerows(zip(predicted, probabilities.max(axis=1).round(6), labels, strict=True))
-        write_bytes(config.out, file.getvalue().encode())
+        rows.writerow(["predicted", "probability", *columns])
+        rows.writerows(zip(predicted, probabilities.max(axis=1).round(6), *columns.values(), strict=True))
+        write_bytes(config.out, file.getvalue().encode(errors="backslashreplace"))
         say(console, f"Written to {config.out}.")
 
 
-def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[str]]:
-    """Return the child's predictions for the samples of a source, and their labels."""
-    source, argument = find_source(config.task)
+Columns = dict[str, Sequence[str]]
+"""What is known of the samples beside their predictions, by name: ``label``, ``file``."""
+
+
+def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, Columns]:
+    """Return the child's predictions for the samples of a source, and what is known of them."""
+    asked = ask(config.task, config.data, config.split, grown.reader)
     try:
-        raw = source(argument, config.data)
-        check_data(raw)
-        class_numbers(raw)
-        x, y = (raw.x_train, raw.y_train) if config.split == "train" else (raw.x_test, raw.y_test)
-        given = raw.records(config.split) if raw.records else x
-        probabilities = grown.probabilities(grown.reader(given, white=raw.white))
+        probabilities = grown.probabilities(grown.reader(asked.inputs, white=asked.white))
     except InvalidTask as error:
-        raise InvalidTask(
-            f"{config.task}: {error}; the command compares with labels: without any, use "
-            "mse_rl.load(CHILD).predict in Python"
-        ) from error
-    named = raw.classes or (("False", "True") if y.dtype.kind == "b" else ())
-    return probabilities, [named[int(number)] if named else str(int(number)) for number in y]
+        raise InvalidTask(f"{config.task}: {error}") from error
+    known = {"label": asked.labels, "file": asked.files}
+    return probabilities, {name: values for name, values in known.items() if values is not None}
 
 
-def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[str]]:
+def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, Columns]:
     """Return the same of a user's own task, whose samples are encoded already: as they were for the child, or
     it is refused.
     """
@@ -261,7 +262,8 @@ def _of_own(config: PredictConfig, grown: Grown) -> tuple[Probabilities, list[st
         )
     splits = (task.train, task.validation) if config.split == "train" else (task.test,)
     probabilities = np.concatenate([grown.probabilities(split.inputs(slice(None))) for split in splits])
-    return probabilities, [str(grown.classes_[int(number)]) for split in splits for number in split.y]
+    labels = [str(grown.classes_[int(number)]) for split in splits for number in split.y]
+    return probabilities, {"label": labels}
 
 
 def _are_alike(now: dict[str, Any], kept: dict[str, Any]) -> bool:

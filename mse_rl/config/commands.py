@@ -238,9 +238,10 @@ class PredictConfig:
     task: str
     """The dataset whose inputs are read, as the child's own was."""
     split: Literal["train", "test"] = "test"
-    """Which of its samples."""
+    """Which of its samples; all of a file that is not split and has no labels."""
     out: Path | None = None
-    """A CSV file with a row for each sample: predicted, probability, label; none if not given."""
+    """A CSV file with a row for each sample: predicted, probability, and label and file where there are
+    such; none if not given."""
     data: TaskConfig = field(default_factory=lambda: TaskConfig(validation_fraction=VALIDATION_FRACTION))
 
     def __post_init__(self) -> None:

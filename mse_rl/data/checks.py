@@ -32,7 +32,7 @@ def check_data(raw: RawData) -> None:
         if raw.encoder is None:
             check_numbers(f"x_{split}", x, raw.kind)
             check_finite(f"x_{split}", x, raw.kind)
-        _check_labels(f"y_{split}", y)
+        check_labels(f"y_{split}", y)
         if len(x) != len(y):
             raise InvalidTask(
                 f"expected one label per sample, got {len(x)} samples in x_{split} and {len(y)} in y_{split}"
@@ -94,7 +94,12 @@ def check_finite(key: str, x: Array, kind: Kind) -> None:
         )
 
 
-def _check_labels(key: str, y: Array) -> None:
+def check_labels(key: str, y: Array) -> None:
+    """Check that the labels called ``key`` are whole numbers (n,).
+
+    Raises:
+        InvalidTask: they are not.
+    """
     if y.ndim != 1:
         raise InvalidTask(
             f"expected {key} of shape (n,), one class number per sample, got {y.shape}: reshape it"

@@ -1,5 +1,6 @@
 """CSV files of the user's own: texts, or tables of numbers and categories, and a column of labels."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.cells import is_gap, plain_number
 from mse_rl.data.csv_table import LABEL_NAMES, Table, read_table
-from mse_rl.data.raw import Array, Kind, Labels, RawData, listed
+from mse_rl.data.raw import Array, Asked, Kind, Labels, RawData, listed
+from mse_rl.data.reader import InputReader
 from mse_rl.data.split import hold_out_test
 from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
 from mse_rl.data.tokens import TextEncoder
@@ -56,6 +58,45 @@ def csv_file(argument: str, config: TaskConfig) -> RawData:
         classes=classes,
         records=lambda split: tables[split].records(),
     )
+
+
+def asked_rows(argument: str, config: TaskConfig, split: str, reader: InputReader) -> Asked:
+    """Read rows as ``csv_file`` does, with or without labels.
+
+    A folder has those of a split in its file. A file that a network may have been trained on, with labels and
+    at least 3 rows of each class, has them in the part that ``csv_file`` gives it; of any other file all rows
+    are read. Labels are in the column that the config names, else in the one called like labels, else in the
+    last one if there is one of the reader's classes in it; never in a column that the reader reads.
+
+    Raises:
+        InvalidTask: the file is missing or broken, labels are there for some rows only, or the reader reads
+            no tables.
+    """
+    if not (read := reader.columns):
+        raise InvalidTask(f"expected {reader.kind} inputs, got a table: name a dataset like the child's own")
+    path = named_path(argument, InvalidTask)
+    folder = is_folder(path)
+    table = read_table(_file(path, f"{split}.csv") if folder else path, config.label, read)
+    label = _known_label(table, config.label, read, reader.classes or ())
+    if label is None:
+        return Asked(table.records())
+    (names,) = _names_of_labels((table,), label)[0]
+    if not folder and min((counts := Counter(names)).values()) >= 3 and len(counts) > 1:
+        (y,), _ = _labels((table,), label)
+        rows = hold_out_test(y)[split == "test"]
+        table, names = table.take(rows), [names[row] for row in rows]
+    return Asked(table.records(), names)
+
+
+def _known_label(table: Table, wanted: str | None, read: Sequence[str], classes: Sequence[str]) -> str | None:
+    """Return the column of labels, None if there is none or nothing in it."""
+    if wanted is not None:
+        label: str | None = _label_column(table, wanted)
+    else:
+        called = [name for word in LABEL_NAMES for name in table.names if name.lower() == word]
+        last = [name for name in table.names[-1:] if not set(classes).isdisjoint(table.column(name))]
+        label = next((name for name in (*called, *last) if name not in read), None)
+    return None if label is None or all(map(is_gap, table.column(label))) else label
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -145,6 +186,21 @@ def _left_out(columns: Columns) -> tuple[str, ...]:
 
 def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[str, ...]]:
     """Return the classes (n,) of each table's rows, and all names, those of the first table first."""
+    cells, numeric = _names_of_labels(tables, label)
+    names: dict[str, int] = {}
+    for column in cells:
+        for name in sorted(set(column) - set(names), key=float if numeric else str):
+            names[name] = len(names)
+    if len(names) < 2:
+        raise InvalidTask(
+            f"expected at least 2 classes in column {label}, got only class {listed(tuple(names))}: "
+            "add rows of others, or name another column as `label`"
+        )
+    return [np.array([names[cell] for cell in column], dtype=np.int64) for column in cells], tuple(names)
+
+
+def _names_of_labels(tables: Sequence[Table], label: str) -> tuple[list[list[str]], bool]:
+    """Return the name of the class of each table's rows, and whether all are numbers."""
     cells = [[" ".join(cell.split()) for cell in table.column(label)] for table in tables]
     numeric = all(is_gap(cell) or plain_number(cell) is not None for column in cells for cell in column)
     numeric = numeric and not all(is_gap(cell) for column in cells for cell in column)
@@ -157,16 +213,7 @@ def _labels(tables: Sequence[Table], label: str) -> tuple[list[Labels], tuple[st
                 )
     if numeric:
         cells = [[_canonical(cell) for cell in column] for column in cells]
-    names: dict[str, int] = {}
-    for column in cells:
-        for name in sorted(set(column) - set(names), key=float if numeric else str):
-            names[name] = len(names)
-    if len(names) < 2:
-        raise InvalidTask(
-            f"expected at least 2 classes in column {label}, got only class {listed(tuple(names))}: "
-            "add rows of others, or name another column as `label`"
-        )
-    return [np.array([names[cell] for cell in column], dtype=np.int64) for column in cells], tuple(names)
+    return cells, numeric
 
 
 def _canonical(cell: str) -> str:

@@ -23,6 +23,8 @@ from mse_rl.files import FileKind
 
 SEPARATORS = ("\t", "|", ";", ",")
 """From the one that is least likely within a cell."""
+_NONE = "\x1f"
+"""Separates nothing, in a file of one column."""
 MOST_LETTERS = 10_000_000
 """Letters of one cell."""
 HEAD = 2**20
@@ -151,7 +153,7 @@ class Table:
         return f"line {self.lines[row]} of {self.path.name}"
 
 
-def read_table(path: Path, label: str | None = None) -> Table:
+def read_table(path: Path, label: str | None = None, columns: Sequence[str] = ()) -> Table:
     """Read a CSV file: names of the columns, and rows.
 
     It is in UTF-8, in UTF-16 with its mark, or else in Windows' Western encoding. Fields are separated by
@@ -161,14 +163,15 @@ def read_table(path: Path, label: str | None = None) -> Table:
     Args:
         path: of the file.
         label: name of a column, which tells that the first row is one of names.
+        columns: names of others that tell it; if there is one alone, the file may have no more.
 
     Raises:
         InvalidTask: the file is missing, no such file, has no rows or too many columns, or its rows do not
             fit its header.
     """
     with _FILE.open(path) as content:
-        encoding, lines = _decoded(path, content)
-    table = _table(path, lines, label)
+        encoding, lines = _decoded(path, content, columns)
+    table = _table(path, lines, label, columns)
     if encoding == _ENCODINGS[-1]:
         note = f"{path.name} is not in UTF-8: its letters are read as Windows' ({encoding})"
         return replace(table, notes=(note, *table.notes))
@@ -178,7 +181,7 @@ def read_table(path: Path, label: str | None = None) -> Table:
 _ENCODINGS = ("utf-8-sig", "cp1252")
 
 
-def _decoded(path: Path, content: BinaryIO) -> tuple[str, list[_Line]]:
+def _decoded(path: Path, content: BinaryIO, columns: Sequence[str]) -> tuple[str, list[_Line]]:
     """Return the encoding that a file is in, and its rows."""
     head = content.read(HEAD)
     has_mark = head.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
@@ -188,7 +191,7 @@ def _decoded(path: Path, content: BinaryIO) -> tuple[str, list[_Line]]:
         content.seek(0)
         text = TextIOWrapper(content, encoding=encoding, newline="")
         try:
-            return encoding, _lines(path, text)
+            return encoding, _lines(path, text, columns)
         except UnicodeError:
             continue
         finally:
@@ -196,10 +199,11 @@ def _decoded(path: Path, content: BinaryIO) -> tuple[str, list[_Line]]:
     raise InvalidTask(f"expected a CSV file in UTF-8, got other bytes: save {path} so")
 
 
-def _lines(path: Path, file: TextIO) -> list[_Line]:
+def _lines(path: Path, file: TextIO, columns: Sequence[str]) -> list[_Line]:
     errors = []
     with long_cells():
-        separator = find_separator(file.read(HEAD))
+        head = file.read(HEAD)
+        separator = _NONE if _is_single(head, columns) else find_separator(head)
         for escape in (None, "\\"):  # quotes within quotes are doubled, or else escaped
             file.seek(0)
             reader = csv.reader(
@@ -216,9 +220,16 @@ def _lines(path: Path, file: TextIO) -> list[_Line]:
     raise InvalidTask(f"expected a CSV file, got something else {errors[0]}: mend {path}")
 
 
-def _table(path: Path, lines: list[_Line], label: str | None) -> Table:
+def _is_single(head: str, columns: Sequence[str]) -> bool:
+    """Return whether a file holds one column, the only one of ``columns``."""
+    rows = csv.reader(StringIO(head, newline=""), delimiter=_NONE)
+    return len(columns) == 1 and [cell.strip() for cell in next(rows, [])] == list(columns)
+
+
+def _table(path: Path, lines: list[_Line], label: str | None, columns: Sequence[str]) -> Table:
     below = len(_below_titles([cells for cells, _ in lines]))
-    rest = lines[-below:] if below else lines[:1]
+    single = bool(lines) and lines[0].cells == list(columns)
+    rest = lines if single else lines[-below:] if below else lines[:1]
     rows = [row for row in rest[1:] if not _is_comment(row.cells) or len(row.cells) == len(rest[0].cells)]
     most = max((len(fitted(cells, 0)) for cells, _ in rows), default=0)
     first = fitted(rest[0].cells, min(most, len(rest[0].cells))) if rest else []
@@ -226,11 +237,12 @@ def _table(path: Path, lines: list[_Line], label: str | None) -> Table:
     if rows and longer and len({cells[0] for cells, _ in rows}) == len(rows):
         first = ["", *first]  # names of rows, as R writes them
     width = len(first)
-    _check_width(path, first)
+    if not single:
+        _check_width(path, first)
     rows = [_Line(fitted(cells, width), number) for cells, number in rows]
     names = [" ".join(name.split()) for name in first]
     notes: tuple[str, ...] = ()
-    if _is_header([cells for cells, _ in rows[:_HEADED]], names, label):
+    if _is_header([cells for cells, _ in rows[:_HEADED]], names, (label, *columns)):
         names = _different([names[0].removeprefix("#").strip(), *names[1:]])
         rows = [row for row in rows if row.cells != first]  # files put one behind the other
     else:
@@ -265,13 +277,13 @@ def _check_width(path: Path, first: list[str]) -> None:
         raise InvalidTask(f"expected the names of the columns in {path}, of inputs and a label, got {got}")
 
 
-def _is_header(rows: list[list[str]], names: list[str], label: str | None) -> bool:
+def _is_header(rows: list[list[str]], names: list[str], known: Sequence[str | None]) -> bool:
     """Return whether ``names`` are the names of columns, and no row like the others.
 
-    They are if there is a name of labels, or they count up; not if they are numbers, or one of them comes
-    again in its column.
+    They are if one is known or a name of labels, or they count up; not if they are numbers, or one of them
+    comes again in its column.
     """
-    if (label in names and not label.isdecimal()) or any(name.lower() in LABEL_NAMES for name in names):
+    if any((name in known and not name.isdecimal()) or name.lower() in LABEL_NAMES for name in names):
         return True
     numbers = [value for name in names if name and (value := plain_number(name)) is not None]
     if len(numbers) > 2 and all(b - a == 1 for a, b in pairwise(numbers)):

@@ -1,7 +1,7 @@
 """Folders of images, one for each class."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from unicodedata import normalize
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.image_file import SUFFIXES, is_float, read_image
 from mse_rl.data.pixels import WHITE_OF_8_BITS
-from mse_rl.data.raw import Array, RawData, listed
+from mse_rl.data.raw import Array, Asked, RawData, listed
+from mse_rl.data.reader import InputReader
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask, brief
 from mse_rl.files import is_file, is_folder, named_path
@@ -76,6 +77,57 @@ def folder(path: str, config: TaskConfig) -> RawData:
     return RawData(
         x_train, y_train, x_test, y_test, "image", notes=notes, classes=classes, white=WHITE_OF_8_BITS
     )
+
+
+def asked_images(argument: str, config: TaskConfig, split: str, reader: InputReader) -> Asked:
+    """Read images as ``folder`` does, in the size that a network reads, with or without labels.
+
+    A folder called like the split holds its images. Where there is none, and there are at least 3 images of
+    each class, they are the part that ``folder`` gives the split; else they are all that there are. Folders
+    are labels if one of them is called like one of the reader's classes.
+
+    Raises:
+        InvalidTask: the folder is missing or without images, a link leads out of it, an image cannot be read,
+            or the reader reads no images.
+    """
+    if reader.kind != "image":
+        raise InvalidTask(f"expected {reader.kind} inputs, got images: name a dataset like the child's own")
+    root = named_path(argument, InvalidTask)
+    if not is_folder(root):
+        raise InvalidTask(f"expected a folder of images, got no folder at {brief(root)}: check the path")
+    top, (root, _) = root, _unwrapped(root)
+    homes = _homes(root, split, reader.classes or ())
+    if not config.follow_links:
+        _check_links(top, homes)
+    files, labels = _images_below(homes), None
+    classes = [each for home in homes for each in _classes(home).items()]
+    if not {name for name, _ in classes}.isdisjoint(reader.classes or ()):
+        of_class = [(name, _images_below(folders)) for name, folders in classes]
+        files = [file for _, images in of_class for file in images]
+        labels = [name for name, images in of_class for _ in images]
+        names, y = np.unique(labels, return_inverse=True)
+        if homes == [root] and len(names) > 1 and np.bincount(y).min() >= 3:
+            rows = hold_out_test(y)[split == "test"]
+            files, labels = [files[row] for row in rows], [labels[row] for row in rows]
+    if not files:
+        raise InvalidTask(f"expected images in {homes[0]}, got none: check the path")
+    height, width = reader.shape[1:]
+    names_of_files = [str(file.relative_to(top)) for file in files]
+    return Asked(_read(files, height, width), labels, names_of_files, WHITE_OF_8_BITS)
+
+
+def _homes(root: Path, split: str, classes: Sequence[str]) -> list[Path]:
+    """Return the folders that hold the images of a split: ``root`` alone where none is called like one."""
+    folders = [path for path in _subfolders(root) if path.name not in classes]
+    present = {name: path for path in folders if (name := _split_of(path))}
+    if split == "train" and present.keys() == _SPLITS.keys():
+        return [present["train"], present["validation"]]
+    order = ("test", "validation", "train") if split == "test" else ("train", "validation", "test")
+    return [next((present[name] for name in order if name in present), root)]
+
+
+def _images_below(folders: Iterable[Path]) -> list[Path]:
+    return sorted(path for folder in folders for path in _found(folder) if _is_image(path))
 
 
 def _unwrapped(root: Path) -> tuple[Path, tuple[str, ...]]:
@@ -180,7 +232,7 @@ def _list(root: Path, classes: Sequence[str]) -> tuple[Files, Labels]:
     files: list[Path] = []
     labels: list[int] = []
     for name, folders in found.items():
-        images = sorted(path for folder in folders for path in _found(folder) if _is_image(path))
+        images = _images_below(folders)
         if not images:
             raise InvalidTask(f"expected images in {folders[0]}, got none: add some or remove the folder")
         files += images

@@ -1,6 +1,7 @@
 """Archives of arrays, bounded before they are unpacked."""
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, BinaryIO
@@ -9,9 +10,11 @@ from zipfile import ZipFile
 import numpy as np
 
 from mse_rl.config.training import TaskConfig
+from mse_rl.data.checks import check_labels
 from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.inputs import interpret
-from mse_rl.data.raw import Array, RawData
+from mse_rl.data.raw import Array, Asked, RawData
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidTask
 from mse_rl.files import FileKind, named_path
 
@@ -92,39 +95,78 @@ def npz(argument: str, config: TaskConfig) -> RawData:
     return interpret(x_train, y_train, x_test, y_test, config)
 
 
+def asked_arrays(argument: str, config: TaskConfig, split: str, reader: InputReader) -> Asked:
+    """Read the samples of a split, or else ``x``, from an .npz file, and their labels if it has them.
+
+    Raises:
+        InvalidTask: the file is missing, no such archive, lacks inputs, unpacks to too much, or has another
+            number of labels.
+    """
+    path = named_path(argument, InvalidTask)
+    pairs = ((f"x_{split}", f"y_{split}"), ("x", "y"))
+
+    def chosen(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+        for pair in pairs:
+            if pair[0] in names:
+                return tuple(key for key in pair if key in names)
+        raise InvalidTask(f"expected the key x_{split} or x in {path}, got {_listed(names)}: add one")
+
+    arrays = _read(path, chosen)
+    (key, x), *labels = arrays.items()
+    for other, y in labels:
+        check_labels(other, y)
+        if len(x) != len(y):
+            raise InvalidTask(f"expected one label per sample, got {len(x)} in {key} and {len(y)} in {other}")
+        return Asked(x, [str(label) if y.dtype.kind == "b" else str(int(label)) for label in y])
+    return Asked(x)
+
+
 def read_archive(path: Path, keys: tuple[str, ...]) -> list[Array]:
     """Return the arrays of ``keys``.
 
     Raises:
         InvalidTask: the file is missing, no such archive, lacks a key, or unpacks to too much.
     """
+
+    def all_of_them(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+        if missing := [key for key in keys if key not in names]:
+            raise InvalidTask(
+                f"expected the keys {', '.join(keys)} in {path}, got {_listed(names)}: "
+                f"add {', '.join(missing)}"
+            )
+        return keys
+
+    return list(_read(path, all_of_them).values())
+
+
+Choose = Callable[[Path, Sequence[str]], tuple[str, ...]]
+"""Returns which arrays of a file are read, of all that are there."""
+
+
+def _read(path: Path, choose: Choose) -> dict[str, Array]:
     try:
         with _FILE.open(path) as file:
-            return _arrays(file, path, keys)
+            return _arrays(file, path, choose)
     except InvalidTask:
         raise
     except Exception as error:  # a broken archive can raise anything
         raise _FILE.broken(path, error) from error
 
 
-def _arrays(file: BinaryIO, path: Path, keys: tuple[str, ...]) -> list[Array]:
+def _arrays(file: BinaryIO, path: Path, choose: Choose) -> dict[str, Array]:
     if (start := file.read(len(_ARRAY))) == _ARRAY:
         raise InvalidTask(f"expected an .npz archive, got a single array at {path}: {_WRITE}")
     if not start.startswith(b"PK"):
         raise ValueError("no archive")
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
-        if missing := [key for key in keys if key not in archive.files]:
-            raise InvalidTask(
-                f"expected the keys {', '.join(keys)} in {path}, got {_names(archive)}: "
-                f"add {', '.join(missing)}"
-            )
+        keys = choose(path, archive.files)
         check_members(archive.zip, keys, path)
-        return [_array(archive, key) for key in keys]
+        return {key: _array(archive, key) for key in keys}
 
 
-def _names(archive: np.lib.npyio.NpzFile) -> str:
-    return shorten(", ".join(archive.files), 160, placeholder=" …") or "none"
+def _listed(names: Sequence[str]) -> str:
+    return shorten(", ".join(names), 160, placeholder=" …") or "none"
 
 
 def _array(archive: np.lib.npyio.NpzFile, key: str) -> Array:

@@ -12,13 +12,11 @@ _WHITE_OF: dict[str, int] = {"uint8": WHITE_OF_8_BITS, "uint16": WHITE_OF_16_BIT
 def white_of(x: Array) -> int | None:
     """Return what white is in training images ``x`` (n, …) of numbers, None if it cannot be told.
 
-    It is 1 where all values are from 0 to 1, and else the largest that uint8 or uint16 holds; not where the
-    values of uint16 would fit into uint8, as they may be of 8 bits.
+    It is 1 where all values are from 0 to 1, and else the largest that uint8 or uint16 holds; but not where
+    no value is above half of it, as pixels may have fewer bits.
     """
-    if _are_shares(x):
-        return WHITE_OF_SHARES
-    white = _WHITE_OF.get(x.dtype.name)
-    return None if white == WHITE_OF_16_BITS and x.max() <= WHITE_OF_8_BITS else white
+    white = WHITE_OF_SHARES if _are_shares(x) else _WHITE_OF.get(x.dtype.name)
+    return white if white and x.max() > white / 2 else None
 
 
 def in_units(x: Array, white: int, given: int | None = None) -> Array:

@@ -87,6 +87,23 @@ class RawData:
     records: Callable[[str], Any] | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Samples whose classes a network is asked for.
+
+    Args:
+        inputs: as ``InputReader`` takes them.
+        labels: names of their classes, if they are known.
+        files: where each lies, if they are files.
+        white: what white is in images; None where dtype and values tell.
+    """
+
+    inputs: Any
+    labels: Sequence[str] | None = None
+    files: Sequence[str] | None = None
+    white: int | None = None
+
+
 Source = Callable[[str, TaskConfig], RawData]
 """Takes what follows the colon of a task's name ("" without one) and the config."""
 

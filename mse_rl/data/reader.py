@@ -107,6 +107,14 @@ class InputReader:
         return tuple(self.encoding["classes"]) if self.encoding.get("classes") else None
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a table that are read; none where inputs are no rows of tables."""
+        record = self.encoding
+        if self._reads == "table":
+            return (*record["numeric"], *record["categorical"])
+        return (str(record["column"]),) if self._reads == "text" else ()
+
+    @property
     def white(self) -> int | None:
         """What white is in the training images, if that is known."""
         return self.encoding.get("white")
@@ -201,8 +209,7 @@ def _ids(reader: InputReader, x: Any) -> Array:
 
 
 def _rows(reader: InputReader, x: Any) -> Array:
-    numeric = reader.encoding["numeric"]
-    columns = [*numeric, *reader.encoding["categorical"]]
+    numeric, columns = reader.encoding["numeric"], reader.columns
     names = brief(", ".join(columns))
     cells = np.full((len(rows := _listed(x)), len(columns)), "", dtype=object)
     for place, row in enumerate(rows):

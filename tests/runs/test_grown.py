@@ -1,10 +1,12 @@
 """Networks that are kept are used on raw inputs."""
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
 import mse_rl
@@ -160,6 +162,40 @@ def test_predict_writes_what_the_child_says(tmp_path: Path, capsys: pytest.Captu
         main(["predict", str(tmp_path / "o"), *asked])
     assert ended.value.code == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_predict_needs_no_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{'red' if i % 2 else 'blue'},{i % 7},{'ab'[i % 2]}" for i in range(120)]
+    (tmp_path / "all.csv").write_text("\n".join(["colour,size,class", *rows]) + "\n")
+    (tmp_path / "asked.csv").write_text("size,colour\n3,red\n1,red\n2,blue\n")
+    (tmp_path / "one.csv").write_text("size,colour,class\n3,red,b\n")
+    grown(f"csv:{tmp_path / 'all.csv'}", tmp_path / "o", "--training-flops", "5e8")
+    capsys.readouterr()
+    out = tmp_path / "said.csv"
+    main(["predict", str(tmp_path / "o"), "--task", f"csv:{tmp_path / 'asked.csv'}", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "3 samples without labels: 2 b, 1 a" in said
+    assert "accuracy" not in said
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == ["predicted", "b", "b", "a"]
+    assert "label" not in out.read_text()
+    main(["predict", str(tmp_path / "o"), "--task", f"csv:{tmp_path / 'one.csv'}"])
+    assert "accuracy 100.00%, 1 of 1 sample\n" in capsys.readouterr().out
+
+
+def test_predict_names_files(tmp_path: Path) -> None:
+    for i in range(40):
+        (tmp_path / "images" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        image = np.full((8, 8), 20_000 + 40_000 * (i % 2), dtype=np.uint16)
+        Image.fromarray(image).save(tmp_path / "images" / "ab"[i % 2] / f"{i}.png")
+    child = grown(f"folder:{tmp_path / 'images'}", tmp_path / "o", "--training-flops", "1e9")
+    (tmp_path / "asked").mkdir()
+    Image.fromarray(image).save(tmp_path / "asked" / "some, b.png")
+    asked = ["--task", f"folder:{tmp_path / 'asked'}", "--out", str(tmp_path / "said.csv")]
+    main(["predict", str(tmp_path / "o"), *asked])
+    header, row = csv.reader((tmp_path / "said.csv").read_text().splitlines())
+    assert header == ["predicted", "probability", "file"]
+    assert (row[0], row[2]) == ("b", "some, b.png")
+    assert float(row[1]) == pytest.approx(child.predict_proba([image])[0, 1], abs=1e-5)
 
 
 @pytest.mark.parametrize(
