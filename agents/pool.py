@@ -18,7 +18,7 @@ from mse_rl.agents.processes import ProcessLauncher
 from mse_rl.agents.workers import Launcher, Worker, WorkerFault
 from mse_rl.config.commands import workers_of
 from mse_rl.envs.expansion import ExpansionEnv
-from mse_rl.errors import InvalidConfig, WorkerLost
+from mse_rl.errors import InvalidConfig, WorkerLost, counted
 
 _LOGGER = logging.getLogger(__name__)
 TRIES = 3
@@ -133,8 +133,8 @@ class WorkerPool:
             )
         if sum(self.restarts) == self._most_restarts:
             raise WorkerLost(
-                f"{self._most_restarts} workers were replaced, and one more {fault.how}{seen}: find out what "
-                "ends them, or raise `worker_restarts`"
+                f"{counted(self._most_restarts, 'worker')} had been replaced, and one more {fault.how}{seen}"
+                ": find out what ends them, or raise `worker_restarts`"
             )
         self.restarts[number] += 1
 

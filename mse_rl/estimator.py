@@ -21,7 +21,7 @@ from mse_rl.costs.measures import Budgets
 from mse_rl.data import Split, Task
 from mse_rl.data.raw import check_unmasked
 from mse_rl.data.split import stratified_split
-from mse_rl.errors import MOST_SEED, MseRlError
+from mse_rl.errors import MOST_SEED, MseRlError, counted
 from mse_rl.runs.best_child import MARGIN, standard_error
 from mse_rl.runs.grown import Grown
 
@@ -159,7 +159,8 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _begin(self, X: NDArray[Any], y: NDArray[Any], classes: NDArray[Any]) -> Self:
         numbers = _numbers(y, classes)
         config = TaskConfig(validation_fraction=VALIDATION_FRACTION, input=_INPUTS.get(X.ndim, "image"))
-        with _value_errors(f" ({len(y)} samples of {len(np.unique(y))} classes)"):
+        found = counted(len(np.unique(y)), "class", "classes")
+        with _value_errors(f" ({counted(len(y), 'sample')} of {found})"):
             task = Task.from_arrays(X, numbers, X, numbers, name=_NAME, config=config)
             task = _with_classes(task, np.unique(numbers), classes)
             grown = self._grow(task, self.controller)

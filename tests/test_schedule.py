@@ -194,7 +194,7 @@ def test_training_flops_below_one_batch_of_the_first_child_in_each_slice_are_ref
 
 def test_fewer_training_steps_than_slices_are_refused(grow):
     with pytest.raises(
-        InvalidConfig, match=r"4 slices need as many training steps, got 3: raise `training_steps`"
+        InvalidConfig, match=r"at least 4 training steps, one for each slice, got 3: raise `training_steps`"
     ):
         grow(slices=4, training_steps=3)
     assert grow(slices=4, training_steps=4).advance("wait").training_steps == 1

@@ -11,8 +11,9 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, subcommand
 
 from mse_rl.cli.signals import ending_in_order
+from mse_rl.cli.terminal import complain, not_printed
 from mse_rl.config.commands import DEFAULT_CONTROLLER, ApplyConfig, PredictConfig, TrainConfig
-from mse_rl.errors import InvalidConfig, MseRlError
+from mse_rl.errors import InvalidConfig, MseRlError, WriteFailed
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def run(arguments: list[str] | None) -> None:
     except MseRlError as error:
         from mse_rl.cli.console import with_flags
 
-        print(f"mse-rl: {with_flags(str(error))}", file=sys.stderr)
+        complain(with_flags(str(error)))
         raise SystemExit(2) from None
 
 
@@ -182,6 +183,8 @@ def _run(parsed: Parsed) -> None:
             commands.apply(_as(ApplyConfig, parsed), console)
         else:
             commands.predict(parsed, console)
+    if console.lost:
+        raise WriteFailed(not_printed(console.lost))
 
 
 def _as(kind: type[Settings], parsed: TrainConfig | ApplyConfig) -> Settings:

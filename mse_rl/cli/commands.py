@@ -43,7 +43,8 @@ HEADINGS = (
     "training\nGFLOPs",
     "learned minus\nthis [95%]",
 )
-"""The columns of the comparison, for a terminal of 80 characters."""
+"""The columns of the comparison, for a terminal of ``WIDTH`` characters."""
+WIDTH = 80
 NEXT: dict[str, str] = {
     "let it grow a network on another dataset": "mse-rl apply {folder} --task fashion_mnist",
     "look at the reward curves": "tensorboard --logdir {folder}",
@@ -120,7 +121,7 @@ def _show_comparison(summary: dict[str, Any], folder: Path, console: Console) ->
         table.add_column(heading.format(unit=unit), justify=side, no_wrap=True)
     for row in comparison_rows(summary):
         table.add_row(*row)
-    console.print(table)
+    console.print(table, width=max(console.width, WIDTH), crop=False)  # the terminal breaks what is too wide
     say(console, f"Kept in {folder}. What to type next:")
     for what, line in NEXT.items():
         say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,10 +21,24 @@ from mse_rl.agents.controller import Episode
 from mse_rl.cli.terminal import discard_output
 from mse_rl.config.commands import TrainConfig
 from mse_rl.costs.measures import measure_of
+from mse_rl.errors import counted
 
 
 class Terminal(Console):
-    """A console whose commands go on when the reader of their pipe is gone: they keep what they have made."""
+    """A console whose commands go on when nobody reads their output, or the disk behind it is full: they keep
+    what they have made.
+    """
+
+    lost: OSError | None = None
+    """Why lines were not printed, but for a reader who is gone."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, if that can be."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self.lost = error
+            discard_output()
 
     def on_broken_pipe(self) -> None:
         """Print no more."""
@@ -48,7 +63,7 @@ def with_flags(message: str) -> str:
     return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
-UNITS = "episodes", "held-out contexts"
+UNITS = "episode", "held-out context"
 """What the two bars count."""
 WINDOW = 32
 """Episodes that the shown means are taken over."""
@@ -101,7 +116,8 @@ class TrainingBars:
     def done(self) -> str:
         """What was done, in words."""
         bars = self._progress.tasks
-        return " and ".join(f"{bar.completed:,.0f} of {bar.total:,.0f} {UNITS[bar.id]}" for bar in bars)
+        totals = [counted(int(bar.total or 0), UNITS[bar.id]) for bar in bars]
+        return " and ".join(f"{bar.completed:,.0f} of {all_}" for bar, all_ in zip(bars, totals, strict=True))
 
     def episode(self, episode: Episode) -> None:
         """Count one episode more."""

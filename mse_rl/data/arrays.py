@@ -39,12 +39,14 @@ def raw_of_arrays(
     """
     if (x_test is None) != (y_test is None):
         raise InvalidTask("expected both x_test and y_test, or neither, got one of them")
+    if config.input == "auto" and hasattr(x_train, "columns"):
+        config = replace(config, input="vector")  # whole numbers in columns are no token ids
     x, y = _inputs("x_train", x_train), _labels("y_train", y_train)
     if x_test is None or y_test is None:
         x, y, x_other, y_other = _held_out(x, y)
     else:
         x_other, y_other = _inputs("x_test", x_test), _labels("y_test", y_test)
-    y, y_other, classes = _numbered(y, y_other)
+    y, y_other, classes = numbered(y, y_other)
     return replace(interpret(x, y, x_other, y_other, config), classes=classes)
 
 
@@ -130,8 +132,12 @@ def _held_out(x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
     return x[train], y[train], x[test], y[test]
 
 
-def _numbered(y_train: Array, y_test: Array) -> tuple[Array, Array, tuple[str, ...]]:
-    """Return labels as numbers, and their names if they are strings."""
+def numbered(y_train: Array, y_test: Array) -> tuple[Array, Array, tuple[str, ...]]:
+    """Return labels as numbers, and their names if they are strings.
+
+    Raises:
+        InvalidTask: a test label is none of the training labels.
+    """
     if y_train.dtype.kind not in "UO":
         return y_train, y_test, ()
     names = sorted({str(name) for name in y_train})

@@ -9,7 +9,7 @@ from torch import Tensor
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.raw import Array, Kind, RawData, padding
 from mse_rl.data.split import PackedSplit, Split
-from mse_rl.errors import InvalidTask, unknown_name
+from mse_rl.errors import InvalidTask, counted, unknown_name
 from mse_rl.spec.architecture import UNKNOWN
 
 AXES: dict[str, tuple[str, ...]] = {
@@ -35,7 +35,8 @@ def check_data(raw: RawData) -> None:
         check_labels(f"y_{split}", y)
         if len(x) != len(y):
             raise InvalidTask(
-                f"expected one label per sample, got {len(x)} samples in x_{split} and {len(y)} in y_{split}"
+                f"expected one label per sample, got {counted(len(x), 'sample')} in x_{split} and "
+                f"{len(y):,} in y_{split}"
             )
     if raw.encoder is None and raw.x_train.shape[1:] != raw.x_test.shape[1:]:
         raise InvalidTask(

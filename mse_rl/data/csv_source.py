@@ -111,6 +111,8 @@ def _about_labels(label: str, classes: tuple[str, ...], config: TaskConfig) -> s
         said += "; it is the last one: `label` names another"
     if len({name.lower() for name in classes}) < len(classes):
         said += "; some differ in capital letters only"
+    if gaps := [name for name in classes if is_gap(name)]:
+        said += f"; {listed(gaps)} is a class like others: drop its rows if it stands for no label"
     return said
 
 

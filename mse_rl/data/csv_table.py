@@ -18,7 +18,7 @@ from mse_rl.data.cells import plain_number
 from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.raw import Array, listed
 from mse_rl.data.split import Rows
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, counted
 from mse_rl.files import FileKind
 
 SEPARATORS = ("\t", "|", ";", ",")
@@ -253,7 +253,7 @@ def _table(path: Path, lines: list[_Line], label: str | None, columns: Sequence[
     for cells, number in rows:
         if len(cells) != width:
             raise InvalidTask(
-                f"expected {width} fields in each row, as in the header, got {len(cells)} "
+                f"expected {counted(width, 'field')} in each row, as in the header, got {len(cells)} "
                 f"in line {number} of {path}: add or remove separators, or quote what holds them"
             )
     if len(lines) > len(rest):

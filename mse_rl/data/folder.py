@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.data.image_file import SUFFIXES, is_float, read_image
-from mse_rl.data.pixels import WHITE_OF_8_BITS
+from mse_rl.data.image_file import SUFFIXES, read_image, unknown_units
+from mse_rl.data.pixels import WHITE_OF_8_BITS, in_units
 from mse_rl.data.raw import Array, Asked, RawData, listed
 from mse_rl.data.reader import InputReader
 from mse_rl.data.split import hold_out_test
-from mse_rl.errors import InvalidTask, brief
+from mse_rl.errors import InvalidTask, brief, counted
 from mse_rl.files import is_file, is_folder, named_path
 
 MOST_SMALL, MOST_RATIO = 2**29, 100
@@ -67,7 +67,7 @@ def folder(path: str, config: TaskConfig) -> RawData:
     train, y_train, test, y_test = _hold_out(*lists[0]) if len(lists) == 1 else (*lists[0], *lists[1])
     for files, labels in lists[2:]:
         train, y_train = [*train, *files], np.concatenate([y_train, labels])
-    notes += (f"{len(classes)} classes, {listed(classes)}", *_about_splits(root, splits))
+    notes += (f"{counted(len(classes), 'class', 'classes')}, {listed(classes)}", *_about_splits(root, splits))
     notes += _left_out(root, splits, [*train, *test])
     height, width, size_notes = _size(train, config)
     if config.resolution is None:
@@ -287,7 +287,7 @@ def _left_out(root: Path, splits: Sequence[Path], read: Files) -> tuple[str, ...
 def _read(files: Files, height: int, width: int) -> Array:
     """Return all images (n, 3, H, W) uint8, or float32 if some of them are deeper."""
     images = np.empty((len(files), 3, height, width), dtype=np.uint8)
-    floats: list[int] = []
+    unknown: dict[str, list[int]] = {"F": [], "I": []}
     errors: dict[Path, InvalidTask] = {}
     for place, file in enumerate(files):
         try:
@@ -297,12 +297,14 @@ def _read(files: Files, height: int, width: int) -> Array:
             continue
         if image.dtype != np.uint8:
             images = images.astype(np.float32, copy=False)
-            floats += [place] if is_float(file) else []
+            if mode := unknown_units(file):
+                unknown[mode].append(place)
         images[place] = image.transpose(2, 0, 1)
     if errors:
         first, *others = errors.values()
         also = f", and {len(others):,} like it: {listed(list(errors)[1:], width=200)}" if others else ""
         raise InvalidTask(f"{first}{also}") from first
-    if floats and images[floats].min() >= 0 and images[floats].max() <= 1:
-        images[floats] *= 255  # floats that are shares of white, in the units of all others
+    for mode, dtype in (("F", np.float32), ("I", np.int64)):
+        if places := unknown[mode]:  # by all files of a mode: one may be dark
+            images[places] = in_units(images[places].astype(dtype), WHITE_OF_8_BITS)
     return images

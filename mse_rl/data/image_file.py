@@ -1,11 +1,11 @@
 """One image file as pixels, whatever mode and depth it has."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ MOST_SMALL_PIXELS = 2**25
 MOST_PIXELS_PER_BYTE = 16
 """... or so many for each byte of its file; photos have one to ten, drawings seldom are so large."""
 _IMAGE = FileKind("an image", InvalidTask, 2**30, "make it smaller")
+_PHOTOMETRIC, _SAMPLE_FORMAT, _SIGNED = 262, 339, 2
+"""Tags of TIFF, and a value of the second."""
 _DEEP = 257
 """65,535 / 255: what 16 bits take to be in the units of 8."""
 
@@ -32,20 +34,24 @@ _DEEP = 257
 def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
     """Return one image (H, W, 3) in RGB, upright, and laid over white where it is transparent.
 
-    It is uint8; or float32 if the file holds more than 8 bits a pixel: integers in the units of 8 bits, and
-    floats as they are.
+    It is uint8; or float32 if the file holds more than 8 bits a pixel: integers of 16 bits in the units of 8
+    bits, and what is deeper as it is (see ``unknown_units``).
 
     Args:
         file: in any mode that Pillow opens; of several frames, the first is read.
         size: (W, H) to which the image is resized.
 
     Raises:
-        InvalidTask: it cannot be decoded, has too many pixels, or holds NaN or infinite values.
+        InvalidTask: it cannot be decoded, has too many pixels, holds NaN or infinite values, or floats of
+            which the least are white.
     """
     from PIL import Image, ImageOps  # late: only a folder of images needs it
 
     with _opened(file) as opened:
-        image = _plain(ImageOps.exif_transpose(opened))
+        tags = getattr(opened, "tag_v2", {})
+        if opened.mode == "F" and _white_is_zero(tags):
+            raise InvalidTask(f"expected floats of which 0 is black, got white: save {file} again, inverted")
+        image = _plain(ImageOps.exif_transpose(opened), tags)
     if size is not None:
         image = image.resize(size, Image.Resampling.BILINEAR)
     pixels = np.asarray(image)
@@ -56,10 +62,13 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> Array:
     return pixels
 
 
-def is_float(file: Path) -> bool:
-    """Tell whether an image file that can be read holds floats, whose unit is not known."""
+def unknown_units(file: Path) -> str:
+    """Return the mode of an image file that can be read if it does not say what white is: F for floats, I for
+    whole numbers of 32 bits; or nothing.
+    """
     with _opened(file) as opened:
-        return opened.mode == "F"
+        deep = opened.mode == "F" or (opened.mode == "I" and hasattr(opened, "tag_v2"))  # PNG and PGM have 16
+        return opened.mode if deep else ""
 
 
 @contextmanager
@@ -108,14 +117,18 @@ def _check_size(file: Path, pixels: int) -> None:
         )
 
 
-def _plain(image: "Image") -> "Image":
-    """Return an image in mode RGB, or in mode F if it is deeper."""
+def _plain(image: "Image", tags: Mapping[int, Any]) -> "Image":
+    """Return an image in mode RGB, or in mode F if it is deeper; ``tags`` are those of a TIFF file."""
     from PIL import Image, ImageCms
 
     if image.mode == "F":
         return image.copy()
+    if image.mode == "I" and tags:
+        signed = tags.get(_SAMPLE_FORMAT) in (_SIGNED, (_SIGNED,))
+        return Image.fromarray(np.asarray(image).view(np.int32 if signed else np.uint32).astype(np.float32))
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray(_deep(image) / np.float32(_DEEP))
+        deep = _deep(image) / np.float32(_DEEP)
+        return Image.fromarray(255 - deep if _white_is_zero(tags) else deep)
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
@@ -124,6 +137,10 @@ def _plain(image: "Image") -> "Image":
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
         return image if converted is None else converted
     return image.convert("RGB")
+
+
+def _white_is_zero(tags: Mapping[int, Any]) -> bool:
+    return tags.get(_PHOTOMETRIC) == 0  # Pillow inverts images of up to 8 bits alone
 
 
 def _deep(image: "Image") -> NDArray[np.float32]:

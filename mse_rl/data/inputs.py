@@ -6,7 +6,7 @@ from mse_rl.config.training import TaskConfig
 from mse_rl.data.checks import check_numbers
 from mse_rl.data.raw import Array, Kind, RawData, fit_length, mark_zero_padding
 from mse_rl.data.tokens import MOST_IDS, IdEncoder, read_ids
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, counted
 
 _CHANNELS = (1, 3, 4)
 _ZERO_PADDING = "steps of zeros at the end of a sequence are read as padding"
@@ -75,7 +75,7 @@ def _alternative(kind: Kind, x: Array) -> tuple[str, ...]:
     if kind == "sequence":
         steps, features = x.shape[1:]
         return (
-            f"read as sequences of {steps} steps and {features} features: "
+            f"read as sequences of {counted(steps, 'step')} and {counted(features, 'feature')}: "
             "set input to image to read grey images",
         )
     if kind == "tokens":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from mse_rl.config.training import TaskConfig
+from mse_rl.data.arrays import numbered
 from mse_rl.data.checks import check_labels
 from mse_rl.data.files import MOST_DATA_BYTES
 from mse_rl.data.inputs import interpret
@@ -92,7 +94,8 @@ def npz(argument: str, config: TaskConfig) -> RawData:
             allows, or its inputs cannot be read so.
     """
     x_train, y_train, x_test, y_test = read_archive(named_path(argument, InvalidTask), _KEYS)
-    return interpret(x_train, y_train, x_test, y_test, config)
+    y_train, y_test, classes = numbered(_labels("y_train", y_train), _labels("y_test", y_test))
+    return replace(interpret(x_train, y_train, x_test, y_test, config), classes=classes)
 
 
 def asked_arrays(argument: str, config: TaskConfig, split: str, reader: InputReader) -> Asked:
@@ -114,11 +117,27 @@ def asked_arrays(argument: str, config: TaskConfig, split: str, reader: InputRea
     arrays = _read(path, chosen)
     (key, x), *labels = arrays.items()
     for other, y in labels:
-        check_labels(other, y)
+        y = _labels(other, y)
         if len(x) != len(y):
             raise InvalidTask(f"expected one label per sample, got {len(x)} in {key} and {len(y)} in {other}")
-        return Asked(x, [str(label) if y.dtype.kind == "b" else str(int(label)) for label in y])
+        return Asked(x, [str(label) if y.dtype.kind in "Ub" else str(int(label)) for label in y])
     return Asked(x)
+
+
+def _labels(key: str, y: Array) -> Array:
+    """Return labels (n,), whole numbers or strings.
+
+    Raises:
+        InvalidTask: they are neither.
+    """
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidTask(f"expected labels in UTF-8 in {key}, got other bytes: save them so") from error
+    if y.dtype.kind != "U" or y.ndim != 1:
+        check_labels(key, y)
+    return y
 
 
 def read_archive(path: Path, keys: tuple[str, ...]) -> list[Array]:

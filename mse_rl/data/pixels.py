@@ -26,8 +26,8 @@ def in_units(x: Array, white: int, given: int | None = None) -> Array:
         x: the images.
         white: of the training images.
         given: white in ``x``; if None, it is told by dtype and values: uint8 and uint16 hold 8 and 16 bits,
-            floats that are all from 0 to 1 are shares of white, other whole numbers are of as few bits as
-            hold them, and all else is in the right units already.
+            floats that are all from 0 to 1 are shares of white, other whole numbers are of 16 bits if they
+            need more than 8 and than those of training, and all else is in the right units already.
     """
     given = _given(x, white) if given is None else given
     return x if given == white else x / np.float32(given / white)
@@ -38,8 +38,8 @@ def _given(x: Array, white: int) -> int:
         return WHITE_OF_SHARES if _are_shares(x) else white
     if white == WHITE_OF_SHARES and _are_shares(x):  # masks of 0 and 1
         return white
-    fitting = (most for most in (white, WHITE_OF_8_BITS, WHITE_OF_16_BITS) if x.max() <= most)
-    return _WHITE_OF.get(x.dtype.name) or next(fitting, white)
+    fitting = (most for most in (white, WHITE_OF_8_BITS) if x.max() <= most)
+    return _WHITE_OF.get(x.dtype.name) or next(fitting, WHITE_OF_16_BITS)
 
 
 def _are_shares(x: Array) -> bool:

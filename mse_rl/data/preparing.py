@@ -15,7 +15,7 @@ from mse_rl.data.normalisation import as_float, fit_bins, fit_series, normalise_
 from mse_rl.data.pixels import white_of
 from mse_rl.data.raw import AugmentationName, Features, Kind, Labels, RawData, class_numbers, listed, renumber
 from mse_rl.data.split import Rows, Split, stratified_split
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, counted
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _about_constants(x: Tensor, kind: Kind) -> str:
     if len(constant) == x.shape[channel]:
         return "all training inputs are the same, so that nothing can be learnt: check how they were made"
     if constant and kind == "vector":
-        return f"of no use, as constant: {len(constant):,} of {x.shape[1]:,} features"
+        return f"of no use, as constant: {len(constant):,} of {counted(x.shape[1], 'feature')}"
     return ""
 
 

@@ -109,16 +109,31 @@ Source = Callable[[str, TaskConfig], RawData]
 
 
 def array_of(key: str, values: Any) -> Array:
-    """Return the values called ``key``, a tensor, an array or nested lists, as an array.
+    """Return the values called ``key``, a tensor, an array, a table of pandas or nested lists, as an array.
 
     Raises:
-        InvalidTask: they are no array, or some of them are masked.
+        InvalidTask: they are no array, some of them are masked, or a table holds words.
     """
     check_unmasked(key, values)
+    if hasattr(values, "columns") and hasattr(values, "to_numpy"):
+        return _numbers_of_table(key, values)
     try:
         return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidTask(f"expected an array {key}, got: {' '.join(str(error).split())}") from error
+
+
+def _numbers_of_table(key: str, table: Any) -> Array:
+    """Return the numbers (n, F) of a table of pandas, float64 where they are of several types or missing."""
+    try:
+        found = np.asarray(table)
+        numbers: Array = table.to_numpy(np.float64, na_value=np.nan) if found.dtype.kind == "O" else found
+    except (ValueError, TypeError) as error:
+        raise InvalidTask(
+            f"expected numbers in all columns of {key}, got others ({' '.join(str(error).split())}): "
+            "write the table to a CSV file, with its labels, and name that as the task, csv:PATH"
+        ) from error
+    return numbers
 
 
 def check_unmasked(key: str, values: Any) -> None:

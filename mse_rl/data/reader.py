@@ -226,9 +226,14 @@ def _rows(reader: InputReader, x: Any) -> Array:
     return cells
 
 
+_GAPS_OF_PANDAS = ("<NA>", "NaT")
+
+
 def _cell(value: Any) -> str:
-    """Return a value as a file would have it: 1.0 is 1, None and NaN are gaps."""
+    """Return a value as a file would have it: 1.0 is 1, None, NaN and those of pandas are gaps."""
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return ""
+    if str(value) in _GAPS_OF_PANDAS:
         return ""
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return str(int(value)) if whole else str(value)

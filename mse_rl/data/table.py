@@ -12,7 +12,7 @@ from mse_rl.data.cells import USUAL, Writing, has_commas, is_gap, is_missing, nu
 from mse_rl.data.csv_table import Table
 from mse_rl.data.raw import Array
 from mse_rl.data.tokens import tokenise
-from mse_rl.errors import InvalidTask
+from mse_rl.errors import InvalidTask, counted
 
 MOST_CATEGORIES = 1_000
 """All categories of all columns together are at most so many inputs."""
@@ -136,7 +136,9 @@ def _check_numeric(tables: tuple[Table, Table], name: str, writing: Writing) -> 
         words += [f"{cells[row][:40]!r} in {table.place(row)}" for row in others]
     if not words:
         return ""
-    return f"read as gaps, as they are no numbers: {len(words):,} cells of column {name}, as {words[0]}"
+    return (
+        f"read as gaps, as they are no numbers: {counted(len(words), 'cell')} of column {name}, as {words[0]}"
+    )
 
 
 Means = tuple[tuple[str, float], ...]

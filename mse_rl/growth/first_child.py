@@ -10,7 +10,7 @@ from mse_rl.costs import training_bytes, training_flops
 from mse_rl.costs.compute_optimal import Schedule, default_training_flops, first_width
 from mse_rl.costs.measures import BudgetConfig, Meter, measure_of
 from mse_rl.data import Task
-from mse_rl.errors import InvalidConfig
+from mse_rl.errors import InvalidConfig, counted
 from mse_rl.growth.legality import Bounds, bounds_of
 from mse_rl.networks import Child, build_child
 from mse_rl.spec import Architecture, SearchSpace, first_family, starting_architecture
@@ -96,15 +96,16 @@ def require_steps(first: Architecture, schedule: Schedule) -> None:
     least = schedule.step_price(first) * schedule.slices
     if schedule.counts_steps and schedule.total < least:
         raise InvalidConfig(
-            f"{schedule.slices} slices need as many training steps, got {schedule.total}: "
+            f"expected at least {counted(schedule.slices, 'training step')}, one for each slice, got "
+            f"{schedule.total}: "
             "raise `training_steps`, or with apply raise `epochs` or lower `slices`"
         )
     if not schedule.counts_steps and schedule.decision_share * schedule.total < least:
         raise InvalidConfig(
-            f"{schedule.slices} slices of at least one batch of {schedule.batch_size} take the first "
-            f"{first.family} child {least / schedule.decision_share:.3g} training FLOPs, got "
-            f"{schedule.total:.3g}: raise `training_flops` (or `minutes` of apply), or lower `slices` or "
-            "`batch_size`"
+            f"expected at least {least / schedule.decision_share:.3g} training FLOPs, by which the first "
+            f"{first.family} child trains for {counted(schedule.slices, 'slice')} of one batch of "
+            f"{schedule.batch_size}, got {schedule.total:.3g}: raise `training_flops` (or `minutes` of "
+            "apply), or lower `slices` or `batch_size`"
         )
 
 

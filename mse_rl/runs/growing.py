@@ -17,7 +17,7 @@ from mse_rl.costs.reward import RewardConfig
 from mse_rl.data import Task
 from mse_rl.data.sources import Tell
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidController, unknown_name
+from mse_rl.errors import InvalidController, counted, unknown_name
 from mse_rl.files import is_folder, named_path
 from mse_rl.growth.cache import PrefixCache
 from mse_rl.growth.first_child import DEFAULT_BUDGET_MULTIPLE, beginning, first_architecture, rounded
@@ -206,8 +206,10 @@ def _show_length(env: ExpansionEnv, context: Context, tell: Tell) -> None:
     task, first = env.tasks[0], env.first_architecture(context)
     passes = total / training_flops(first, len(task.train))
     speed = training_speed(task, first, env.config.optimizer, env.config.growth.batch_size)
+    number = f"{passes:.3g}"
+    shown = "1 pass" if number == "1" else f"{number} passes"
     tell(
-        f"{total:.3g} training FLOPs: {passes:.3g} passes of the first child over the data, "
+        f"{total:.3g} training FLOPs: {shown} of the first child over the data, "
         f"about {duration(total / speed)} on this machine",
     )
 
@@ -245,7 +247,7 @@ def _show_start(process: GrowthProcess, renumbering: Renumbering, tell: Tell) ->
     if receipt is None:
         return
     new = f"made new: {', '.join(receipt.made_new)}" if receipt.made_new else "nothing is made new"
-    tell(f"taken over: {len(receipt.kept)} modules kept, {new}")
+    tell(f"taken over: {counted(len(receipt.kept), 'module')} kept, {new}")
     for what, numbers in (("inputs", renumbering.inputs), ("classes", renumbering.classes)):
         if numbers is not None:
             tell(

@@ -12,7 +12,7 @@ from mse_rl.costs import training_bytes
 from mse_rl.costs.measures import measure_of
 from mse_rl.data import Task
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidConfig
+from mse_rl.errors import InvalidConfig, counted
 from mse_rl.growth.cache import SHARED_PART
 from mse_rl.spec import FAMILIES, KINDS, Architecture, Block, SearchSpace
 
@@ -65,7 +65,7 @@ def require_memory(config: TrainConfig, child_bytes: int, free_bytes: int | None
     if not on_ray and workers and free_bytes is not None and workers * each > free_bytes:
         fitting = free_bytes // each
         raise InvalidConfig(
-            f"{workers} workers need about {workers * each >> 20:,} MiB of memory, and "
+            f"about {workers * each >> 20:,} MiB of memory are needed for {counted(workers, 'worker')}, and "
             f"{free_bytes >> 20:,} MiB are free: "
             + (f"lower `workers` to {fitting} or `cache_mb`" if fitting else "lower `cache_mb` or the budget")
         )

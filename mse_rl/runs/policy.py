@@ -13,7 +13,7 @@ from mse_rl.agents.learned import BlockNetwork, Learned, attributions
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.envs.actions import Layout
 from mse_rl.envs.expansion import Context, ExpansionEnv
-from mse_rl.errors import InvalidConfig, InvalidController, brief
+from mse_rl.errors import InvalidConfig, InvalidController, brief, counted
 from mse_rl.files import FileKind, is_file, named_path, sealed
 from mse_rl.plain import from_plain, to_plain
 from mse_rl.plugins import is_path
@@ -173,7 +173,7 @@ def card_of(record: dict[str, Any], table: str) -> str:
     return (
         "# A policy that grows neural networks\n\n"
         f"Trained by `mse-rl train` on {', '.join(record['config']['env']['task'])} for "
-        f"{record['episodes']} episodes. Use it with `mse-rl apply FOLDER --task TASK`.\n\n"
+        f"{counted(record['episodes'], 'episode')}. Use it with `mse-rl apply FOLDER --task TASK`.\n\n"
         + (f"On held-out seeds, against the rules at the same budgets:\n\n{table}\n" if table else "")
     )
 

@@ -7,6 +7,7 @@ from torch.utils.data import TensorDataset
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import Task, load_task
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidConfig, InvalidTask
 
 RNG = np.random.default_rng(0)
@@ -124,3 +125,29 @@ def test_tensors_and_objects_are_arrays():
     task = Task.from_arrays(torch.from_numpy(X).requires_grad_(), Y.astype(object))
     assert same(task, Task.from_arrays(X, Y))
     assert "classes" not in task.encoding
+
+
+class Frame:
+    """What a table of pandas offers, of numbers of several types or of words."""
+
+    def __init__(self, **columns):
+        self._values, self.columns = list(columns.values()), list(columns)
+
+    def __array__(self, dtype=None, copy=None):
+        types = {np.asarray(column).dtype for column in self._values}
+        return np.array(self._values, dtype=types.pop() if len(types) == 1 else object).T
+
+    def to_numpy(self, dtype, na_value):
+        return np.array(self._values, dtype=dtype).T
+
+
+def test_a_table_of_pandas_is_one_of_numbers():
+    whole = Frame(age=np.arange(30), size=np.arange(30) * 2)
+    mixed = Frame(age=np.arange(30), open=np.arange(30) % 2 > 0, share=np.arange(30) / 7)
+    for frame, features in ((whole, 2), (mixed, 3)):
+        task = Task.from_arrays(frame, np.arange(30) % 3)
+        assert (task.kind, task.train.x.shape[1] >= features) == ("vector", True)
+        reader = InputReader.of_record(task.record)
+        assert torch.equal(reader(frame), reader(frame.to_numpy(float, None)))
+    with pytest.raises(InvalidTask, match=r"numbers in all columns of x_train, got others .*csv:PATH"):
+        Task.from_arrays(Frame(age=np.arange(30), colour=["red"] * 30), np.arange(30) % 3)

@@ -12,6 +12,7 @@ from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.data.folder import folder
 from mse_rl.data.image_file import read_image
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidTask
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -208,7 +209,7 @@ def as_saved(path, image, **options):
 
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
-    [(".png", "<u2"), (".pgm", "<u2"), (".tiff", "<u2"), (".tiff", ">u2"), (".tiff", "<i4")],
+    [(".png", "<u2"), (".pgm", "<u2"), (".tiff", "<u2"), (".tiff", ">u2"), (".jp2", "<u2")],
 )
 def test_images_of_more_bits_read_as_those_of_8(tmp_path, suffix, dtype):
     grey = as_saved(tmp_path / "8.png", Image.fromarray(STRIPES))
@@ -240,6 +241,96 @@ def test_floats_are_shares_of_white_if_all_of_them_can_be(tmp_path, scale, expec
     images = np.concatenate([raw.x_train, raw.x_test])
     largest = images.reshape(len(images), -1).max(axis=1)
     assert sorted(largest.round(3).tolist()) == sorted([255.0] * 2 + [255.0 * expected] * 8)
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1, 1), (257, 257), (2**22, 257)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_whole_numbers_of_32_bits_have_16_if_8_do_not_hold_all_of_them(tmp_path, scale, unit, signed):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            values = (STRIPES * (i > 0)).astype(np.int64) * scale * (1 if signed else 4)
+            file = tmp_path / name / f"{i}.tif"
+            Image.fromarray(values.astype(np.uint32).view(np.int32)).save(file)
+            if not signed:
+                set_tag(file, 339, 1)
+    raw = folder(str(tmp_path), TaskConfig())
+    images = np.concatenate([raw.x_train, raw.x_test])
+    largest = 255 * scale * (1 if signed else 4)
+    expected = largest if largest <= 255 else largest / 257
+    assert images.max() == pytest.approx(expected, rel=1e-6)
+    assert images.min() == 0
+    reader = InputReader.of_record(load_task(f"folder:{tmp_path}", TaskConfig()).record)
+    assert torch.allclose(reader([values] * 2), reader(np.full((1, 3, 8, 8), values / largest * expected)))
+
+
+def set_tag(file, tag, value):
+    """Change the value of a short tag of a TIFF file."""
+    content = bytearray(file.read_bytes())
+    (start,) = struct.unpack("<I", content[4:8])
+    (count,) = struct.unpack("<H", content[start : start + 2])
+    entries = range(start + 2, start + 2 + 12 * count, 12)
+    place = next(entry for entry in entries if struct.unpack("<H", content[entry : entry + 2]) == (tag,))
+    content[place + 8 : place + 10] = struct.pack("<H", value)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16])
+def test_a_tiff_of_which_zero_is_white_is_read_as_it_is_seen(tmp_path, dtype):
+    most = 1 if dtype is bool else np.iinfo(dtype).max
+    values = (STRIPES > 99 if dtype is bool else STRIPES * (most / 255)).astype(dtype)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    set_tag(tmp_path / "a.tif", 262, 0)
+    assert np.allclose(read_image(tmp_path / "a.tif")[:, :, 0], 255 - values * (255.0 / most), atol=1e-3)
+
+
+def test_floats_of_which_zero_is_white_are_refused(tmp_path):
+    Image.fromarray((STRIPES / 255).astype(np.float32)).save(tmp_path / "a.tif")
+    set_tag(tmp_path / "a.tif", 262, 0)
+    with pytest.raises(InvalidTask, match=r"of which 0 is black, got white: save .*a.tif again, inverted"):
+        read_image(tmp_path / "a.tif")
+
+
+def png(file, depth, kind, rows, clear=b""):
+    """Write a PNG file of a depth and kind of colour that Pillow does not write."""
+    head = struct.pack(">IIBBBBB", 8, 8, depth, kind, 0, 0, 0)
+    chunks = [(b"IHDR", head), *([(b"tRNS", clear)] if clear else [])]
+    chunks += [(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))), (b"IEND", b"")]
+    content = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+DEEP_ROWS = (STRIPES.astype(np.uint16) * 257).astype(">u2")[:, :, None]
+NIBBLES = STRIPES // 17
+OVER_WHITE = np.where(STRIPES, STRIPES, 255)
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "rows", "clear", "expected"),
+    [
+        (16, 2, np.repeat(DEEP_ROWS, 3, axis=2), b"", STRIPES),
+        (16, 2, np.repeat(DEEP_ROWS, 3, axis=2), bytes(6), OVER_WHITE),
+        (16, 4, np.concatenate([DEEP_ROWS, DEEP_ROWS * 0 + 65_535], axis=2), b"", STRIPES),
+        (16, 4, np.repeat(DEEP_ROWS * 0, 2, axis=2), b"", STRIPES * 0 + 255),
+        (8, 0, STRIPES, bytes(2), OVER_WHITE),
+        (4, 0, NIBBLES[:, ::2] << 4 | NIBBLES[:, 1::2], b"", STRIPES),
+        (4, 0, NIBBLES[:, ::2] << 4 | NIBBLES[:, 1::2], bytes(2), OVER_WHITE),
+    ],
+)
+def test_a_png_of_any_depth_is_read_as_it_is_seen(tmp_path, depth, kind, rows, clear, expected):
+    rows = rows.astype(">u2" if depth == 16 else np.uint8)
+    png(tmp_path / "a.png", depth, kind, [row.tobytes() for row in rows], clear)
+    assert (read_image(tmp_path / "a.png") == expected[:, :, None]).all()
+
+
+@pytest.mark.parametrize("most", [15, 255, 4095, 65_535])
+def test_a_pgm_says_what_white_is(tmp_path, most):
+    values = (STRIPES / 255 * most).round().astype(">u2" if most > 255 else "u1")
+    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 %d\n" % most + values.tobytes())
+    assert np.allclose(read_image(tmp_path / "a.pgm")[:, :, 0], STRIPES, atol=0.05)
 
 
 def test_a_float_that_is_none_is_refused_by_its_file(tmp_path):

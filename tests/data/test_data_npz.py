@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
+from mse_rl.data.asking import ask
+from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidTask
 
 RNG = np.random.default_rng(0)
@@ -51,6 +53,20 @@ def test_channels_last_and_channels_first_give_the_same_task(tmp_path):
     )
     assert torch.equal(last.train.x, first.train.x)
     assert torch.equal(last.test.x, first.test.x)
+
+
+@pytest.mark.parametrize("encode", [np.asarray, lambda names: np.char.encode(names, "utf-8")])
+def test_labels_may_be_words(tmp_path, encode):
+    names = np.array(["été", "0", "hiver"])[np.arange(30) % 3]
+    x = RNG.normal(size=(30, 4))
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=encode(names), x_test=x[:9], y_test=encode(names[:9]))
+    task = load_task(f"npz:{tmp_path / 'a.npz'}", TaskConfig())
+    assert task.encoding["classes"] == ["0", "hiver", "été"]
+    assert task.test.y.tolist() == [2, 0, 1] * 3
+    asked = ask(task.name, TaskConfig(), "test", InputReader.of_record(task.record))
+    assert asked.labels == names[:9].tolist()
+    np.savez(tmp_path / "b.npz", x_train=x, y_train=np.full(30, b"\xff"), x_test=x, y_test=names)
+    assert "expected labels in UTF-8 in y_train" in refused(f"npz:{tmp_path / 'b.npz'}")
 
 
 def test_a_missing_file_is_refused(tmp_path):

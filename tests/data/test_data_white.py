@@ -41,6 +41,7 @@ def of_files(tmp_path):
         DEEP[:, :, :, None],
         np.repeat(DEEP[:, None], 3, axis=1),
         DEEP.astype(np.int32),
+        DEEP.astype(np.uint32),
         DEEP.tolist(),
         DEEP / 65_535,
         DEEP / 257,

@@ -287,5 +287,5 @@ def test_a_rule_that_chooses_nonsense_is_refused(controller, said):
 def test_few_epochs_have_fewer_decisions():
     grown = mse_rl.apply(wine(), "wait", epochs=1.0)
     assert len(grown.growth["timeline"]) == 1 + 5  # as many slices as training steps
-    with pytest.raises(mse_rl.MseRlError, match="6 slices need as many training steps, got 5"):
+    with pytest.raises(mse_rl.MseRlError, match="6 training steps, one for each slice, got 5"):
         mse_rl.apply(wine(), "wait", epochs=1.0, slices=6)

@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import contextmanager
 from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -47,6 +48,42 @@ def test_a_command_goes_on_when_nobody_reads(monkeypatch):
         console = Terminal()
         for number in range(3):
             say(console, f"line {number}")
+
+
+@contextmanager
+def full_disk(monkeypatch, stream="stdout"):
+    """Make a stream a device that is full."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "w") as device, monkeypatch.context() as patch:
+        patch.setattr(sys, stream, device)
+        yield
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["apply", "--help"]])
+def test_output_onto_a_full_disk_is_one_line_of_error(monkeypatch, command, capsys):
+    with full_disk(monkeypatch), pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "mse-rl: expected to print, got: No space left on device; make room behind standard output, or send "
+        "it elsewhere"
+    ]
+
+
+def test_a_command_keeps_what_it_makes_when_the_disk_behind_its_output_is_full(monkeypatch, tmp_path, capsys):
+    command = ["apply", "wait", "--task", "wine", "--training-flops", "1e7", "--slices", "2"]
+    with full_disk(monkeypatch), pytest.raises(SystemExit) as ended:
+        main([*command, "--out", str(tmp_path / "o")])
+    assert ended.value.code == 2
+    assert "expected to print, got: No space" in capsys.readouterr().err
+    assert {"child.safetensors", "growth.json", "report.png"} <= {p.name for p in (tmp_path / "o").iterdir()}
+
+
+def test_an_error_that_cannot_be_printed_ends_with_its_exit_code(monkeypatch):
+    with full_disk(monkeypatch, "stderr"), pytest.raises(SystemExit) as ended:
+        main(["apply", "--task", "nothing"])
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "none at all"])
