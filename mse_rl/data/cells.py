@@ -24,7 +24,8 @@ _MINUS = "\u2212\u2013-"
 _BETWEEN = "'\u2019 \u00a0\u2009\u202f"
 """What separates thousands beside commas and points: apostrophes and spaces."""
 _CURRENCY = (
-    r"(?:[A-Z]{0,3}[$€£¥₹₽₩₺₫₪₴฿₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|BRL|SEK|NOK|DKK|PLN|CZK|RUB|"
+    r"(?:[A-Z]{0,3}[$€£¥₹₽₩₺₫₪₴฿₱₿₦₨]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|BRL|SEK|NOK|DKK|PLN|CZK|RUB|"
+    r"AED|ARS|CLP|COP|EGP|HKD|HUF|IDR|ILS|KRW|MXN|MYR|NGN|NZD|PHP|PKR|RON|SAR|SGD|THB|TRY|TWD|UAH|VND|ZAR|"
     r"Rs\.?|kr\.?|zł|Kč)?"
 )
 _SIGN = rf"([+{_MINUS}]?)"
@@ -54,7 +55,8 @@ _DATE = re.compile(
     r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? )?"
     r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}[-/]\d{2}"
     rf"|(\d{{1,2}})[-/.](\d{{1,2}})[-/.]{_YEAR}|{_DAY}[-. ]{{1,2}}{_MONTH}[-, ]{{1,2}}{_YEAR}"
-    rf"|{_MONTH} {_DAY},? \d{{4}}|{_MONTH}[- ]\d{{4}})"
+    rf"|{_MONTH} {_DAY},? \d{{4}}|{_MONTH}[- ]\d{{4}}"
+    rf"|{_MONTH} {{1,2}}{_DAY} \d{{1,2}}:\d\d:\d\d(?: (?:[+-]\d{{4}}|[a-z]{{3,4}}))? \d{{4}})"
     r"(?:(?:,? |T)\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?(?: ?(?:z|utc|gmt|[+-]\d\d:?\d\d))?)?",
     re.IGNORECASE,
 )
@@ -158,6 +160,7 @@ def _days(cell: str, day_first: bool) -> float | None:
     if not _DATE.fullmatch(cell):
         return None
     try:
+        day_first = day_first and not cell[:4].isdecimal()  # what begins with the year goes on with the month
         found: datetime = parse(cell, _YEARS, dayfirst=day_first, ignoretz=True, default=_EPOCH)
     except (ValueError, OverflowError):
         return None
@@ -211,4 +214,4 @@ def _is_day_first(dates: Sequence[re.Match[str]]) -> bool:
     pairs = [(int(date[1]), int(date[2])) for date in dates if date[1]]
     if any(first > 12 for first, _ in pairs) or any(second > 12 for _, second in pairs):
         return any(first > 12 for first, _ in pairs)
-    return all("." in date[0] for date in dates)
+    return bool(pairs) and all("." in date[0] for date in dates)

@@ -94,7 +94,9 @@ def _known_label(table: Table, wanted: str | None, read: Sequence[str], classes:
         label: str | None = _label_column(table, wanted)
     else:
         called = [name for word in LABEL_NAMES for name in table.names if name.lower() == word]
-        last = [name for name in table.names[-1:] if not set(classes).isdisjoint(table.column(name))]
+        cells = set(table.column(table.names[-1]))
+        cells |= {_canonical(cell) for cell in cells if plain_number(cell) is not None and not is_gap(cell)}
+        last = [] if cells.isdisjoint(classes) else [table.names[-1]]
         label = next((name for name in (*called, *last) if name not in read), None)
     return None if label is None or all(map(is_gap, table.column(label))) else label
 
@@ -112,7 +114,7 @@ def _about_labels(label: str, classes: tuple[str, ...], config: TaskConfig) -> s
     if len({name.lower() for name in classes}) < len(classes):
         said += "; some differ in capital letters only"
     if gaps := [name for name in classes if is_gap(name)]:
-        said += f"; {listed(gaps)} is a class like others: drop its rows if it stands for no label"
+        said += f"; {listed(gaps)} are classes like others: drop their rows if they stand for no label"
     return said
 
 
@@ -206,6 +208,7 @@ def _names_of_labels(tables: Sequence[Table], label: str) -> tuple[list[list[str
     cells = [[" ".join(cell.split()) for cell in table.column(label)] for table in tables]
     numeric = all(is_gap(cell) or plain_number(cell) is not None for column in cells for cell in column)
     numeric = numeric and not all(is_gap(cell) for column in cells for cell in column)
+    numeric = numeric and not _are_codes([cell for column in cells for cell in column])
     for table, column in zip(tables, cells, strict=True):
         for row, cell in enumerate(column):
             if not cell or (numeric and is_gap(cell)):
@@ -216,6 +219,12 @@ def _names_of_labels(tables: Sequence[Table], label: str) -> tuple[list[list[str
     if numeric:
         cells = [[_canonical(cell) for cell in column] for column in cells]
     return cells, numeric
+
+
+def _are_codes(cells: Sequence[str]) -> bool:
+    """Return whether labels are written like 007: digits, as many in each, some of which begin with 0."""
+    alike = all(map(str.isdecimal, cells)) and len(set(map(len, cells))) == 1
+    return alike and len(cells[0]) > 1 and any(cell[0] == "0" for cell in cells)
 
 
 def _canonical(cell: str) -> str:

@@ -1,7 +1,8 @@
 """A CSV file as a table of text: its letters, its separators, its header."""
 
 import csv
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -156,9 +157,9 @@ class Table:
 def read_table(path: Path, label: str | None = None, columns: Sequence[str] = ()) -> Table:
     """Read a CSV file: names of the columns, and rows.
 
-    It is in UTF-8, in UTF-16 with its mark, or else in Windows' Western encoding. Fields are separated by
-    commas, semicolons, tabs or bars, whichever fits. Titles, comments (``#``), blank rows, and blank cells
-    behind the last column are left out. Columns are numbered if the first row is none of names.
+    It is in UTF-8, in UTF-16 or UTF-32 with its mark, or else in Windows' Western encoding. Fields are
+    separated by commas, semicolons, tabs or bars, whichever fits. Titles, comments (``#``), blank rows, and
+    blank cells behind the last column are left out. Columns are numbered if the first row is none of names.
 
     Args:
         path: of the file.
@@ -179,15 +180,24 @@ def read_table(path: Path, label: str | None = None, columns: Sequence[str] = ()
 
 
 _ENCODINGS = ("utf-8-sig", "cp1252")
+_SINGLE_QUOTES = re.compile(r"\s*'[^'\n]*'(?:[,;|\t]\s?'[^'\n]*')+\r?\n")
+"""A first row whose names are all in single quotes."""
+_WIDE = {
+    BOM_UTF32_LE: "utf-32",
+    BOM_UTF32_BE: "utf-32",
+    BOM_UTF16_LE: "utf-16",
+    BOM_UTF16_BE: "utf-16",
+}
+"""By the mark at the start of a file; that of UTF-32 begins with the one of UTF-16."""
 
 
 def _decoded(path: Path, content: BinaryIO, columns: Sequence[str]) -> tuple[str, list[_Line]]:
     """Return the encoding that a file is in, and its rows."""
     head = content.read(HEAD)
-    has_mark = head.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-    if b"\0" in head and not has_mark:
+    wide = next((encoding for mark, encoding in _WIDE.items() if head.startswith(mark)), None)
+    if b"\0" in head and not wide:
         raise InvalidTask(f"expected a CSV file, got binary data: save {path} as CSV")
-    for encoding in ("utf-16",) if has_mark else _ENCODINGS:
+    for encoding in (wide,) if wide else _ENCODINGS:
         content.seek(0)
         text = TextIOWrapper(content, encoding=encoding, newline="")
         try:
@@ -207,7 +217,12 @@ def _lines(path: Path, file: TextIO, columns: Sequence[str]) -> list[_Line]:
         for escape in (None, "\\"):  # quotes within quotes are doubled, or else escaped
             file.seek(0)
             reader = csv.reader(
-                file, delimiter=separator, escapechar=escape, skipinitialspace=separator == " ", strict=True
+                file,
+                delimiter=separator,
+                quotechar="'" if _SINGLE_QUOTES.match(head) else '"',
+                escapechar=escape,
+                skipinitialspace=separator == " ",
+                strict=True,
             )
             try:
                 return [

@@ -73,6 +73,13 @@ def test_rows_have_labels_where_the_file_has_them(tmp_path, of_table, lines, lab
     assert asked.labels == labels
 
 
+def test_the_last_column_has_labels_if_there_is_a_class_in_it_however_it_is_written(tmp_path):
+    reader = reader_of(write(tmp_path / "grown.csv", "size,kind", *(f"{i},{i % 2}" for i in range(40))))
+    for last, labels in (("1.0", ["1"]), ("7", None), ("", None)):
+        asked = ask(write(tmp_path / "asked.csv", "size,kind", f"3,{last}"), TaskConfig(), "test", reader)
+        assert asked.labels == labels
+
+
 def test_a_file_that_no_network_can_have_learnt_from_is_read_as_a_whole(tmp_path, of_table):
     for rows in (ROWS[:5], ROWS[::2]):  # two of a class; one class
         name = write(tmp_path / "asked.csv", "size,colour,kind", *rows)

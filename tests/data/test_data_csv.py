@@ -424,3 +424,11 @@ def test_unknown_categories_never_raise_and_never_change_what_is_learnt(tmp_path
     task = load_task(f"csv:{tmp_path}", TaskConfig())
     assert task.encoding["categorical"] == {"c": ["a", "b", "c"]}
     assert len(task.test) == len(cells)
+
+
+def test_a_class_that_is_called_like_a_gap_is_named(tmp_path):
+    lines = []
+    rows = [f"{i},{('none', 'mild', 'N/A')[i % 3]}" for i in range(30)]
+    task = load_task(write(tmp_path / "a.csv", "size,label", *rows), TaskConfig(), log=lines.append)
+    assert task.encoding["classes"] == ["N/A", "mild", "none"]
+    assert "; N/A, none are classes like others: drop their rows if they stand for no label" in lines[0]

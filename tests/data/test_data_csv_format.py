@@ -9,7 +9,7 @@ import torch
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.cells import number
+from mse_rl.data.cells import USUAL, Writing, number, writing_of
 from mse_rl.data.csv_table import MOST_LETTERS
 from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidTask
@@ -165,7 +165,7 @@ def test_a_number_that_is_none_is_a_gap_and_the_user_is_told(tmp_path):
     task = load(tmp_path / "a.csv", "\n".join(["size,n,label", *rows]), lines)
     assert list(task.encoding["numeric"]) == ["size", "n"]
     assert lines[1:] == [
-        f"csv:{tmp_path / 'a.csv'}: read as gaps, as they are no numbers: 1 cells of column size, "
+        f"csv:{tmp_path / 'a.csv'}: read as gaps, as they are no numbers: 1 cell of column size, "
         "as 'unclear' in line 9 of a.csv"
     ]
 
@@ -301,3 +301,32 @@ def test_a_million_columns_are_refused_and_as_many_blanks_left_out(tmp_path, pla
     blanks = "," * 10**6
     text = "\n".join([",".join(NAMES) + blanks, *map(",".join, ROWS)])
     assert same(load(tmp_path / "b.csv", text), plain)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_wide_letters_are_read_by_their_mark(tmp_path, plain, encoding):
+    (tmp_path / "a.csv").write_bytes("\n".join(map(",".join, [NAMES, *ROWS])).encode(encoding))
+    assert same(load_task(f"csv:{tmp_path / 'a.csv'}", TaskConfig()), plain)
+
+
+def test_single_quotes_are_quotes_if_all_names_are_in_them(tmp_path, plain):
+    rows = [[f"'{cell}'" for cell in row] for row in [NAMES, *ROWS]]
+    assert same(load(tmp_path / "a.csv", "\n".join(map(",".join, rows))), plain)
+    text = "text,label\n" + "".join(f"'tis {i} o'clock now,{i % 2}\n" for i in range(20))
+    assert load(tmp_path / "b.csv", text).encoding["reads"] == "text"
+
+
+def test_labels_of_leading_zeros_keep_them(tmp_path):
+    for names, classes in ((("007", "010"), ["007", "010"]), (("7", "010"), ["7", "10"])):
+        rows = [f"{i},{names[i % 2]}" for i in range(20)]
+        assert load(tmp_path / "a.csv", "\n".join(["size,label", *rows])).encoding["classes"] == classes
+
+
+def test_a_date_that_begins_with_its_year_goes_on_with_the_month():
+    cells = ["2020-01-05 13:30:00.000000", "2020-02-06 13:30:00.000000"]
+    assert writing_of(cells, commas=False) == USUAL
+    for way in (USUAL, Writing(day_first=True)):
+        assert number(cells[0], way) == 18266.5625
+    assert number("Sun Jan 05 13:30:00 2020") == number("Sun Jan  5 13:30:00 UTC 2020") == 18266.5625
+    assert number("Sun Jan 05 13:30:00 +0000 2020") == 18266.5625
+    assert [number(cell) for cell in ("THB 5.50", "5.50 ZAR", "₿0.5")] == [5.5, 5.5, 0.5]

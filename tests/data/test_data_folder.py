@@ -87,7 +87,10 @@ def test_a_folder_without_classes_is_refused(tmp_path):
 
 def test_one_class_is_refused(tmp_path):
     paint(tmp_path, {"red": 5})
-    assert "at least 2 classes" in refused(f"folder:{tmp_path}")
+    lines = []
+    with pytest.raises(InvalidTask, match="at least 2 classes"):
+        load_task(f"folder:{tmp_path}", TaskConfig(), log=lines.append)
+    assert lines[0].endswith(": 1 class, red")
 
 
 def test_train_without_test_is_refused(tmp_path):
