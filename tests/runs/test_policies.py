@@ -176,7 +176,7 @@ def test_a_policy_of_a_later_version_is_told_from_one_of_an_earlier_one(tmp_path
     assert line.endswith("of a later version: expected a policy of format 3, got 4; update mse-rl")
     earlier = edited(tmp_path / "earlier", lambda data: data.update(format=1))
     with pytest.raises(
-        InvalidController, match="of an earlier version: expected a policy of format 2, got 1"
+        InvalidController, match="of an earlier version: expected a policy of format 3, got 1"
     ):
         mse_rl.load_policy(earlier)
 
