@@ -10,26 +10,34 @@ from torch.nn import functional as F
 
 from mse_rl.agents.controller import DecisionPoint
 from mse_rl.envs.actions import Layout, columns
-from mse_rl.envs.observation import Observation
-from mse_rl.transformations import WAIT
+from mse_rl.envs.observation import HIGH, UNSEEN, Observation
+from mse_rl.transformations import WAIT, transformation
 
 MOST_FIRST_WAIT_LOGIT = 4.0
 """What was measured, with all operations; more of them would make it larger by little."""
+FIRST_CHILD_LOGIT = log(4)
+"""Operations on the whole child have one target, those on blocks several: this makes them as likely."""
+LEAST_DEVIATION = 1e-3
+"""Features that vary by less than this, in their own scale, count as constant."""
 
 
-def first_wait_logit(layout: Layout) -> float:
-    """Return the logit of ``wait`` in a policy that has not learned; all others are near 0.
+def first_logits(layout: Layout) -> Tensor:
+    """Return the logits of the operations on the child in a policy that has not learned; all others are
+    near 0.
 
-    A new policy waits at about two decisions of three, if each other operation is legal at about one target.
-    So it learns what a change is worth in a child that is otherwise left alone. If every decision were drawn
-    uniformly, nearly all would be changes, and the worth of each would be lost among the others
+    A new policy waits at more than half of its decisions, if each other operation is legal at about one
+    target. So it learns what a change is worth in a child that is otherwise left alone. If every decision
+    were drawn uniformly, nearly all would be changes, and the worth of each would be lost among the others
     (docs/experiments.md).
 
     Args:
         layout: names the operations.
     """
+    own = layout.child_operations
+    logits = torch.tensor([0.0 if transformation(name).ends_growth else FIRST_CHILD_LOGIT for name in own])
     others = max(1, len(layout.operations) - 1)
-    return min(MOST_FIRST_WAIT_LOGIT, log(2 * others))
+    logits[own.index(WAIT.name)] = min(MOST_FIRST_WAIT_LOGIT, log(2 * others))
+    return logits
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -74,14 +82,23 @@ class BlockNetwork(nn.Module):
     operations on the child, another, of (h_i, g), those on block i, a third, of (h_i, h_j, g), those on
     the pair i < j. There is no critic: the others of an episode's group are its baseline.
 
+    Features of the child are standardised, (x - mean) / deviation, by what the first episodes show: a
+    feature that varies little, as its distance from the right size does, would else be learned last. What
+    was not seen yet is left as it is.
+
     Args:
         layout: names the inputs and the logits.
         hidden: units of each layer.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, layout: Layout, hidden: int = 64) -> None:
         super().__init__()
         self.layout = layout
+        self.register_buffer("mean", torch.zeros(len(layout.globals)))
+        self.register_buffer("deviation", torch.ones(len(layout.globals)))
         self.encode_block = _mlp(len(layout.blocks), hidden, hidden)
         self.encode_child = _mlp(len(layout.globals) + 2 * hidden, hidden, hidden)
         self.join = _Join(1, hidden)
@@ -93,7 +110,7 @@ class BlockNetwork(nn.Module):
     @torch.no_grad()
     def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw orthogonal weights; the last maps are small, so that the first policy is near uniform but for
-        ``wait``, see ``first_wait_logit``.
+        ``first_logits``.
         """
         for name, parameter in self.named_parameters():
             if parameter.dim() == 1:
@@ -101,7 +118,23 @@ class BlockNetwork(nn.Module):
             else:
                 last = "logits" in name
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
-        self.child_logits.bias[self.layout.child_operations.index(WAIT.name)] = first_wait_logit(self.layout)
+        self.child_logits.bias.copy_(first_logits(self.layout))
+
+    @torch.no_grad()
+    def standardise_(self, globals_: Tensor) -> None:
+        """Standardise the features of the child from now on by how they vary in ``globals_``
+        (n, global features); those that do not vary are left as they are.
+        """
+        seen = torch.where(globals_ > UNSEEN, globals_, torch.nan)
+        mean = seen.nanmean(dim=0)
+        deviation = (seen - mean).square().nanmean(dim=0).sqrt()
+        varies = deviation > LEAST_DEVIATION  # NaN, of what was never seen, is no more
+        self.mean.copy_(torch.where(varies, mean, 0.0))
+        self.deviation.copy_(torch.where(varies, deviation, 1.0))
+
+    def _standardised(self, globals_: Tensor) -> Tensor:
+        values = ((globals_ - self.mean) / self.deviation).clamp(-HIGH, HIGH)
+        return torch.where(globals_ > UNSEEN, values, globals_)
 
     def forward(self, globals_: Tensor, blocks: Tensor) -> Tensor:
         """Return logits (n, actions), in the order of a table of the layout's operations.
@@ -117,7 +150,7 @@ class BlockNetwork(nn.Module):
         encoded = self.encode_block(blocks) * present
         mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
         highest = encoded.masked_fill(present == 0, -1.0).amax(dim=1)
-        child = self.encode_child(torch.cat([globals_, mean, highest], dim=1))  # (n, hidden)
+        child = self.encode_child(torch.cat([self._standardised(globals_), mean, highest], dim=1))
         joined = self.join(encoded, child, torch.arange(used))
         block_logits = F.pad(self.block_logits(joined), (0, 0, 0, rows - used))  # (n, rows, operations)
         first, second = torch.triu_indices(rows, rows, offset=1)

@@ -258,6 +258,8 @@ class GroupedPPO(MaskablePPO):
         episodes = [episode for group in groups for episode in group]
         require_survivors(episodes)
         self._record_times(episodes)
+        if not self.updates:
+            self.network.standardise_(globals_of(episodes))
         self.num_timesteps += n_rollout_steps
         rollout_buffer.fill(groups, self.policy, decisions=self.decisions)
         callback.on_rollout_end()
@@ -287,6 +289,12 @@ class GroupedPPO(MaskablePPO):
             Group(context, number, self.contexts.budget(context).cost_budget)
             for number, context in zip(numbers, contexts, strict=True)
         ]
+
+
+def globals_of(episodes: list[Episode]) -> Tensor:
+    """Return the features of the child at all decisions of some episodes, (decisions, global features)."""
+    rows = [step["globals"] for episode in episodes for step in episode.observations]
+    return torch.from_numpy(np.stack(rows))
 
 
 def require_survivors(episodes: list[Episode]) -> None:

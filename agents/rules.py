@@ -179,6 +179,29 @@ class Balance(Pace):
         return log(min(first * max(1.0, ratio), process.cost_budget))
 
 
+FIRST_MOVES = {"cnn": "deepen_separable", "mlp": "widen_child_x1.5"}
+"""By family; those that pay most at the start of episodes of ``mse-rl train``
+(``scripts/experiments/first_moves.py``). Others make none."""
+
+
+class FirstMove(Balance):
+    """Make the change that is best for the family on average, at the last target that allows it, then
+    follow ``balance``.
+    """
+
+    def choose(self, process: GrowthProcess, rng: np.random.Generator) -> Decision:
+        """Return the first move at the first decision, if it is legal; later what ``balance`` does."""
+        name = FIRST_MOVES.get(process.state.architecture.family)
+        moves = [decision for decision in process.choices() if decision.name == name]
+        if process.state.slice_index == 0 and moves:
+            return moves[-1]
+        return super().choose(process, rng)
+
+    def due(self, process: GrowthProcess) -> float:
+        """Return the same as ``balance``, but no less than the child costs: the first move is kept."""
+        return max(super().due(process), log(process.cost))
+
+
 def least_loss(process: GrowthProcess) -> Decision:
     """Return the shrinking that loses least importance for what it saves of the tightest budget.
 
@@ -217,11 +240,12 @@ RULES: dict[str, Callable[..., Controller]] = {
     "widen": Widen,
     "pace": Pace,
     "balance": Balance,
+    "first_move": FirstMove,
     "compress": Wait,  # all rules shrink a child that is beyond its budget
     "static": Wait,
 }
 """By name; a colon in front of each argument, as in ``pace:0.5:0.3``. All take numbers."""
-GROWING_RULES = ("wait", "random", "threshold", "widen", "pace", "balance")
+GROWING_RULES = ("wait", "random", "threshold", "widen", "pace", "balance", "first_move")
 """The rules that a learned policy is compared with when it has been trained."""
 
 

@@ -73,19 +73,28 @@ def read_tensors(
     return tensors, header.text
 
 
-def load_weights(module: nn.Module, path: Path, kind: FileKind) -> None:
+def load_weights(
+    module: nn.Module, path: Path, kind: FileKind, *, lacking: Mapping[str, Tensor] | None = None
+) -> None:
     """Give ``module``, which may be on the meta device, the tensors of a file.
+
+    Args:
+        module: gets them.
+        path: of the file.
+        kind: what it is.
+        lacking: tensors of the module that are not in the file.
 
     Raises:
         MseRlError: the kind's, if there is no such file, or its tensors do not fit or are not finite.
     """
-    state = module.state_dict()
+    lacking = lacking or {}
+    state = {name: tensor for name, tensor in module.state_dict().items() if name not in lacking}
     layout = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
     tensors, _ = read_tensors(path, kind, layout)
     for name, tensor in tensors.items():
         if tensor.numel() and not _is_finite(tensor):
             raise kind.error(f"expected finite weights, got others in {name} at {brief(path)}: {kind.advice}")
-    module.load_state_dict(tensors, assign=True)
+    module.load_state_dict({**tensors, **lacking}, assign=True)
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -38,9 +38,9 @@ class _ApplyArguments(ApplyConfig):
     """The same, with the controller named first and without a flag, or a growth to go on with."""
 
     controller: Positional[str] = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a policy that comes along
-    (small), the folder of a run or policy, or a controller of your own, my_package.module:thing
-    (docs/extending.md)."""
+    """A rule (wait, random, threshold, widen, pace, balance, first_move, compress or static), a
+    policy that comes along (small), the folder of a run or policy, or a controller of your own,
+    my_package.module:thing (docs/extending.md)."""
     resume: Path | None = None
     """Go on with the growth in this folder, with its settings: beside it only --trust-run."""
     trust_run: bool = False

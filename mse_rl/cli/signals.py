@@ -39,7 +39,11 @@ def signals_do(action: Action) -> Iterator[None]:
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
-    """End the process with one line: there is nothing to keep, or no time for it."""
+    """End the process with one line: there is nothing to keep, or no time for it. Its workers end with it."""
+    processes = sys.modules.get("multiprocessing")  # where it was never imported, there are none
+    for child in processes.active_children() if processes else ():
+        with suppress(OSError, ValueError):
+            child.kill()  # one that is frozen would not see that its parent has ended
     with suppress(OSError, ValueError):
         shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # the cursor, which bars may have hidden
         os.write(2, f"{shown}{LINE}\n".encode())

@@ -127,9 +127,9 @@ class ApplyConfig(GrowthRules):
     task: str
     """The dataset to grow a child on, or one of your own, my_package.module:thing (docs/extending.md)."""
     controller: str = DEFAULT_CONTROLLER
-    """A rule (wait, random, threshold, widen, pace, balance, compress or static), a policy that comes along
-    (small), the folder of a run or policy, or a controller of your own, my_package.module:thing
-    (docs/extending.md)."""
+    """A rule (wait, random, threshold, widen, pace, balance, first_move, compress or static), a
+    policy that comes along (small), the folder of a run or policy, or a controller of your own,
+    my_package.module:thing (docs/extending.md)."""
     trust_policy: bool = False
     """Import the reward, cost and transformations of others that a policy was trained with."""
     out: Path | None = None

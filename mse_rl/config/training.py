@@ -156,12 +156,12 @@ class GrowthConfig(GrowthRules):
     passes_low: float = 2.0
     """Training FLOPs are drawn log-uniformly for every episode, from what so many passes of the first child
     over the data cost ..."""
-    passes_high: float = 64.0
+    passes_high: float = 128.0
     """... to what so many cost."""
     width_low: float = 0.125
     """The width of the first child is drawn log-uniformly for every episode, if start-width is not given,
     from so many times that of its family ..."""
-    width_high: float = 1.0
+    width_high: float = 0.5
     """... to so many times."""
     decision_share: float = 0.6
     """Decisions are spread evenly over this share of the schedule; the last slice takes what is left."""
@@ -217,7 +217,7 @@ class GrowthConfig(GrowthRules):
 class ExpansionConfig:
     """Everything that makes an Expansion environment: tasks, children, schedule, budget, reward."""
 
-    task: tuple[str, ...] = ("digits", "digit_sums", "hastie")
+    task: tuple[str, ...] = ("digits", "digit_sums", "teacher")
     """Datasets; an episode draws one. One of your own is my_package.module:thing (docs/extending.md)."""
     data: TaskConfig = field(default_factory=TaskConfig)
     growth: GrowthConfig = field(default_factory=GrowthConfig)

@@ -1,4 +1,4 @@
-"""Well-known datasets, read by scikit-learn and torchvision, and two that are made of them."""
+"""Well-known datasets, read by scikit-learn and torchvision, and three that are made up."""
 
 import math
 import struct
@@ -175,6 +175,8 @@ def _usps_row(line: bytes) -> tuple[int, list[float]]:
 
 SUMS_TRAIN, SUMS_TEST = 1_500, 1_000
 HASTIE_TRAIN, HASTIE_TEST = 1_250, 2_000
+TEACHER_TRAIN, TEACHER_TEST = 2_500, 2_000
+TEACHER_INPUTS, TEACHER_UNITS, TEACHER_CLASSES = 6, 24, 8
 
 
 def digit_sums(argument: str, config: TaskConfig) -> RawData:
@@ -200,6 +202,23 @@ def hastie(argument: str, config: TaskConfig) -> RawData:
     x = np.random.default_rng(0).standard_normal((HASTIE_TRAIN + HASTIE_TEST, 10))
     y = (np.square(x).sum(axis=1) > 9.34).astype(np.int64)
     train, test = slice(HASTIE_TRAIN), slice(HASTIE_TRAIN, None)
+    return RawData(x[train], y[train], x[test], y[test], "vector")
+
+
+def teacher(argument: str, config: TaskConfig) -> RawData:
+    """Make vectors (n, 6) of standard normal numbers; the label is the largest of the eight outputs of a
+    fixed random network with 24 hidden units: the student has to learn what the teacher knows.
+
+    Large children learn it better than small ones if they see it often, and worse if they do not.
+    Saad and Solla, 1995, On-line learning in soft committee machines.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((TEACHER_TRAIN + TEACHER_TEST, TEACHER_INPUTS))
+    first = rng.standard_normal((TEACHER_INPUTS, TEACHER_UNITS)) * math.sqrt(2 / TEACHER_INPUTS)
+    hidden = np.maximum(0, x @ first + 0.3 * rng.standard_normal(TEACHER_UNITS))
+    outputs = hidden @ rng.standard_normal((TEACHER_UNITS, TEACHER_CLASSES))
+    y = ((outputs - outputs.mean(axis=0)) / outputs.std(axis=0)).argmax(axis=1)
+    train, test = slice(TEACHER_TRAIN), slice(TEACHER_TRAIN, None)
     return RawData(x[train], y[train], x[test], y[test], "vector")
 
 

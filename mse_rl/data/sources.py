@@ -18,6 +18,7 @@ from mse_rl.data.known import (
     kmnist,
     mnist,
     svhn,
+    teacher,
     usps,
     wine,
 )
@@ -42,6 +43,7 @@ SOURCES: dict[str, Source] = {
     "mnist": mnist,
     "npz:PATH": npz,
     "svhn": svhn,
+    "teacher": teacher,
     "usps": usps,
     "wine": wine,
 }

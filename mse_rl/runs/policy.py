@@ -24,7 +24,7 @@ from mse_rl.runs.folders import (
     write_json,
     write_tensors,
 )
-from mse_rl.tensors import MOST_TENSOR_BYTES, load_weights
+from mse_rl.tensors import MOST_TENSOR_BYTES, Tensors, load_weights
 from mse_rl.transformations import TRANSFORMATIONS, operations, transformation
 
 PLURALS = {"image": "images", "vector": "tables", "sequence": "series", "tokens": "texts"}
@@ -62,9 +62,11 @@ class Experience:
         return f"{inputs}, read by {' and '.join(self.families)} children"
 
 
-FORMAT = 2
+FORMAT = 3
 """Of policy.json. The layout in it says what the weights are for; what it names may change without another
 format, what a name means may not."""
+UNSTANDARDISED = 2
+"""The format of policies that were trained on features as they are."""
 SHIPPED = {
     file.parent.name: file.parent for file in sorted(Path(__file__).parents[1].glob("policies/*/policy.json"))
 }
@@ -208,15 +210,23 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
     card = folder / "README.md"
     text = _CARD.text(card) if is_file(card) else ""
 
-    def build(data: Any) -> Policy:
+    def build(data: Any) -> tuple[Policy, Tensors]:
         policy = _policy_of(path, data, text)
         _check_trust(path, policy, trust)
         _check_record(policy)
-        return policy
+        return policy, _as_they_are(policy.network) if data["format"] == UNSTANDARDISED else {}
 
-    policy = _RECORD.load(folder / "policy.json", build)
-    load_weights(policy.network, folder / "policy.safetensors", _WEIGHTS)
+    policy, lacking = _RECORD.load(folder / "policy.json", build)
+    load_weights(policy.network, folder / "policy.safetensors", _WEIGHTS, lacking=lacking)
+    if not (policy.network.deviation > 0).all():
+        raise InvalidController(f"expected positive deviations of features at {brief(path)}: {_ADVICE}")
     return policy
+
+
+def _as_they_are(network: BlockNetwork) -> Tensors:
+    """Return what leaves the features of the child as they are."""
+    count = len(network.layout.globals)
+    return {"mean": torch.zeros(count), "deviation": torch.ones(count)}
 
 
 def _folder_of(path: str | Path) -> Path:
@@ -270,7 +280,7 @@ def _check_format(path: str | Path, got: object) -> None:
         raise InvalidController(
             f"{path} is of a later version: expected a policy of format {FORMAT}, got {got}; update mse-rl"
         )
-    if got != FORMAT:
+    if got not in (UNSTANDARDISED, FORMAT):
         raise InvalidController(
             f"{path} is of an earlier version: expected a policy of format {FORMAT}, got {got}; "
             "train a new one"

@@ -25,7 +25,7 @@ STREAM = 3
 """Contexts that neither training nor the comparison at its end draws."""
 BUDGET_SHARES, SCHEDULE_SHARES = (0.12, 0.25, 0.5, 1), (0.2, 0.4, 0.6)
 RULES = (
-    *("wait", "random", "threshold", "widen"),
+    *("wait", "random", "threshold", "widen", "balance", "first_move"),
     *(f"pace:{budget:g}:{time:g}" for budget in BUDGET_SHARES for time in SCHEDULE_SHARES),
 )
 

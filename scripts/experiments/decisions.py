@@ -29,7 +29,7 @@ class Arguments:
 
     policy: tyro.conf.Positional[str]
     """A policy that comes along, or the folder of a run or policy."""
-    tasks: tuple[str, ...] = ("digits", "digit_sums", "hastie")
+    tasks: tuple[str, ...] = ("digits", "digit_sums", "teacher")
     """Datasets."""
     passes: tuple[float, ...] = (2, 8, 32, 128)
     """Training FLOPs, in passes of the first child over all the data."""

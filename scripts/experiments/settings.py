@@ -39,12 +39,12 @@ class Setting:
 
 
 SETTINGS = {
-    "fashion, few": Setting("fashion_mnist", (1e10, 4e10, 1.6e11, 6.4e11), 14, 5_000, 8),
+    "fashion, few": Setting("fashion_mnist", (1.6e9, 1e10, 4e10, 1.6e11), 14, 5_000, 8),
     "cifar10, many": Setting("cifar10", (4e10, 1.6e11, 6.4e11, 2.5e12), 16, None, 8),
     "fashion, many": Setting("fashion_mnist", (4e10, 1.6e11, 6.4e11, 2.5e12), 14, None, 8),
-    "texts": Setting("csv:TREC", (2e9, 8e9, 3.2e10, 1.28e11)),
-    "table": Setting("npz:tables/satimage.npz", (4e9, 1.6e10, 6.4e10, 2.56e11)),
-    "series": Setting("npz:UCR/JapaneseVowels.npz", (4e9, 1.6e10, 6.4e10, 2.56e11)),
+    "texts": Setting("csv:TREC", (3.2e8, 2e9, 8e9, 3.2e10)),
+    "table": Setting("npz:tables/satimage.npz", (6.4e8, 4e9, 1.6e10, 6.4e10)),
+    "series": Setting("npz:UCR/JapaneseVowels.npz", (6.4e8, 4e9, 1.6e10, 6.4e10)),
 }
 
 

@@ -43,7 +43,7 @@ class Arguments:
     rates: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Learning rates of static children, over the default; the best on validation is taken, with another
     seed."""
-    length: int = 2
+    length: int = 3
     """Which of a setting's training FLOPs, from the smallest."""
     workers: int = 2
     """Processes, each with one thread."""

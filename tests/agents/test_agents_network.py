@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.agents.learned import BlockNetwork, first_wait_logit
+from mse_rl.agents.learned import BlockNetwork, first_logits
 from mse_rl.envs.actions import ActionTable, Layout
+from mse_rl.envs.observation import UNSEEN
 from mse_rl.transformations import WAIT
 
 ALL = ActionTable(1)
@@ -119,6 +120,26 @@ def test_a_child_in_a_batch_is_what_it_is_alone(network):
         torch.testing.assert_close(alone[0], logits[index])
 
 
+def test_standardised_features_have_unit_spread_but_for_what_is_constant_or_not_seen():
+    network = BlockNetwork(LAYOUT)
+    network.reset_parameters_(seeded(0))
+    globals_ = torch.zeros(50, len(LAYOUT.globals))
+    globals_[:, 0] = 0.3 + 0.01 * torch.randn(50, generator=seeded(1))
+    globals_[:, 1] = 7.0
+    globals_[10:, 2] = torch.linspace(0, 1, 40)
+    globals_[:10, 2] = UNSEEN
+    globals_[:, 3] = UNSEEN
+    network.standardise_(globals_)
+    seen = network._standardised(globals_)
+    assert seen[:, 0].mean().abs() < 1e-3
+    assert seen[:, 0].std() == pytest.approx(1, abs=0.05)
+    assert (seen[:, 1] == 7).all()
+    assert (seen[:10, 2] == UNSEEN).all()
+    assert seen[10:, 2].std() == pytest.approx(1, abs=0.05)
+    assert (seen[:, 3] == UNSEEN).all()
+    assert seen.isfinite().all()
+
+
 def test_a_new_policy_waits_or_is_near_uniform_and_follows_the_generator_alone():
     def born(seed):
         network = BlockNetwork(LAYOUT)
@@ -127,10 +148,11 @@ def test_a_new_policy_waits_or_is_near_uniform_and_follows_the_generator_alone()
 
     child, rows, pairs = parts(born(0), 12)
     known = [child, rows[:, :6].flatten(1), *(logits for (_, second), logits in pairs.items() if second < 6)]
-    logits = torch.cat(known, dim=1)
+    logits, first = torch.cat(known, dim=1), first_logits(LAYOUT)
     assert LAYOUT.child_operations[0] == WAIT.name
-    assert logits[0, 0].item() == pytest.approx(first_wait_logit(LAYOUT), abs=0.1)
-    probabilities = logits[:, 1:].softmax(1)
+    assert first[0] == first.max()
+    torch.testing.assert_close(logits[:, : len(first)], first.expand(3, -1), atol=0.1, rtol=0)
+    probabilities = logits[:, len(first) :].softmax(1)
     uniform = 1 / probabilities.shape[1]
     assert (probabilities - uniform).abs().max() < 0.1 * uniform
     torch.rand(1)

@@ -12,6 +12,7 @@ from support.schedules import even
 from mse_rl.agents.controller import DecisionPoint, run_episode
 from mse_rl.agents.learned import Learned
 from mse_rl.agents.rules import (
+    FIRST_MOVES,
     GROWING_RULES,
     RULES,
     Balance,
@@ -164,7 +165,7 @@ def test_every_rule_plays_every_family_by_what_is_legal(tiny, family, name):
     episode = play(env, make_rule({"pace": "pace:0.5:0.4", "balance": "balance:1e6"}.get(name, name)))
     assert not any(info["illegal"] for info in episode.infos)
     assert all(mask[action] for mask, action in zip(episode.masks, episode.actions, strict=True))
-    grows = {"threshold", "widen", "pace", "balance"}
+    grows = {"threshold", "widen", "pace", "balance"} | ({"first_move"} if family in FIRST_MOVES else set())
     assert (episode.final["flops"] > episode.start["flops"]) == (name in grows) or name == "random"
 
 
@@ -206,6 +207,18 @@ def test_pace_resizes_streams_where_the_vocabulary_lacks_the_whole_child(tiny, t
     episode = play(env, Pace(0.5, 0.4), replace(CONTEXT, budget_multiple=16.0))
     assert {"wait", "widen_stream_x1.5"} <= set(names(episode))
     assert 0.3 < episode.final["cost"] / episode.final["cost_budget"] < 0.8
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_first_move_is_that_of_the_family_and_what_follows_is_balance(tiny, family):
+    growth = replace(tiny.growth, family=family, **even(8, 1))
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(problem_for(family),))
+    context = replace(CONTEXT, budget_multiple=16.0)
+    first, *_ = names(play(env, make_rule("first_move"), context))
+    assert first == FIRST_MOVES.get(family, "wait")
+    if first == "wait":
+        balanced = play(env, make_rule("balance"), context)
+        assert play(env, make_rule("first_move"), context).actions == balanced.actions
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -5,7 +5,7 @@ import pytest
 
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
-from mse_rl.data.known import digit_sums, digits, hastie
+from mse_rl.data.known import digit_sums, digits, hastie, teacher
 
 
 def test_the_two_halves_of_an_image_are_digits_that_sum_to_its_label():
@@ -37,7 +37,17 @@ def test_a_point_far_from_the_origin_is_of_the_second_class():
         assert 0.45 < y.mean() < 0.55
 
 
-@pytest.mark.parametrize(("name", "kind", "classes"), [("digit_sums", "image", 19), ("hastie", "vector", 2)])
+def test_every_class_of_the_teacher_occurs_in_both_splits():
+    raw = teacher("", TaskConfig())
+    for x, y, size in ((raw.x_train, raw.y_train, 2500), (raw.x_test, raw.y_test, 2000)):
+        assert x.shape == (size, 6)
+        assert np.bincount(y, minlength=8).min() > 0.02 * size
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "classes"),
+    [("digit_sums", "image", 19), ("hastie", "vector", 2), ("teacher", "vector", 8)],
+)
 def test_they_are_loaded_by_name_and_the_same_every_time(name, kind, classes):
     task, again = (load_task(name, TaskConfig(max_train=200)) for _ in range(2))
     assert (task.kind, task.classes) == (kind, classes)

@@ -188,7 +188,7 @@ def test_two_tasks_share_a_run_whatever_their_inputs_are(tmp_path: Path) -> None
     [
         (["train", "--task", "digts"], "did you mean 'digits'"),
         (["train", "--family", "cn"], "did you mean 'cnn'"),
-        (["train", "--family", "cnn"], "hastie: a cnn child reads image or sequence or tokens inputs"),
+        (["train", "--family", "cnn"], "teacher: a cnn child reads image or sequence or tokens inputs"),
         (["train", "--reward", "mnass"], "did you mean 'mnas'"),
         (["train", "--flops-budget", "10"], "the FLOPs budget must be at least"),
         (["train", "--params-budget", "10"], "the parameter budget must be at least"),

@@ -6,7 +6,9 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from support.interrupting import SIGNALS
@@ -127,3 +129,32 @@ def test_a_signal_during_imports_is_one_line(number, code):
     program = IMPORTING.format(name=number.name)
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "mse-rl: interrupted\n")
+
+
+FREEZING = """
+import os, signal, subprocess, time
+from multiprocessing import get_context
+from mse_rl.cli.signals import end_at_once
+worker = get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+worker.start()
+os.kill(worker.pid, signal.SIGSTOP)
+print(worker.pid, flush=True)
+end_at_once(signal.SIGINT)
+"""
+
+
+def test_a_frozen_worker_does_not_outlive_a_process_that_ends_at_once():
+    ended = subprocess.run([sys.executable, "-c", FREEZING], stdout=subprocess.PIPE, text=True)
+    assert ended.returncode == 130
+    deadline = time.monotonic() + 30
+    while _alive(int(ended.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _alive(int(ended.stdout))
+
+
+def _alive(pid: int) -> bool:
+    """Return whether a process is there, and more than an entry that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
