@@ -19,8 +19,7 @@ import ray
 import tyro
 from ray.cluster_utils import Cluster
 
-from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, TrainConfig
-from mse_rl.runs.train import train
+from mse_rl import ExpansionConfig, GrowthConfig, PPOConfig, TrainConfig, train
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,10 @@ def main(arguments: Arguments) -> None:
         cluster.shutdown()
 
 
-def outcome(folder: Path) -> tuple[Any, ...]:
-    """Return what came of a run, but for what depends on who happened to play what."""
-    episodes = [json.loads(line) for line in (folder / "episodes.jsonl").read_text().splitlines()]
-    for episode in episodes:
-        del episode["cached_slices"]
-    return (
-        (folder / "policy" / "policy.safetensors").read_bytes(),
-        episodes,
-        (folder / "summary.json").read_text(),
-    )
+def outcome(folder: Path) -> tuple[bytes, ...]:
+    """Return what came of a run."""
+    files = "policy/policy.safetensors", "episodes.jsonl", "summary.json"
+    return tuple((folder / name).read_bytes() for name in files)
 
 
 if __name__ == "__main__":
