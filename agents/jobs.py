@@ -4,8 +4,10 @@ An episode is a function of controller, context and the controller's seeds, so i
 plays it, when, or how often it was begun before: a run with one worker is the run with eight.
 """
 
+import ctypes
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -86,6 +88,10 @@ def _made(spec: str | PolicyWeights) -> Controller:
     return make_rule(spec) if isinstance(spec, str) else spec.controller()
 
 
+TRIMMED_AFTER = 20
+"""Episodes after which a worker gives memory back; it takes some milliseconds."""
+
+
 class Player:
     """Plays jobs in a process of its own, in one environment, with one thread.
 
@@ -101,6 +107,7 @@ class Player:
         self._env = ExpansionEnv(
             config, tasks=tasks, cache=make_cache(config, shared), meter=meter.within(shared)
         )
+        self._episodes = 0
         SGD([torch.zeros(1)], lr=1.0)  # the first optimizer imports a large part of torch
         gc.collect()
         gc.freeze()  # what is there now stays: collecting it again and again took a tenth of a decision
@@ -118,4 +125,17 @@ class Player:
         )
         for decisions in job.shared:
             self._env.process.prefix.share(decisions)
+        self._episodes += 1
+        if self._episodes % TRIMMED_AFTER == 0:
+            give_back_memory()
         return episode
+
+
+def give_back_memory() -> None:
+    """Give memory that is free back to the system, where the C library can (glibc).
+
+    Children of ever new sizes leave gaps between what is in use: a worker would grow for thousands of
+    episodes.
+    """
+    with suppress(OSError, TypeError, AttributeError):  # there is no such library, or no such function
+        ctypes.CDLL(None).malloc_trim(0)

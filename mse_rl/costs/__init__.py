@@ -11,12 +11,12 @@ TRAINING_PASSES = 3
 """A training step costs three forward passes: one forward, two backward (inputs and weights)."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _block_cost(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
     return KINDS[block.kind].cost(block, width, grid)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _stage_cost(stage: Stage, grid: tuple[int, ...]) -> Cost:
     return sum((_block_cost(block, stage.width, grid) for block in stage.blocks), Cost())
 
@@ -36,7 +36,7 @@ def link_cost(architecture: Architecture, link: Link) -> Cost:
     return Cost(before * after * positions, before * after, after * positions)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def cost(architecture: Architecture) -> Cost:
     """Return the cost of the whole child."""
     family = FAMILIES[architecture.family]

@@ -164,7 +164,7 @@ def _targets(name: str, architecture: Architecture) -> list[Target]:
     return targets
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _changes(bounds: Bounds, architecture: Architecture) -> tuple[tuple[Decision, int], ...]:
     """Return the legal decisions for an architecture, with the FLOPs after each.
 
