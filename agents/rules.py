@@ -180,8 +180,8 @@ class Balance(Pace):
 
 
 FIRST_MOVES = {"cnn": "deepen_separable", "mlp": "widen_child_x1.5"}
-"""By family; those that pay most at the start of episodes of ``mse-rl train``
-(``scripts/experiments/first_moves.py``). Others make none."""
+"""By family; those that paid most on average at the start of episodes of ``mse-rl train``, for mlp by less
+than noise (``scripts/experiments/first_moves.py``). Others make none."""
 
 
 class FirstMove(Balance):

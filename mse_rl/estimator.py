@@ -137,7 +137,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         with _value_errors():
             check_unmasked("X", X)
-        X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
+        X = validate_data(self, X, dtype=_type_of(X), allow_nd=True, reset=False)
         with _value_errors():
             found: NDArray[np.float64] = self.grown_.predict_proba(X)
         return found
@@ -152,7 +152,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with _value_errors():
             check_unmasked("X", X)
             check_unmasked("y", y)
-        X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True, reset=reset)
+        X, y = validate_data(self, X, y, dtype=_type_of(X), allow_nd=True, reset=reset)
         check_classification_targets(y)
         return np.asarray(X), np.asarray(y)
 
@@ -223,6 +223,11 @@ def _value_errors(given: str = "") -> Iterator[None]:
         yield
     except MseRlError as error:
         raise ValueError(f"{error}{given}") from error
+
+
+def _type_of(X: ArrayLike) -> Any:
+    """Return the type that samples are read in: images keep theirs, which tells what white is."""
+    return "numeric" if isinstance(X, np.ndarray) and X.ndim == 4 else np.float64
 
 
 def _numbers(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mse_rl.errors import brief
+from mse_rl.errors import brief, counted
 from mse_rl.files import SEAL, FileKind
 from mse_rl.plain import from_plain, parse_json
 
@@ -114,8 +114,8 @@ def _check_layout(got: Layout, expected: Layout) -> None:
     if got not in (expected, _in_double(expected)):
         wrong = sorted(name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name))
         raise ValueError(
-            f"{len(wrong)} tensors do not fit, the first is {brief(wrong[0], 80)}: expected "
-            f"{expected.get(wrong[0])}, got {got.get(wrong[0])}"
+            f"{counted(len(wrong), 'tensor')} of another layout, the first is {brief(wrong[0], 80)}: "
+            f"expected {expected.get(wrong[0])}, got {got.get(wrong[0])}"
         )
 
 

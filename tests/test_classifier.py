@@ -255,3 +255,12 @@ def test_masked_samples_and_classes_are_refused():
         GrowingClassifier().fit(np.ma.masked_greater(rows, 1000), classes)
     with pytest.raises(ValueError, match="expected values everywhere in y"):
         GrowingClassifier().fit(rows, np.ma.masked_equal(classes, 2))
+
+
+def test_images_may_be_in_other_units_than_those_it_was_fitted_on():
+    images, labels = load_digits(return_X_y=True)
+    images = (images.reshape(-1, 1, 8, 8) * 15.9).astype(np.uint8)[:400]
+    classifier = GrowingClassifier("wait", training_flops=1e8).fit(images, labels[:400])
+    expected = classifier.predict(images)
+    for others in (images / 255, images.astype(float), images.astype(np.uint16) * 257):
+        assert (classifier.predict(others) == expected).all()

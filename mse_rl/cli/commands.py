@@ -124,7 +124,8 @@ def _show_comparison(summary: dict[str, Any], folder: Path, console: Console) ->
     console.print(table, width=max(console.width, WIDTH), crop=False)  # the terminal breaks what is too wide
     say(console, f"Kept in {folder}. What to type next:")
     for what, line in NEXT.items():
-        say(console, f"  {what}:\n    {line.format(folder=shlex.quote(str(folder)))}")
+        say(console, f"  {what}:")
+        say(console, f"    {line.format(folder=shlex.quote(str(folder)))}")
 
 
 FULL = 0.8
@@ -216,7 +217,7 @@ def predict(config: PredictConfig, console: Console) -> None:
     if config.out is not None:
         require_new_file(config.out)
     grown = load(config.child)
-    probabilities, columns = (_of_own if is_own(config.task) else _of_source)(config, grown)
+    probabilities, columns = (_of_own if is_own(config.task) else partial(_of_source, console))(config, grown)
     predicted = [str(name) for name in grown.classes_[probabilities.argmax(axis=1)]]
     count = counted(len(predicted), "sample")
     if labels := columns.get("label"):
@@ -239,9 +240,14 @@ Columns = dict[str, Sequence[str]]
 """What is known of the samples beside their predictions, by name: ``label``, ``file``."""
 
 
-def _of_source(config: PredictConfig, grown: Grown) -> tuple[Probabilities, Columns]:
-    """Return the child's predictions for the samples of a source, and what is known of them."""
+def _of_source(console: Console, config: PredictConfig, grown: Grown) -> tuple[Probabilities, Columns]:
+    """Return the child's predictions for the samples of a source, and what is known of them.
+
+    What a user might not expect of how they are read is said.
+    """
     asked = ask(config.task, config.data, config.split, grown.reader)
+    for note in asked.notes:
+        say(console, note)
     try:
         probabilities = grown.probabilities(grown.reader(asked.inputs, white=asked.white))
     except InvalidTask as error:

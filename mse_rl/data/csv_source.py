@@ -9,7 +9,7 @@ import numpy as np
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.cells import is_gap, plain_number
 from mse_rl.data.csv_table import LABEL_NAMES, Table, read_table
-from mse_rl.data.raw import Array, Asked, Kind, Labels, RawData, listed
+from mse_rl.data.raw import Array, Asked, Kind, Labels, RawData, about_part, listed
 from mse_rl.data.reader import InputReader
 from mse_rl.data.split import hold_out_test
 from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
@@ -66,7 +66,7 @@ def asked_rows(argument: str, config: TaskConfig, split: str, reader: InputReade
     A folder has those of a split in its file. A file that a network may have been trained on, with labels and
     at least 3 rows of each class, has them in the part that ``csv_file`` gives it; of any other file all rows
     are read. Labels are in the column that the config names, else in the one called like labels, else in the
-    last one if there is one of the reader's classes in it; never in a column that the reader reads.
+    last one if all that is in it are the reader's classes; never there in a column that the reader reads.
 
     Raises:
         InvalidTask: the file is missing or broken, labels are there for some rows only, or the reader reads
@@ -81,11 +81,13 @@ def asked_rows(argument: str, config: TaskConfig, split: str, reader: InputReade
     if label is None:
         return Asked(table.records())
     (names,) = _names_of_labels((table,), label)[0]
+    notes = [f"labels are read from column {label}"]
     if not folder and min((counts := Counter(names)).values()) >= 3 and len(counts) > 1:
         (y,), _ = _labels((table,), label)
         rows = hold_out_test(y)[split == "test"]
+        notes.append(about_part(split, len(rows), len(names)))
         table, names = table.take(rows), [names[row] for row in rows]
-    return Asked(table.records(), names)
+    return Asked(table.records(), names, notes=notes)
 
 
 def _known_label(table: Table, wanted: str | None, read: Sequence[str], classes: Sequence[str]) -> str | None:
@@ -94,11 +96,15 @@ def _known_label(table: Table, wanted: str | None, read: Sequence[str], classes:
         label: str | None = _label_column(table, wanted)
     else:
         called = [name for word in LABEL_NAMES for name in table.names if name.lower() == word]
-        cells = set(table.column(table.names[-1]))
-        cells |= {_canonical(cell) for cell in cells if plain_number(cell) is not None and not is_gap(cell)}
-        last = [] if cells.isdisjoint(classes) else [table.names[-1]]
+        cells = {cell for cell in table.column(table.names[-1]) if not is_gap(cell) or cell in classes}
+        last = [table.names[-1]] if all(_is_class(cell, classes) for cell in cells) else []
         label = next((name for name in (*called, *last) if name not in read), None)
     return None if label is None or all(map(is_gap, table.column(label))) else label
+
+
+def _is_class(cell: str, classes: Sequence[str]) -> bool:
+    """Return whether a cell is one of the classes, which may be numbers in another spelling."""
+    return cell in classes or (plain_number(cell) is not None and _canonical(cell) in classes)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mse_rl.config.training import TaskConfig
 from mse_rl.data.image_file import SUFFIXES, read_image, unknown_units
 from mse_rl.data.pixels import WHITE_OF_8_BITS, in_units
-from mse_rl.data.raw import Array, Asked, RawData, listed
+from mse_rl.data.raw import Array, Asked, RawData, about_part, listed
 from mse_rl.data.reader import InputReader
 from mse_rl.data.split import hold_out_test
 from mse_rl.errors import InvalidTask, brief, counted
@@ -99,7 +99,7 @@ def asked_images(argument: str, config: TaskConfig, split: str, reader: InputRea
     homes = _homes(root, split, reader.classes or ())
     if not config.follow_links:
         _check_links(top, homes)
-    files, labels = _images_below(homes), None
+    files, labels, notes = _images_below(homes), None, list[str]()
     classes = [each for home in homes for each in _classes(home).items()]
     if not {name for name, _ in classes}.isdisjoint(reader.classes or ()):
         of_class = [(name, _images_below(folders)) for name, folders in classes]
@@ -108,12 +108,13 @@ def asked_images(argument: str, config: TaskConfig, split: str, reader: InputRea
         names, y = np.unique(labels, return_inverse=True)
         if homes == [root] and len(names) > 1 and np.bincount(y).min() >= 3:
             rows = hold_out_test(y)[split == "test"]
+            notes.append(about_part(split, len(rows), len(labels)))
             files, labels = [files[row] for row in rows], [labels[row] for row in rows]
     if not files:
         raise InvalidTask(f"expected images in {homes[0]}, got none: check the path")
     height, width = reader.shape[1:]
     names_of_files = [str(file.relative_to(top)) for file in files]
-    return Asked(_read(files, height, width), labels, names_of_files, WHITE_OF_8_BITS)
+    return Asked(_read(files, height, width), labels, names_of_files, WHITE_OF_8_BITS, notes)
 
 
 def _homes(root: Path, split: str, classes: Sequence[str]) -> list[Path]:

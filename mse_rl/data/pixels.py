@@ -34,6 +34,8 @@ def in_units(x: Array, white: int, given: int | None = None) -> Array:
 
 
 def _given(x: Array, white: int) -> int:
+    if x.dtype.kind == "b":
+        return WHITE_OF_SHARES
     if x.dtype.kind == "f":
         return WHITE_OF_SHARES if _are_shares(x) else white
     if white == WHITE_OF_SHARES and _are_shares(x):  # masks of 0 and 1
@@ -49,10 +51,13 @@ def _are_shares(x: Array) -> bool:
 def with_channels(x: Array, channels: int, white: int | None) -> Array:
     """Return images (n, C, H, W) with as many channels as a child reads, as they are if that cannot be.
 
-    Grey images get three equal channels, and what is transparent is laid over white, as in files.
+    Grey images get three equal channels, three equal ones are one of grey, and what is transparent is laid
+    over white, as in files.
     """
     if (x.shape[1], channels) == (1, 3):
         return np.repeat(x, 3, axis=1)
+    if (x.shape[1], channels) == (3, 1) and (x == x[:, :1]).all():
+        return x[:, :1]
     if (x.shape[1], channels) == (4, 3) and white is not None:
         opaque = x[:, 3:] / np.float32(white)
         return np.asarray(x[:, :3] * opaque + white * (1 - opaque))

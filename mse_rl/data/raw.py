@@ -96,12 +96,20 @@ class Asked:
         labels: names of their classes, if they are known.
         files: where each lies, if they are files.
         white: what white is in images; None where dtype and values tell.
+        notes: what a user might not expect of how they are read, a line each.
     """
 
     inputs: Any
     labels: Sequence[str] | None = None
     files: Sequence[str] | None = None
     white: int | None = None
+    notes: Sequence[str] = ()
+
+
+def about_part(split: str, count: int, of: int) -> str:
+    """Return a note that a file is read in part: the samples that ``mse-rl apply`` gives the split."""
+    other = {"train": "test", "test": "train"}[split]
+    return f"read {count:,} of {of:,} samples, the {split} split: `split` {other} has the others"
 
 
 Source = Callable[[str, TaskConfig], RawData]
@@ -126,6 +134,8 @@ def array_of(key: str, values: Any) -> Array:
 def _numbers_of_table(key: str, table: Any) -> Array:
     """Return the numbers (n, F) of a table of pandas, float64 where they are of several types or missing."""
     try:
+        if any(dtype.kind in "mM" for dtype in table.dtypes):
+            raise TypeError("dates or times")
         found = np.asarray(table)
         numbers: Array = table.to_numpy(np.float64, na_value=np.nan) if found.dtype.kind == "O" else found
     except (ValueError, TypeError) as error:

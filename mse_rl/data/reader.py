@@ -249,7 +249,7 @@ def _images(reader: InputReader, x: Any) -> Array:
             "list, or give grey ones an axis for their channel"
         )
     x = channels_first("x", given)
-    fitting = with_channels(x[:0], channels, reader.white)
+    fitting = with_channels(x, channels, reader.white)
     if fitting.shape[1] != channels or x.shape[2:] not in sizes:
         raise InvalidTask(
             f"expected images of {counted(channels, 'channel')} and {width}x{height} pixels, got "

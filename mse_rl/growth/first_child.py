@@ -102,10 +102,10 @@ def require_steps(first: Architecture, schedule: Schedule) -> None:
         )
     if not schedule.counts_steps and schedule.decision_share * schedule.total < least:
         raise InvalidConfig(
-            f"expected at least {least / schedule.decision_share:.3g} training FLOPs, by which the first "
-            f"{first.family} child trains for {counted(schedule.slices, 'slice')} of one batch of "
-            f"{schedule.batch_size}, got {schedule.total:.3g}: raise `training_flops` (or `minutes` of "
-            "apply), or lower `slices` or `batch_size`"
+            f"expected training FLOPs by which the first {first.family} child trains for "
+            f"{counted(schedule.slices, 'slice')} of one batch of {schedule.batch_size}, "
+            f"{least / schedule.decision_share:.3g} for one of its size, got {schedule.total:.3g}: raise "
+            "`training_flops` (or `minutes` of apply), or lower `slices` or `batch_size`"
         )
 
 

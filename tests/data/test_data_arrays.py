@@ -132,9 +132,10 @@ class Frame:
 
     def __init__(self, **columns):
         self._values, self.columns = list(columns.values()), list(columns)
+        self.dtypes = [np.asarray(column).dtype for column in self._values]
 
     def __array__(self, dtype=None, copy=None):
-        types = {np.asarray(column).dtype for column in self._values}
+        types = set(self.dtypes)
         return np.array(self._values, dtype=types.pop() if len(types) == 1 else object).T
 
     def to_numpy(self, dtype, na_value):
@@ -149,5 +150,7 @@ def test_a_table_of_pandas_is_one_of_numbers():
         assert (task.kind, task.train.x.shape[1] >= features) == ("vector", True)
         reader = InputReader.of_record(task.record)
         assert torch.equal(reader(frame), reader(frame.to_numpy(float, None)))
-    with pytest.raises(InvalidTask, match=r"numbers in all columns of x_train, got others .*csv:PATH"):
-        Task.from_arrays(Frame(age=np.arange(30), colour=["red"] * 30), np.arange(30) % 3)
+    born = np.arange(30).astype("datetime64[D]")
+    for other in (["red"] * 30, born):
+        with pytest.raises(InvalidTask, match=r"numbers in all columns of x_train, got others .*csv:PATH"):
+            Task.from_arrays(Frame(age=np.arange(30), other=other), np.arange(30) % 3)

@@ -10,6 +10,7 @@ from PIL import Image
 from mse_rl.config.training import TaskConfig
 from mse_rl.data import load_task
 from mse_rl.data.asking import ask
+from mse_rl.data.pixels import with_channels
 from mse_rl.data.reader import InputReader
 from mse_rl.errors import InvalidTask
 
@@ -235,3 +236,24 @@ def test_what_is_wrong_with_a_folder_is_one_line(tmp_path, of_images, of_arrays)
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "red").symlink_to(tmp_path / "grown" / "red")
     assert "`follow_links`" in refused(f"folder:{tmp_path / 'linked'}", of_images)
+
+
+def test_what_is_read_of_a_file_and_where_its_labels_are_is_said(tmp_path, of_table):
+    asked = ask(f"csv:{tmp_path / 'grown.csv'}", TaskConfig(), "test", of_table)
+    assert list(asked.notes) == [
+        "labels are read from column kind",
+        "read 8 of 40 samples, the test split: `split` train has the others",
+    ]
+
+
+def test_a_last_column_of_other_words_is_no_label(tmp_path, of_table):
+    name = write(tmp_path / "more.csv", "size,colour,note", "3,red,a", "4,blue,later", "5,red,")
+    asked = ask(name, TaskConfig(), "test", of_table)
+    assert (asked.labels, list(asked.notes)) == (None, [])
+
+
+def test_grey_images_of_three_equal_channels_are_read_by_a_network_of_one():
+    grey = np.arange(128, dtype=np.uint8).reshape(2, 1, 8, 8)
+    assert np.array_equal(with_channels(np.repeat(grey, 3, axis=1), 1, 255), grey)
+    coloured = np.arange(384).reshape(2, 3, 8, 8)
+    assert with_channels(coloured, 1, 255) is coloured

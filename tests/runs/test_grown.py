@@ -113,7 +113,7 @@ def test_bundled_sets_are_read_from_where_they_come_from(tmp_path: Path) -> None
     ("x", "message"),
     [
         (np.zeros((2, 7)), "expected images"),
-        (np.zeros((2, 3, 8, 8)), "1 channel and 8x8 pixels, got 3 channels"),
+        (np.arange(384.0).reshape(2, 3, 8, 8), "1 channel and 8x8 pixels, got 3 channels"),
         (np.array([["a"] * 8] * 8)[None], "expected numbers"),
     ],
 )
