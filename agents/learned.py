@@ -132,7 +132,8 @@ class BlockNetwork(nn.Module):
         self.mean.copy_(torch.where(varies, mean, 0.0))
         self.deviation.copy_(torch.where(varies, deviation, 1.0))
 
-    def _standardised(self, globals_: Tensor) -> Tensor:
+    def standardised(self, globals_: Tensor) -> Tensor:
+        """Return the features of the child (n, global features) as the layers read them."""
         values = ((globals_ - self.mean) / self.deviation).clamp(-HIGH, HIGH)
         return torch.where(globals_ > UNSEEN, values, globals_)
 
@@ -143,6 +144,10 @@ class BlockNetwork(nn.Module):
             globals_: (n, global features).
             blocks: (n, rows · block features); rows whose ``present`` is zero are ignored.
         """
+        return self.logits(self.standardised(globals_), blocks)
+
+    def logits(self, standardised: Tensor, blocks: Tensor) -> Tensor:
+        """Return the same of features of the child that are standardised already."""
         blocks = blocks.reshape(len(blocks), -1, len(self.layout.blocks))
         rows, used = blocks.shape[1], max(1, int(blocks[..., 0].sum(dim=1).max()))
         blocks = blocks[:, :used]  # most rows are empty most of the time, and what they give is masked
@@ -150,7 +155,7 @@ class BlockNetwork(nn.Module):
         encoded = self.encode_block(blocks) * present
         mean = encoded.sum(dim=1) / present.sum(dim=1).clamp(min=1)
         highest = encoded.masked_fill(present == 0, -1.0).amax(dim=1)
-        child = self.encode_child(torch.cat([self._standardised(globals_), mean, highest], dim=1))
+        child = self.encode_child(torch.cat([standardised, mean, highest], dim=1))  # (n, hidden)
         joined = self.join(encoded, child, torch.arange(used))
         block_logits = F.pad(self.block_logits(joined), (0, 0, 0, rows - used))  # (n, rows, operations)
         first, second = torch.triu_indices(rows, rows, offset=1)
@@ -235,8 +240,9 @@ def attributions(learned: Learned, point: DecisionPoint) -> dict[str, float]:
     """Return how much each feature contributes to a policy's decision: its integrated gradient.
 
     a_i = (x_i - x'_i) mean over t of d f(x' + t (x - x')) / d x_i, where f is the logit of the action that is
-    taken less the mean logit of the legal ones, and x' the same child with every feature at 0. They add up to
-    f(x) - f(x') (Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365).
+    taken less the mean logit of the legal ones, x the features as the layers read them, and x' the same child
+    with every feature at 0, which is the mean of those that are standardised. They add up to f(x) - f(x')
+    (Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365).
 
     Args:
         learned: the policy.
@@ -253,10 +259,11 @@ def attributions(learned: Learned, point: DecisionPoint) -> dict[str, float]:
     )
     present = blocks[:, :1]  # which rows there are is no feature of theirs
     shares = (torch.arange(STEPS) + 0.5) / STEPS
+    globals_ = network.standardised(globals_)
     path_globals = (shares[:, None] * globals_).requires_grad_()
     path_blocks = (shares[:, None, None] * blocks[:, 1:]).requires_grad_()
     rows = torch.cat([present.expand(STEPS, -1, -1), path_blocks], dim=2)
-    logits = network(path_globals, rows.flatten(1))  # (steps, actions)
+    logits = network.logits(path_globals, rows.flatten(1))  # (steps, actions)
     mask = torch.from_numpy(point.mask)
     margin: Tensor = logits[:, action] - logits[:, mask].mean(dim=1)
     of_globals, of_blocks = torch.autograd.grad(margin.sum(), (path_globals, path_blocks))

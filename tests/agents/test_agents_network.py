@@ -130,7 +130,7 @@ def test_standardised_features_have_unit_spread_but_for_what_is_constant_or_not_
     globals_[:10, 2] = UNSEEN
     globals_[:, 3] = UNSEEN
     network.standardise_(globals_)
-    seen = network._standardised(globals_)
+    seen = network.standardised(globals_)
     assert seen[:, 0].mean().abs() < 1e-3
     assert seen[:, 0].std() == pytest.approx(1, abs=0.05)
     assert (seen[:, 1] == 7).all()

@@ -79,6 +79,7 @@ def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None
         "widen",
         "pace",
         "balance",
+        "first_move",
     }
     for figures in summary["controllers"].values():
         assert set(figures) == {
@@ -90,7 +91,7 @@ def test_the_summary_holds_every_controller_on_the_same_seeds(run: Path) -> None
             "training_flops",
         }
         assert all(len(values) == 2 for values in figures.values())
-    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen", "pace", "balance"}
+    assert set(summary["paired"]) == {"wait", "random", "threshold", "widen", "pace", "balance", "first_move"}
     own = np.array(summary["controllers"]["learned"]["utility"])
     for name, paired in summary["paired"].items():
         difference = own - np.array(summary["controllers"][name]["utility"])

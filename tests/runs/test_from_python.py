@@ -123,7 +123,8 @@ def test_attributions_add_up_to_what_the_features_change(result, name):
     def margin(share):
         rows = np.concatenate([blocks[:, :1], share * blocks[:, 1:]], axis=1).reshape(1, -1)
         with torch.no_grad():
-            logits = network(torch.from_numpy(share * globals_), torch.from_numpy(rows))[0]
+            standardised = network.standardised(torch.from_numpy(globals_))
+            logits = network.logits(float(share) * standardised, torch.from_numpy(rows))[0]
         return float(logits[action] - logits[legal].mean())
 
     change = margin(np.float32(1)) - margin(np.float32(0))
