@@ -1,6 +1,5 @@
 """CSV files of the user's own: texts, or tables of numbers and categories, and a column of labels."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from mse_rl.data.cells import is_gap, plain_number
 from mse_rl.data.csv_table import LABEL_NAMES, Table, read_table
 from mse_rl.data.raw import Array, Asked, Kind, Labels, RawData, about_part, listed
 from mse_rl.data.reader import InputReader
-from mse_rl.data.split import hold_out_test
+from mse_rl.data.split import hold_out_test, may_be_held_out
 from mse_rl.data.table import Columns, TableEncoder, check_cells, sort_columns
 from mse_rl.data.tokens import TextEncoder
 from mse_rl.errors import InvalidTask, brief
@@ -82,7 +81,7 @@ def asked_rows(argument: str, config: TaskConfig, split: str, reader: InputReade
         return Asked(table.records())
     (names,) = _names_of_labels((table,), label)[0]
     notes = [f"labels are read from column {label}"]
-    if not folder and min((counts := Counter(names)).values()) >= 3 and len(counts) > 1:
+    if not folder and may_be_held_out(names):
         (y,), _ = _labels((table,), label)
         rows = hold_out_test(y)[split == "test"]
         notes.append(about_part(split, len(rows), len(names)))

@@ -14,7 +14,7 @@ from mse_rl.data.image_file import SUFFIXES, read_image, unknown_units
 from mse_rl.data.pixels import WHITE_OF_8_BITS, in_units
 from mse_rl.data.raw import Array, Asked, RawData, about_part, listed
 from mse_rl.data.reader import InputReader
-from mse_rl.data.split import hold_out_test
+from mse_rl.data.split import hold_out_test, may_be_held_out
 from mse_rl.errors import InvalidTask, brief, counted
 from mse_rl.files import is_file, is_folder, named_path
 
@@ -105,8 +105,8 @@ def asked_images(argument: str, config: TaskConfig, split: str, reader: InputRea
         of_class = [(name, _images_below(folders)) for name, folders in classes]
         files = [file for _, images in of_class for file in images]
         labels = [name for name, images in of_class for _ in images]
-        names, y = np.unique(labels, return_inverse=True)
-        if homes == [root] and len(names) > 1 and np.bincount(y).min() >= 3:
+        if homes == [root] and may_be_held_out(labels):
+            _, y = np.unique(labels, return_inverse=True)
             rows = hold_out_test(y)[split == "test"]
             notes.append(about_part(split, len(rows), len(labels)))
             files, labels = [files[row] for row in rows], [labels[row] for row in rows]

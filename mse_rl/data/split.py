@@ -1,5 +1,7 @@
 """The splits of a dataset: tensors that stay in memory, and which samples are held out."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,3 +138,13 @@ def hold_out_test(labels: NDArray[np.int64], fraction: float = 0.2, seed: int = 
     total = min(max(round(fraction * len(labels)), classes), len(labels) - 2 * classes)
     test, train = stratified_split(labels, total, rng=np.random.default_rng(seed), leave=2)
     return np.sort(train), np.sort(test)
+
+
+LEAST_OF_CLASS = 3
+"""Samples of a class: two for train and validation, one for test."""
+
+
+def may_be_held_out(labels: Sequence[str]) -> bool:
+    """Return whether a test split can be held out of samples, by the names of their classes."""
+    counts = Counter(labels)
+    return len(counts) > 1 and min(counts.values()) >= LEAST_OF_CLASS
