@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
 from mse_rl.agents.controller import Episode
@@ -107,7 +108,7 @@ class ProcessWorker:
 def _work(pipe: Connection, make_player: Callable[[], Player]) -> None:
     """Play what comes through the pipe, until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what is half written is removed
+    signal.signal(signal.SIGTERM, end_once)
     atexit.register(os._exit, 0)  # torch's own end touches 110 MB more, and takes a second
     threading.Thread(target=_end_with_parent, daemon=True).start()
     player = attempt(make_player)
@@ -118,6 +119,15 @@ def _work(pipe: Connection, make_player: Callable[[], Player]) -> None:
     sign_of_life()
     for job in _jobs(pipe):
         pipe.send(attempt(partial(player.play, job, sign_of_life)))
+
+
+def end_once(number: int, frame: FrameType | None) -> None:
+    """End this process in good order, so that what is half written is removed; more such signals are ignored.
+
+    A second one comes where all processes of a group get it, and the main one ends its workers as well.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _jobs(pipe: Connection) -> Iterator[Job]:

@@ -14,6 +14,7 @@ from support.playing import comparable
 from mse_rl.agents.controller import run_episode
 from mse_rl.agents.jobs import Job
 from mse_rl.agents.pool import WorkerPool
+from mse_rl.agents.processes import end_once
 from mse_rl.agents.rules import make_rule
 from mse_rl.agents.shared_folder import PREFIX, SharedFolder
 from mse_rl.envs.expansion import Context, ExpansionEnv
@@ -143,3 +144,13 @@ def test_what_a_killed_run_has_left_is_swept_and_what_others_use_is_not(tmp_path
         assert set(tmp_path.glob(f"{PREFIX}*")) == {used, guest[1].path}
         guest[1].leave()
         assert set(tmp_path.glob(f"{PREFIX}*")) == {used}
+
+
+def test_a_worker_heeds_the_first_of_two_signals():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            end_once(signal.SIGTERM, None)
+        assert (stop.value.code, signal.getsignal(signal.SIGTERM)) == (143, signal.SIG_IGN)
+    finally:
+        signal.signal(signal.SIGTERM, before)
