@@ -136,14 +136,14 @@ def test_what_a_killed_run_has_left_is_swept_and_what_others_use_is_not(tmp_path
         try:
             own = SharedFolder(home=tmp_path)
             assert set(tmp_path.glob(f"{PREFIX}*")) == {used, own.path}
+            guest = SharedFolder("mine", tmp_path), SharedFolder("mine", tmp_path)
+            for folder in (own, own, guest[0]):
+                folder.leave()
+            assert set(tmp_path.glob(f"{PREFIX}*")) == {used, guest[1].path}
+            guest[1].leave()
+            assert set(tmp_path.glob(f"{PREFIX}*")) == {used}
         finally:
             other.kill()
-        guest = SharedFolder("mine", tmp_path), SharedFolder("mine", tmp_path)
-        for folder in (own, own, guest[0]):
-            folder.leave()
-        assert set(tmp_path.glob(f"{PREFIX}*")) == {used, guest[1].path}
-        guest[1].leave()
-        assert set(tmp_path.glob(f"{PREFIX}*")) == {used}
 
 
 def test_a_worker_heeds_the_first_of_two_signals():
