@@ -154,7 +154,8 @@ class Balance(Pace):
     """Grow to the size that is right for the training FLOPs, at once, early in the schedule.
 
     See ``mse_rl.costs.compute_optimal``. The cost that is priced is taken to rise as FLOPs do. The rule never
-    shrinks, and keeps to the budget.
+    shrinks, keeps to the budget, and does not grow where the schedule pays for less than one pass of the
+    first child over the data: what a larger child would gain, it has no time left to learn.
 
     Args:
         factor: of the FLOPs that are right; positive.
@@ -173,7 +174,7 @@ class Balance(Pace):
     def due(self, process: GrowthProcess) -> float:
         """Return the logarithm of what the child should cost now."""
         first = process.first_cost
-        if process.share < self.schedule_share:
+        if process.share < self.schedule_share or process.first_passes < 1:
             return log(first)
         ratio = self.factor * process.optimal_flops / process.first_flops
         return log(min(first * max(1.0, ratio), process.cost_budget))

@@ -95,9 +95,11 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
     truncated at the time limit. Where loss or weights are no finite numbers, or memory or the time of a slice
     runs out, the slice is taken back; the second time the child has failed, and its skill counts as 0.
 
-    **Info**: ``task``, ``slice``, ``share`` (of the schedule that is spent), ``skill``, ``training_loss``,
-    ``validation_loss``, ``accuracy``, ``macro_f1``, ``flops``, ``params``, ``training_steps``,
-    ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
+    **Info**: ``task``, ``slice``, ``share`` (of the schedule that is spent), ``skill``, ``refit`` (whether
+    the last slice trained on the validation samples as well; skill, accuracy and all else that is measured on
+    them, and utility, are then those before it),
+    ``training_loss``, ``validation_loss``, ``accuracy``, ``macro_f1``, ``flops``, ``params``,
+    ``training_steps``, ``training_flops``, ``cost_measure`` (what is priced), ``cost``,
     ``cost_budget``, every budget under its own name (``flops_budget``, ...), ``utility`` (Φ), ``terms``
     (of Φ), ``fits`` (the budgets), ``fault`` (of the last slice: diverged, memory, time or None), ``failed``
     and ``receipt``; where latency is priced or bounded also
@@ -117,6 +119,8 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         renumbering: what tokens, features and classes of the tasks were for ``init``, if not the same.
         cache: of prefixes; as the configuration says if not given.
         meter: measures latencies; one that measures on the device of the configuration if not given.
+        refit: train the last slice on the validation samples as well, as ``mse-rl apply`` does; see
+            ``GrowthProcess``. Not for rewards: skill is not measured after it.
         render_mode: ``"ansi"``: ``render()`` gives the last decision as a line of text.
     """
 
@@ -132,6 +136,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         renumbering: Renumbering | None = None,
         cache: PrefixCache[CacheEntry] | None = None,
         meter: Meter | None = None,
+        refit: bool = False,
         render_mode: str | None = None,
     ) -> None:
         self.config = config or ExpansionConfig()
@@ -140,7 +145,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         self.init, self.start, self.renumbering = init, start, renumbering
         budget = self.config.budget
         self.meter = meter or LatencyMeter(budget.latency_batch, budget.latency_device or self.config.device)
-        self.render_mode = render_mode
+        self.render_mode, self.refit = render_mode, refit
         self.actions = ActionTable(
             self.config.space.max_sites, operations(self.config.growth.transformations)
         )
@@ -194,6 +199,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             cache=self.cache,
             path=options.get("path", ()),
             meter=self.meter,
+            refit=self.refit,
         )
         return self._observation(), self._info()
 
@@ -204,18 +210,19 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
         decision = self.actions.decode(action, process.state.architecture)
         illegal = decision is None or not process.legal(*decision)
         name, target = process.choices()[0] if decision is None or illegal else decision
-        process.advance(name, target)
+        state = process.advance(name, target)
         info = self._info() | {"transformation": name, "target": target, "illegal": illegal}
         reward = info["utility"] - worth_before - ILLEGAL_PENALTY * illegal
         if not np.isfinite(np.float32(reward)):
             raise InvalidConfig(f"expected finite rewards, got {reward:g} of {info['terms']}: see `reward`")
         terminated = process.complete
         truncated = process.timed_out and not terminated
+        quality = "trained on all samples" if state.refit else f"skill {info['skill']:.4f}"
         self._line = (
-            f"slice {process.state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
-            f"skill {info['skill']:.4f}  {measure_of(info['cost_measure']).shown(info['cost']):>15}"
-            f"{f'  {ACCOUNTS[process.state.fault].what}' if process.state.fault else ''}"
-            f"{'  taken back' if process.state.rolled_back else ''}"
+            f"slice {state.slice_index:3d}/{process.config.slices}  {name:19} {place(target):8} "
+            f"{quality}  {measure_of(info['cost_measure']).shown(info['cost']):>15}"
+            f"{f'  {ACCOUNTS[state.fault].what}' if state.fault else ''}"
+            f"{'  taken back' if state.rolled_back else ''}"
         )
         return self._observation(), reward, terminated, truncated, info
 
@@ -289,6 +296,7 @@ class ExpansionEnv(gymnasium.Env[Observation, np.int64]):
             "slice": state.slice_index,
             "share": process.share,
             "skill": state.validation.skill,
+            "refit": state.refit,
             "training_loss": state.training_loss,
             "validation_loss": state.validation.loss,
             "accuracy": state.validation.accuracy,

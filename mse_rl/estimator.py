@@ -37,7 +37,7 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A network that grows while it is fitted.
 
     It reads rows of numbers (n, F), sequences (n, T, F) and images (n, C, H, W) or (n, H, W, C). A tenth of
-    them is held out, by class, to decide on.
+    them is held out, by class, to decide on; once all is decided, the network learns from them as well.
 
     Args:
         controller: as ``mse_rl.apply`` takes it: a rule, a policy, or one of your own.
@@ -58,9 +58,10 @@ class GrowingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         grown_: the network, as ``mse_rl.apply`` returns it.
         growth_: what was known at the start and after every slice, of all calls since ``fit``.
         architecture_: of the network.
-        learning_curve_: validation skill, 0 at chance and 1 at best, of each entry of ``growth_``.
+        learning_curve_: validation skill, 0 at chance and 1 at best, of each entry of ``growth_``; that of
+            the entry before where it was not measured.
         least_accuracy_: on new samples, below which ``partial_fit`` grows: two standard errors less than the
-            validation accuracy.
+            validation accuracy before the last slice.
 
     Examples:
         >>> from sklearn.datasets import load_wine

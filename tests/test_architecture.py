@@ -83,10 +83,20 @@ def test_a_field_of_the_wrong_type_is_refused(path):
     assert accepted == []
 
 
-@pytest.mark.parametrize("number", [2, 4, "3"])
+@pytest.mark.parametrize("number", [2, 5, "4"])
 def test_another_format_is_refused(number):
     with pytest.raises(InvalidArchitecture, match="format"):
         Architecture.from_json(changed(lambda data: data.update(format=number)))
+
+
+@given(architectures())
+def test_entries_had_one_activation_in_the_format_before(architecture):
+    data = json.loads(architecture.to_json()) | {"format": 3}
+    for stage in data["stages"]:
+        del stage["activation"]
+    again = Architecture.from_json(json.dumps(data))
+    assert {stage.activation for stage in again.stages} == {"relu"}
+    assert [stage.blocks for stage in again.stages] == [stage.blocks for stage in architecture.stages]
 
 
 @pytest.mark.parametrize("part", [SMALL, SMALL.stages[0], SMALL.stages[0].blocks[0]])

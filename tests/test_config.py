@@ -1,5 +1,6 @@
 import dataclasses
 from dataclasses import replace
+from math import exp
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mse_rl.config.commands import ApplyConfig, PPOConfig, PredictConfig, TrainConfig, workers_of
-from mse_rl.config.training import ExpansionConfig, GrowthConfig, OptimizerConfig, TaskConfig
+from mse_rl.config.training import (
+    MOST_DECAY,
+    WEIGHT_DECAY,
+    ExpansionConfig,
+    GrowthConfig,
+    OptimizerConfig,
+    TaskConfig,
+)
 from mse_rl.costs.compute_optimal import Schedule
 from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
@@ -224,3 +232,32 @@ def test_settings_that_mean_the_same_are_converted():
     numbers = TrainConfig(seed=np.int64(3), ppo=PPOConfig(clip_range=np.float32(0.5)))
     assert (type(numbers.seed), type(numbers.ppo.clip_range)) == (int, float)
     assert numbers == TrainConfig(seed=3, ppo=PPOConfig(clip_range=0.5))
+
+
+def test_the_fewer_images_there_are_the_larger_is_the_decay():
+    """It leaves 1/e of a weight after seven passes at the highest learning rate."""
+    many, few, hardly = (OptimizerConfig().of("cnn", "image", steps) for steps in (700.0, 70.0, 1.0))
+    for config, steps in ((many, 700), (few, 70)):
+        assert (1 - config.peak_learning_rate * config.decay) ** (7 * steps) == pytest.approx(
+            exp(-1), rel=0.01
+        )
+    assert hardly.decay == MOST_DECAY
+    given = OptimizerConfig(weight_decay=0.01).of("cnn", "image", 70.0)
+    assert given.decay == 0.01
+    for others in (("cnn", "sequence"), ("mlp", "image")):
+        assert OptimizerConfig().of(*others, 70.0).decay == WEIGHT_DECAY
+    assert OptimizerConfig("muon").of("cnn", "image", 70.0).decay == WEIGHT_DECAY
+
+
+def test_the_wider_a_child_over_images_is_the_lower_is_its_learning_rate():
+    auto = OptimizerConfig().of("cnn", "image")
+    widths = (1, 4, 8, 16, 32, 64, 1000)
+    multiples = [auto.peak_at(width) / auto.peak_learning_rate for width in widths]
+    assert multiples == pytest.approx([4, 4, 2, 1, 0.5, 0.25, 0.25])
+    others = [
+        OptimizerConfig().of("cnn", "tokens"),
+        OptimizerConfig(learning_rate=0.1).of("cnn", "image"),
+        OptimizerConfig("muon").of("cnn", "image"),
+    ]
+    assert {config.peak_at(width) for config in others for width in widths} == {0.1}
+    assert OptimizerConfig("sgd", 0.3, learning_rate_width=10).peak_at(20) == 0.15

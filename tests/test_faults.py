@@ -48,8 +48,8 @@ def go_wrong(monkeypatch):
     def begin(how, slices=1):
         train, left = LiveChild.train_, [slices]
 
-        def train_(live, *arguments):
-            result = train(live, *arguments)
+        def train_(live, *arguments, **more):
+            result = train(live, *arguments, **more)
             left[0] -= 1
             return how(live, result) if left[0] >= 0 else result
 
@@ -134,7 +134,7 @@ def test_torch_says_in_its_own_way_that_memory_has_run_out():
 def test_no_other_process_finds_in_the_cache_what_went_wrong_here(grow, go_wrong):
     cache, plain = PrefixCache(1 << 26), grow()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LiveChild, "train_", partial(lambda train, *given: no_memory(None, None), None))
+        patch.setattr(LiveChild, "train_", partial(lambda train, *given, **more: no_memory(None, None), None))
         grow(cache=cache).advance(*DEEPEN)
     process = grow(cache=cache)
     for decision in (DEEPEN, WAIT):

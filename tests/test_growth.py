@@ -1,6 +1,7 @@
 """The loop of the method, on 200 digits and on small problems of every kind of input."""
 
 from collections import Counter
+from dataclasses import replace
 
 import hypothesis
 import numpy as np
@@ -15,6 +16,7 @@ from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
 from mse_rl.costs import cost, training_bytes
 from mse_rl.costs.measures import BudgetConfig
+from mse_rl.data import Split
 from mse_rl.data.sources import silent
 from mse_rl.errors import InvalidArchitecture, InvalidConfig, InvalidTransformation, MseRlError
 from mse_rl.growth.cache import PrefixCache
@@ -154,7 +156,7 @@ def test_a_cache_is_shared_by_budgets_for_they_only_bound_decisions(grow):
         ("remove_block", STEM),
         ("widen_inner_x2", STEM),
         ("activation_tanh", STEM),
-        ("activation_relu", START),
+        ("activation_silu", START),
         ("widen_stream_x2", START),
         ("widen_stream_x2", Link(STEM, START)),
         ("widen_child_x2", STEM),
@@ -335,7 +337,8 @@ def test_a_search_space_without_the_first_child_is_refused(grow, space):
 def test_a_task_is_enough_and_the_rest_is_as_apply_chooses_it():
     task = problem("vector")
     process = GrowthProcess(task)
-    applied = grown_by_apply(ApplyConfig(task=task.name, controller="wait"), lambda: task, silent)
+    config = ApplyConfig(task=task.name, controller="wait", refit=False)
+    applied = grown_by_apply(config, lambda: task, silent)
     assert process.config.training_flops == applied.config.training_flops
     assert process.config.batch_size == applied.config.batch_size == 16
     assert (process.config.slices, process.seed) == (10, applied.config.seed)
@@ -345,6 +348,44 @@ def test_a_task_is_enough_and_the_rest_is_as_apply_chooses_it():
     while not process.finished:
         process.advance("wait")
     assert process.state == applied.process.state
+
+
+def test_the_last_slice_learns_from_the_validation_samples_as_well(grow):
+    """Nothing before it differs, and it alone depends on their labels; skill stays what it was."""
+    slices = 3
+    task = problem("image")
+    other = replace(task, validation=Split(task.validation.x, task.validation.y.roll(1)))
+    runs = [
+        GrowthProcess(of, GrowthConfig(batch_size=16, **even(slices, 6)), refit=refit)
+        for of in (task, other)
+        for refit in (False, True)
+    ]
+    for _ in range(slices - 1):
+        for process in runs:
+            assert not process.advance("wait").refit
+    assert all(same(weights(runs[0]), weights(process)) for process in runs)
+    before = [process.state for process in runs]
+    after = [process.advance("wait") for process in runs]
+    assert [state.refit for state in after] == [False, True] * 2
+    assert [state.validation == old.validation for old, state in zip(before, after, strict=True)] == [
+        False,
+        True,
+    ] * 2
+    assert same(weights(runs[0]), weights(runs[2]))
+    assert not same(weights(runs[0]), weights(runs[1]))
+    assert not same(weights(runs[1]), weights(runs[3]))
+
+
+def test_a_last_slice_that_may_be_taken_back_is_measured():
+    config = GrowthConfig(batch_size=16, **even(2, 6))
+    process = GrowthProcess(
+        problem("image"),
+        config,
+        start=GrowthProcess(problem("image"), config, seed=1).first_architecture,
+        refit=True,
+    )
+    name, target = next(choice for choice in process.choices() if choice[0].startswith("narrow"))
+    assert not process.advance(name, target).refit
 
 
 def test_what_is_given_is_kept_where_the_rest_is_chosen():

@@ -108,7 +108,8 @@ def test_training_goes_on_with_the_next_steps_of_the_schedule(trained, skill, fa
     skill.told = None
     process.advance(*WAIT)
     steps, config = range(20, 24), twin.live._optimizer_config
-    twin.live.train_(steps, rates(steps, 48, config))
+    width = twin.state.architecture.stages[0].width
+    twin.live.train_(steps, rates(steps, 48, config, width))
     assert same(numbers(process), numbers(twin))
 
 

@@ -95,7 +95,9 @@ def test_a_bound_that_no_child_can_keep_to_is_refused(bound, most):
 def test_the_first_cnn_pools_until_four_to_seven_pixels_are_left_and_has_no_blocks(side, strides, grid):
     first = starting_architecture("cnn", Inputs((3, side, side + 5), 0, 10), SearchSpace())
     widths = [16, 32, 64, 64, 64][: len(strides)]
-    assert first.stages == tuple(Stage(*pair) for pair in zip(widths, [()] * 9, strides, strict=False))
+    assert first.stages == tuple(
+        Stage(width, (), stride, "silu") for width, stride in zip(widths, strides, strict=False)
+    )
     assert FAMILIES["cnn"].grid(first, len(strides) - 1)[0] == grid
 
 

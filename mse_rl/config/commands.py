@@ -162,6 +162,9 @@ class ApplyConfig(GrowthRules):
     beyond a budget is shrunk until it fits."""
     device: str = "cpu"
     """Where the child is trained: cpu, cuda, cuda:1, ..."""
+    refit: bool = True
+    """Train the last slice, with the falling learning rate, on the validation samples as well: no decision
+    needs them any more. Validation skill is then not measured after it; the test accuracy is."""
     threads: int = 1
     """Threads on the CPU. For children as small as these more are seldom faster, and far slower where other
     processes want the cores, too."""

@@ -15,6 +15,18 @@ from mse_rl.spec import FAMILIES, SearchSpace
 
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""
+RATE_WIDTHS = {("cnn", "image"): 16}
+"""By family and kind of input: width of the first stream that the family's learning rate is for."""
+MOST_RATE_MULTIPLE = 4.0
+"""The rate of no width is more times higher or lower."""
+DECAY_PASSES = {("cnn", "image"): 7.0}
+"""By family and kind of input: passes over the data after which weight decay, at the highest learning rate,
+has left 1/e of a weight of a child of that width. The fewer samples there are, the larger is the decay
+(Wang and Aitchison, 2024, https://arxiv.org/abs/2405.13698)."""
+MOST_DECAY = 0.1
+"""The largest decay for images; it is reached where there are less than a thousand."""
+WEIGHT_DECAY = 5e-4
+"""For all others."""
 MOST_BATCH = 64
 LEAST_BATCH = 16
 """Samples in a training step, where none are given."""
@@ -31,7 +43,7 @@ class TaskConfig:
     max_train: int | None = None
     """Use at most this many training samples, drawn by class; all if not given."""
     validation_fraction: float = 0.2
-    """Share of the training split that is held out to choose on (at most 5,000 samples)."""
+    """Share of the training split that is held out to choose on (at most 2,000 samples)."""
     split_seed: int = 0
     """Seed of the validation split and of the draw of max-train."""
     augment: Literal["auto", "none", "crop", "flip", "crop-flip"] = "auto"
@@ -64,10 +76,15 @@ class OptimizerConfig:
     learning_rate: float | None = None
     """Highest learning rate; what measured best for the optimizer, and with auto for the family, if not
     given."""
+    learning_rate_width: int | None = None
+    """Width of the first stream for which the learning rate is meant: it is as many times lower as a child is
+    wider, at most 4 times, and as many times higher as it is narrower. If not given: 16 for images read by
+    cnn with auto, where the learning rate is not given either; else the rate is the same for every width."""
     learning_rate_hold: float = 0.6
     """The learning rate is constant up to this share of the schedule, then it falls linearly to zero."""
-    weight_decay: float = 5e-4
-    """Decay of weights; biases and norms do not decay."""
+    weight_decay: float | None = None
+    """Decay of weights; biases and norms do not decay. If not given: for images read by cnn, with auto, what
+    leaves 1/e of a weight after 7 passes over the data, at most 0.1; else 0.0005."""
     label_smoothing: float = 0.1
     """Share of each label that is spread over all classes in training."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -76,18 +93,46 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         fit_types(self)
         require_positive(self, "learning_rate")
+        require_within(self, 1, MOST, "learning_rate_width")
         require_within(self, 0, 1, "learning_rate_hold", "weight_decay")
         require(
             0 <= self.label_smoothing < 1,
             f"`label_smoothing` must be at least 0 and below 1, got {self.label_smoothing}",
         )
 
-    def of(self, family: str) -> "OptimizerConfig":
-        """Return the same for children of one family: auto becomes what it stands for."""
+    def of(self, family: str, kind: str = "", pass_steps: float = inf) -> "OptimizerConfig":
+        """Return the same for children of one family: auto becomes what it stands for.
+
+        Args:
+            family: of the child.
+            kind: of its inputs.
+            pass_steps: training steps of a pass over the data.
+        """
         if self.optimizer != "auto":
             return self
-        own = FAMILIES[family]
-        return replace(self, optimizer=own.optimizer, learning_rate=self.learning_rate or own.learning_rate)
+        own, passes = FAMILIES[family], DECAY_PASSES.get((family, kind))
+        rate, decay, width = self.learning_rate, self.weight_decay, self.learning_rate_width
+        if rate is None:
+            rate, width = own.learning_rate, width or RATE_WIDTHS.get((family, kind))
+        if decay is None and passes is not None and pass_steps < inf:
+            decay = min(MOST_DECAY, 1 / (rate * passes * pass_steps))
+        return replace(
+            self,
+            optimizer=own.optimizer,
+            learning_rate=rate,
+            weight_decay=decay,
+            learning_rate_width=width,
+        )
+
+    def peak_at(self, width: int) -> float:
+        """Return the learning rate at its highest, for a child with a first stream of this width."""
+        multiple = (self.learning_rate_width or width) / width
+        return self.peak_learning_rate * min(max(multiple, 1 / MOST_RATE_MULTIPLE), MOST_RATE_MULTIPLE)
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return WEIGHT_DECAY if self.weight_decay is None else self.weight_decay
 
     @property
     def peak_learning_rate(self) -> float:

@@ -2,7 +2,7 @@
 
 from mse_rl.data.preparing import Augmentation, augment
 from mse_rl.data.sources import SOURCES, load_task
-from mse_rl.data.split import Split
+from mse_rl.data.split import JoinedSplit, Split
 from mse_rl.data.task import Task
 
-__all__ = ["SOURCES", "Augmentation", "Split", "Task", "augment", "load_task"]
+__all__ = ["SOURCES", "Augmentation", "JoinedSplit", "Split", "Task", "augment", "load_task"]

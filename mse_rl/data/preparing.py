@@ -77,7 +77,7 @@ def _crop(x: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
     return windows[torch.arange(len(x), device=x.device), :, top, left]  # (n, C, H, W)
 
 
-MAX_VALIDATION = 5_000
+MAX_VALIDATION = 2_000
 """More samples make the estimate of a child's skill hardly better and every decision slower."""
 
 _Normalised = tuple[list[Tensor], tuple[float, ...], tuple[float, ...], dict[str, Any]]

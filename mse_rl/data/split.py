@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -57,6 +58,38 @@ class PackedSplit(Split):
     def to(self, device: torch.device | str) -> "PackedSplit":
         """Return the same split on ``device``."""
         return PackedSplit(*(tensor.to(device) for tensor in (self.x, self.y, self.mean, self.deviation)))
+
+
+@dataclass(frozen=True)
+class JoinedSplit:
+    """Two splits read as one; their inputs stay where they are.
+
+    Args:
+        first, second: the splits, on one device.
+    """
+
+    first: Split
+    second: Split
+
+    @cached_property
+    def y(self) -> Tensor:
+        """Labels (n,) of both."""
+        return torch.cat([self.first.y, self.second.y])
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.first) + len(self.second)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.first.device
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """Return the inputs of the samples with the given indices (m,)."""
+        x = self.first.inputs(rows.clamp(max=len(self.first) - 1))
+        later = (rows >= len(self.first)).nonzero().flatten()
+        return x.index_copy_(0, later, self.second.inputs(rows[later] - len(self.first)))
 
 
 def packed(split: Split, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Split:

@@ -51,6 +51,8 @@ class GrowthProcess:
         cache: prefixes of this and other processes.
         path: decisions to begin with, as ``advance`` takes them.
         meter: measures latencies, where they are asked for; one of the process's own if not given.
+        refit: train the last slice on the validation samples as well, as no decision needs them any more;
+            skill stays as it was. Not done in the first slice, nor if it begins with what may be taken back.
 
     Raises:
         InvalidConfig: if a first child that is new is beyond the budgets, any is beyond the search space,
@@ -75,6 +77,7 @@ class GrowthProcess:
         cache: PrefixCache[CacheEntry] | None = None,
         path: Sequence[tuple[str, Target]] = (),
         meter: Meter | None = None,
+        refit: bool = False,
     ) -> None:
         samples = len(task.train)
         config = config or GrowthConfig(batch_size=default_batch_size(samples))
@@ -90,9 +93,11 @@ class GrowthProcess:
             task, config, space, budget, meter, init=init, start=start
         )
         self.task, self.config, self.space, self.seed = task, config, space, seed
-        self._init, self._renumbering = init, renumbering
+        self._init, self._renumbering, self._refit = init, renumbering, refit
         self.bounds = bounds_of(config, space, budget, meter)
-        self._optimizer_config = (optimizer or OptimizerConfig()).of(architecture.family)
+        self._optimizer_config = (optimizer or OptimizerConfig()).of(
+            architecture.family, task.kind, samples / config.batch_size
+        )
         self.live = LiveChild(task, config, self._optimizer_config, space, seed=seed)
         require_room(architecture, self.bounds, task, may_shrink=init is not None)
         self.schedule = config.schedule
@@ -194,8 +199,8 @@ class GrowthProcess:
 
     @property
     def peak_learning_rate(self) -> float:
-        """Highest learning rate of the schedule."""
-        return self._optimizer_config.peak_learning_rate
+        """Highest learning rate of the schedule, for a child of this width."""
+        return self._optimizer_config.peak_at(self.state.architecture.stages[0].width)
 
     @property
     def learning_rate(self) -> float:
@@ -205,9 +210,9 @@ class GrowthProcess:
     def _rates(self, architecture: Architecture, steps: int) -> list[float]:
         """Return the learning rates of the next training steps of a child."""
         price = self.schedule.step_price(architecture) / self.schedule.total
-        return [
-            learning_rate(self.share + step * price, price, self._optimizer_config) for step in range(steps)
-        ]
+        shares = (self.share + step * price for step in range(steps))
+        width = architecture.stages[0].width
+        return [learning_rate(share, price, self._optimizer_config, width) for share in shares]
 
     @property
     def fits(self) -> bool:
@@ -304,12 +309,14 @@ class GrowthProcess:
         receipt = live.transform_(name, target, before.statistics, slice_index=before.slice_index)
         spent = self._price(live.child.architecture)
         steps = range(before.training_steps, before.training_steps + spent.steps)
-        result = live.train_(steps, self._rates(live.child.architecture, spent.steps))
+        may_fall = transformation(name).preserving or not self.fits
+        refit = self._refit and may_fall and 0 < before.slice_index == self.config.slices - 1
+        result = live.train_(steps, self._rates(live.child.architecture, spent.steps), refit=refit)
         validation = live.validate()
         require_finite(result.loss, validation.loss, live.weights_norm())
-        may_fall = transformation(name).preserving or not self.fits
         if may_fall or before.validation.skill - validation.skill <= self.config.skill_tolerance:
-            return grown(before, live.child.architecture, receipt, result, validation, spent)
+            told = None if refit else validation
+            return grown(before, live.child.architecture, receipt, result, told, spent)
         return rolled_back(before, receipt, spent)
 
     def _price(self, architecture: Architecture) -> Spent:
@@ -323,14 +330,10 @@ class GrowthProcess:
         The budget bounds what may be done, and no more, but for a child that has to shrink.
         """
         budget = self.bounds.budget if self._init else None
-        settings = (self.config, self._optimizer_config, self.space, self._renumbering, budget, self.seed)
-        return digest(
-            self.task.fingerprint,
-            digest_of_child(self._init),
-            self.first_architecture,
-            settings,
-            str(self.task.train.device),
-        )
+        rules = (self.config, self._optimizer_config, self.space, budget)
+        settings = (*rules, self._renumbering, self.seed, self._refit, str(self.task.train.device))
+        parent = digest_of_child(self._init)
+        return digest(self.task.fingerprint, parent, self.first_architecture, settings)
 
     def _take(self, entry: CacheEntry) -> None:
         """Restore state and child from the cache."""

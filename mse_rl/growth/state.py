@@ -35,6 +35,8 @@ class GrowthState:
         receipt: of the last transformation, or of the child that was taken over; None before them.
         rejected: what was taken back just now, and is not legal again before something else was done.
         previous: the state one slice ago, without its own previous one.
+        refit: whether the last slice trained on the validation samples as well; ``validation`` is then what
+            was measured before it.
     """
 
     slice_index: int
@@ -50,6 +52,7 @@ class GrowthState:
     receipt: Receipt | None = None
     rejected: frozenset[Decision] = frozenset()
     previous: "GrowthState | None" = None
+    refit: bool = False
 
     @property
     def flops(self) -> int:
@@ -90,7 +93,7 @@ def grown(
     architecture: Architecture,
     receipt: Receipt,
     result: SliceResult,
-    validation: Evaluation,
+    validation: Evaluation | None,
     spent: Spent,
 ) -> GrowthState:
     """Return the state after a slice that stands.
@@ -100,7 +103,7 @@ def grown(
         architecture: of the child after it.
         receipt: of the transformation.
         result: of the training.
-        validation: quality after the training.
+        validation: quality after the training; None if that was on the validation samples as well.
         spent: what the slice has taken.
     """
     applied = transformation(receipt.transformation)
@@ -108,7 +111,7 @@ def grown(
     return GrowthState(
         slice_index=before.slice_index + 1,
         architecture=architecture,
-        validation=validation,
+        validation=before.validation if validation is None else validation,
         training_loss=result.loss,
         training_steps=before.training_steps + spent.steps,
         training_flops=before.training_flops + spent.flops,
@@ -118,6 +121,7 @@ def grown(
         statistics=result.statistics,
         receipt=receipt,
         previous=replace(before, previous=None),
+        refit=validation is None,
     )
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mse_rl.networks.layers import Activation, BatchNorm2d, Conv2d, Embedding, Linear, sides
+from mse_rl.networks.layers import Activation, BatchNorm2d, Conv2d, Embedding, Linear, function, sides
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec import Architecture, Block
+from mse_rl.spec import Architecture, Block, Stage
 from mse_rl.spec.cnn import dimensions, entry_kernel, pooling, strides
 
 TINY = 1e-12
@@ -24,25 +24,28 @@ TINY = 1e-12
 
 
 class ConvEntry(nn.Module):
-    """act(norm(pool(conv(x)))): a convolution, max-pooling, BatchNorm, ReLU.
+    """act(norm(pool(conv(x)))): a convolution, max-pooling, BatchNorm, non-linearity.
 
     It makes the stream of a stage from an image, a sequence or the stream before, as in plain convolutional
     networks. The stream that leaves it needs no norm, so the next entry and the head read it as it is.
 
     Args:
         inputs: channels that it reads.
-        outputs: channels of the stream.
-        stride: by how much each side is divided; an even one ends in pooling.
+        stage: width of the stream, the non-linearity, and by how much each side is divided; an even stride
+            ends in pooling.
         kernel: side of its kernels.
         dimensions: along which it convolves.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, kernel: int, dimensions: int) -> None:
+    def __init__(self, inputs: int, stage: Stage, *, kernel: int, dimensions: int) -> None:
         super().__init__()
-        self._stride, self._side = pooling(stride)
+        self._stride, self._side = pooling(stage.stride)
+        self._activation = function(stage.activation)
         self._window = sides(self._side, dimensions)
-        self.reader = Conv2d(inputs, outputs, kernel, dimensions=dimensions, stride=self._stride, bias=False)
-        self.norm = BatchNorm2d(outputs)
+        self.reader = Conv2d(
+            inputs, stage.width, kernel, dimensions=dimensions, stride=self._stride, bias=False
+        )
+        self.norm = BatchNorm2d(stage.width)
 
     def reset_parameters_(self, generator: torch.Generator) -> None:
         """Draw He weights."""
@@ -50,7 +53,7 @@ class ConvEntry(nn.Module):
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the stream (n, outputs, ceil(H / stride), ceil(W / stride)).
+        """Return the stream (n, width, ceil(H / stride), ceil(W / stride)).
 
         Args:
             x: what it reads (n, inputs, H, W).
@@ -63,7 +66,7 @@ class ConvEntry(nn.Module):
             x = F.max_pool2d(x, self._window, ceil_mode=True)
             mask = _strided(mask, self._side)
             x = x if mask is None else x.masked_fill(~mask, 0)
-        return F.relu(self.norm(x, mask))
+        return self._activation(self.norm(x, mask))
 
     def fold_stream_(self, means: Tensor) -> None:
         """Move the running mean of the norm, which takes out any constant in training."""
@@ -79,7 +82,7 @@ class SequenceEntry(ConvEntry):
     """The same for sequences (n, T, F)."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the stream (n, outputs, 1, ceil(T / stride)); ``mask`` is (n, 1, 1, T)."""
+        """Return the stream (n, width, 1, ceil(T / stride)); ``mask`` is (n, 1, 1, T)."""
         return super().forward(x.transpose(1, 2).unsqueeze(2), mask)  # channels_last as it lies in memory
 
 
@@ -229,13 +232,7 @@ def _stem(architecture: Architecture) -> nn.Module:
     if architecture.vocabulary:
         return TokenEntry(first.width, architecture.vocabulary)
     entry, channels = (SequenceEntry, shape[1]) if len(shape) == 2 else (ConvEntry, shape[0])
-    return entry(
-        channels,
-        first.width,
-        first.stride,
-        kernel=entry_kernel(architecture),
-        dimensions=dimensions(shape),
-    )
+    return entry(channels, first, kernel=entry_kernel(architecture), dimensions=dimensions(shape))
 
 
 def _strided(mask: Tensor | None, stride: int) -> Tensor | None:

@@ -177,8 +177,8 @@ class Activation(nn.Module):
 
     def __init__(self, block: Block) -> None:
         super().__init__()
-        self.new = _function(block.activation)
-        self.old = None if block.fading is None else _function(block.fading)
+        self.new = function(block.activation)
+        self.old = None if block.fading is None else function(block.fading)
         if self.old is not None:
             self.register_buffer("alpha", torch.empty(()))
 
@@ -200,7 +200,12 @@ class Activation(nn.Module):
             del self.alpha
 
 
-def _function(name: str) -> Callable[[Tensor], Tensor]:
+def function(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the non-linearity of that name.
+
+    Raises:
+        InvalidArchitecture: if there is none.
+    """
     if name not in FUNCTIONS:
         raise InvalidArchitecture(unknown_name("activation", name, FUNCTIONS))
     return FUNCTIONS[name]

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mse_rl.networks.layers import Activation, Embedding, Linear, RMSNorm
 from mse_rl.networks.parts import Parts, ResidualBlock, he_, response, zero_
-from mse_rl.spec import Architecture, Block
+from mse_rl.spec import Architecture, Block, Stage
 
 
 class LinearMap(Linear):
@@ -34,8 +34,8 @@ class LinearMap(Linear):
 class LinearTransition(LinearMap):
     """A linear map from one stream to the next; there is no resolution to divide."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, inputs: int, stage: Stage) -> None:
+        super().__init__(inputs, stage.width)
 
 
 class LinearLink(Linear):

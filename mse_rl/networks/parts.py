@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from mse_rl.spec import Architecture, Block, Position
+from mse_rl.spec import Architecture, Block, Position, Stage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Parts:
 
     Args:
         stem: (architecture) -> module, from a sample to the first stream.
-        transition: (width before, width after, stride) -> module, from one stage's stream to the next. Its
+        transition: (width before, stage after without its blocks) -> module, from one stream to the next. Its
             map ``reader`` reads the stream, and ``fold_stream_(means)`` takes over what dimensions with these
             means contribute.
         link: (width before, width after, stride between them) -> module, from a stream to a later one; zero
@@ -38,7 +38,7 @@ class Parts:
     """
 
     stem: Callable[[Architecture], nn.Module]
-    transition: Callable[[int, int, int], nn.Module]
+    transition: Callable[[int, Stage], nn.Module]
     link: Callable[[int, int, int], nn.Module]
     blocks: dict[str, Callable[[Block, int], "ResidualBlock"]]
     head: Callable[[int, int], nn.Module]
@@ -51,12 +51,10 @@ def part_specs(architecture: Architecture) -> dict[str, tuple[Any, ...]]:
     """Return for every part of a child what determines its shape, by name: equals can be exchanged."""
     stages = architecture.stages
     widths = [stage.width for stage in stages]
+    entries = [replace(stage, blocks=()) for stage in stages]
     return {
-        "stem": (architecture.input_shape, architecture.vocabulary, stages[0].stride, widths[0]),
-        **{
-            f"transitions.{stage}": (widths[stage], after.width, after.stride)
-            for stage, after in enumerate(stages[1:])
-        },
+        "stem": (architecture.input_shape, architecture.vocabulary, entries[0]),
+        **{f"transitions.{stage}": (widths[stage], after) for stage, after in enumerate(entries[1:])},
         **{f"stages.{s}.{b}": (block, widths[s]) for (s, b), block in architecture},
         **{
             f"links.{index}": (

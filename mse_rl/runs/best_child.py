@@ -43,9 +43,12 @@ class BestChild:
 
     def restore_(self) -> GrowthState:
         """Restore the best child, if it is clearly better than the last one, by more than
-        ``MARGIN`` standard errors of the last one's accuracy; return the state of the one that is held.
+        ``MARGIN`` standard errors of the last one's accuracy; return the state of the one that is held. The
+        last one is not measured, and kept, where it was trained on the validation samples as well.
         """
         (state, snapshot), last = self._best, self._process.state
+        if last.refit:
+            return last
         accuracy, samples = last.validation.accuracy, len(self._process.task.validation)
         if state.validation.accuracy <= accuracy + MARGIN * standard_error(accuracy, samples):
             return last

@@ -46,6 +46,7 @@ class Growth:
         episode: all decisions, and the test accuracy of the child that is kept.
         kept: the state in which the child that is kept was.
         process: holds the child.
+        began_with_validation: whether the child that it began from had learnt the validation samples.
     """
 
     config: ApplyConfig
@@ -53,6 +54,7 @@ class Growth:
     episode: Episode
     kept: GrowthState
     process: GrowthProcess
+    began_with_validation: bool
 
     @property
     def timeline(self) -> list[dict[str, Any]]:
@@ -68,6 +70,7 @@ class Growth:
             "input": task.record,
             "seed": episode.context.seed,
             "kept_slice": self.kept.slice_index,
+            "learnt_validation": self.kept.refit or self.began_with_validation,
             "test_accuracy": episode.test_accuracy,
             "utility": episode.final["utility"],
             "timeline": self.timeline,
@@ -129,6 +132,9 @@ def grow(
         inherited = load_inheritance(config.init)
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
+    known = inherited is not None and inherited.learnt_validation and inherited.task == task.name
+    if known:
+        tell("the child to start from has learnt the validation samples, so that skill says too much of it")
     config = _completed(config, task, inherited.child.architecture if inherited else start, policy, tell)
     environment = partial(_environment, task=task, inherited=inherited, start=start, policy=policy)
     env = environment(config)
@@ -147,7 +153,7 @@ def grow(
         on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), tell),
         on_step=lambda: tell(str(env.render())),
     )
-    return Growth(config, task, episode, kept, env.process)
+    return Growth(config, task, episode, kept, env.process, known)
 
 
 def _completed(
@@ -233,6 +239,7 @@ def _environment(
         start=start,
         init=inherited.child.to(config.device) if inherited else None,
         renumbering=inherited.renumbering(task) if inherited else None,
+        refit=config.refit,
         render_mode="ansi",
     )
 

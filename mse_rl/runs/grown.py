@@ -185,12 +185,14 @@ class Inheritance:
         task: name of the dataset that it was grown on.
         inputs: names of its tokens or features, in order; None if they have none.
         classes: names of its classes, in order; None if they have none.
+        learnt_validation: whether it was trained on the validation samples of its task as well.
     """
 
     child: Child
     task: str
     inputs: tuple[str, ...] | None
     classes: tuple[str, ...] | None
+    learnt_validation: bool
 
     def renumbering(self, task: Task) -> Renumbering:
         """Return what the numbers of ``task`` were for the child.
@@ -218,7 +220,8 @@ def inheritance_of(child: Child, record: dict[str, Any]) -> Inheritance:
         KeyError, TypeError, ValueError, AttributeError: if that is no such record.
     """
     reader = InputReader.of_record(record["input"])
-    return Inheritance(deepcopy(child).float(), str(record["task"]), reader.names, reader.classes)
+    learnt = bool(record.get("learnt_validation", False))
+    return Inheritance(deepcopy(child).float(), str(record["task"]), reader.names, reader.classes, learnt)
 
 
 def load_inheritance(folder: Path) -> Inheritance:

@@ -38,13 +38,15 @@ def growth_figure(title: str, timeline: Sequence[dict[str, Any]]) -> Figure:
     Args:
         title: printed above.
         timeline: one entry per slice, the first before any training: ``share``, ``skill``, ``cost``,
-            ``cost_measure``, ``cost_budget``, and, but for the first, ``transformation`` and ``target``,
-            applied at the beginning of the slice.
+            ``cost_measure``, ``cost_budget``, ``refit``, and, but for the first, ``transformation`` and
+            ``target``, applied at the beginning of the slice. Skill is not drawn where it was not measured.
     """
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     skill_axes, cost_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     shares = [entry["share"] for entry in timeline]
-    skill_axes.plot(shares, [entry["skill"] for entry in timeline], color="#30323d", marker="o", ms=4)
+    measured = [entry for entry in timeline if not entry["refit"]]
+    line = [entry["share"] for entry in measured], [entry["skill"] for entry in measured]
+    skill_axes.plot(*line, color="#30323d", marker="o", ms=4)
     skill_axes.set_ylabel("validation skill")
     skill_axes.set_title(title, loc="left")
     measure = measure_of(timeline[0]["cost_measure"])

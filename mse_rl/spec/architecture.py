@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from mse_rl.errors import InvalidArchitecture, brief
 from mse_rl.plain import from_plain, parse_json, to_plain
 
-FORMAT = 3
+FORMAT = 4
 """Version of the JSON layout."""
+ALL_RELU = 3
+"""The version before it, in which the entry of every stage had the same activation. It is read as well."""
 LARGEST = 2**24
 """The largest size of anything in an architecture: files may come from strangers."""
 MOST_PARTS = 2_048
@@ -105,11 +107,13 @@ class Stage:
         blocks: from input to output; there may be none.
         stride: by how much a convolutional entry divides each side of an image, or the steps of a sequence;
             of a transformer's stem, the side of a patch. Other entries ignore it.
+        activation: non-linearity of a convolutional entry. Other entries ignore it.
     """
 
     width: int
     blocks: tuple[Block, ...] = ()
     stride: int = 1
+    activation: str = "relu"
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ class Architecture:
         stage = self.stages[position.stage]
         blocks = (*stage.blocks[: position.block], block, *stage.blocks[position.block :])
         links = tuple(Link(*(end.pushed(position) for end in link)) for link in self.links)
-        return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
+        return self._with(position.stage, Stage(stage.width, blocks, stage.stride, stage.activation), links)
 
     def removing(self, position: Position) -> "Architecture":
         """Return a copy without the block at ``position`` and its links; those behind it move up."""
@@ -255,7 +259,7 @@ class Architecture:
         links = tuple(
             Link(*(end.pulled(position) for end in link)) for link in self.links if position not in link
         )
-        return self._with(position.stage, Stage(stage.width, blocks, stage.stride), links)
+        return self._with(position.stage, Stage(stage.width, blocks, stage.stride, stage.activation), links)
 
     def settled(self) -> "Architecture":
         """Return a copy in which every non-linearity has taken over from the one before it."""
@@ -301,7 +305,12 @@ class Architecture:
             ValueError, TypeError, KeyError, AttributeError: if it is something else.
         """
         fields = dict(data)
-        if fields.pop("format") != FORMAT:
-            raise InvalidArchitecture(f"expected an architecture of format {FORMAT}")
+        number = fields.pop("format")
+        if number == ALL_RELU:
+            fields["stages"] = [{**stage, "activation": "relu"} for stage in fields["stages"]]
+        elif number != FORMAT:
+            raise InvalidArchitecture(
+                f"expected an architecture of format {ALL_RELU} or {FORMAT}, got {brief(number, 20)}"
+            )
         architecture: Architecture = from_plain(Architecture, fields)
         return architecture

@@ -28,6 +28,9 @@ class Entries:
 
 ENTRIES = {"image": Entries(3, 4, 2), "sequence": Entries(7, 4, 2), "tokens": Entries(3, 16, 1)}
 """By the kind of input."""
+ACTIVATION = "silu"
+"""Non-linearity of the entries of the first child, and of new blocks: on CIFAR-10 about a point better than
+ReLU in the entries, and what a policy has chosen for blocks."""
 MOST_POOLING = {"sequence": 4, "tokens": 2}
 """So many entries of the first child over steps pool at most; of more steps they divide by more."""
 
@@ -48,7 +51,7 @@ def _start(inputs: Inputs, widths: Widths) -> Architecture:
     table = [1] if inputs.vocabulary else []
     strides = [*table, *divided(min(_input_sides(inputs.shape)), inputs.kind), 1]
     stages = tuple(
-        Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride)
+        Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride, activation=ACTIVATION)
         for s, stride in enumerate(strides)
     )
     return Architecture("cnn", inputs.shape, inputs.classes, stages, vocabulary=inputs.vocabulary)
@@ -146,8 +149,8 @@ def _separable(block: Block, width: int, grid: tuple[int, ...]) -> Cost:
 
 
 KINDS = {
-    "conv": Kind(_conv, kernels=True, activations=True),
-    "separable": Kind(_separable, kernels=True, activations=True),
+    "conv": Kind(_conv, kernels=True, activations=True, activation=ACTIVATION),
+    "separable": Kind(_separable, kernels=True, activations=True, activation=ACTIVATION),
 }
 CNN = Family(
     reads=("image", "sequence", "tokens"),

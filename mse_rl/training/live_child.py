@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from mse_rl.config.training import GrowthConfig, OptimizerConfig
-from mse_rl.data import Task
+from mse_rl.data import JoinedSplit, Split, Task
 from mse_rl.networks import Child, empty_child
 from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
@@ -161,7 +162,7 @@ class LiveChild:
         self._task, self._config, self._optimizer_config = task, config, optimizer
         self._space, self._seed = space, seed
         self._device = task.train.device
-        self._order = BatchOrder(len(task.train), config.batch_size, seed=seed, device=self._device)
+        self._order = self._order_of(task.train)
         self._probe = Probe(task.train.inputs(slice(PROBE_SAMPLES)), task.train.y[:PROBE_SAMPLES])
         self._live: tuple[Child, Optimizer] | None = None
         self._snapshot: Snapshot | None = None
@@ -227,12 +228,18 @@ class LiveChild:
         x = self._task.validation.inputs(slice(len(self._logits)))
         return Answers(x, self._logits.to(self._device))
 
-    def train_(self, steps: range, rates: Sequence[float]) -> SliceResult:
+    def train_(self, steps: range, rates: Sequence[float], *, refit: bool = False) -> SliceResult:
         """Train for a slice: steps with these numbers, at these learning rates.
 
         Under Muon, the slice of a child that has just grown begins with shorter filters.
+
+        Args:
+            steps: numbers of the training steps, counted from the child's first.
+            rates: learning rate of each of them.
+            refit: train on the samples of the validation split as well.
         """
         child, optimizer = self._changing()
+        split, order = self._joined if refit else (self._task.train, self._order)
         if self._grew and isinstance(optimizer, Muon):
             child.shorten_()
         self._grew = False
@@ -242,13 +249,23 @@ class LiveChild:
                 child,
                 optimizer,
                 self._task,
-                self._order,
+                order,
+                split=split,
                 steps=steps,
                 rates=rates,
                 config=self._optimizer_config,
                 seed=self._seed,
                 limit_seconds=self._config.slice_limit_seconds or inf,
             )
+
+    def _order_of(self, split: Split | JoinedSplit) -> BatchOrder:
+        return BatchOrder(len(split), self._config.batch_size, seed=self._seed, device=self._device)
+
+    @cached_property
+    def _joined(self) -> tuple[JoinedSplit, BatchOrder]:
+        """The samples of the training and the validation split, and their order."""
+        split = JoinedSplit(self._task.train, self._task.validation)
+        return split, self._order_of(split)
 
     def validate(self) -> Evaluation:
         """Measure the child on the validation split."""

@@ -99,7 +99,7 @@ def make_optimizer(child: Child, config: OptimizerConfig) -> Optimizer:
             "role": role,
             "orthogonal": muon and role == "hidden",
             "rate": TABLE_RATE if muon and role != "hidden" else 1.0,
-            "weight_decay": 0.0 if role == "vector" else config.weight_decay,
+            "weight_decay": 0.0 if role == "vector" else config.decay,
         }
         for role in get_args(Role)
     ]
@@ -123,7 +123,9 @@ def set_learning_rate_(optimizer: Optimizer, rate: float) -> None:
             group["lr"] = rate * group["rate"]
 
 
-def learning_rate(share: float, step_share: float, config: OptimizerConfig) -> float:
+def learning_rate(
+    share: float, step_share: float, config: OptimizerConfig, width: int | None = None
+) -> float:
     """Return the learning rate of a training step: a short linear rise, constant, then linearly to zero.
 
     lr(p) = peak · min(1, (p + Δp) / warm-up) · min(1, (1 - p) / (1 - hold)). Growth belongs in the constant
@@ -133,9 +135,11 @@ def learning_rate(share: float, step_share: float, config: OptimizerConfig) -> f
         share: p, the share of the schedule that is spent before the step.
         step_share: Δp, the share that the step takes.
         config: peak and hold.
+        width: of the child's first stream, where the peak depends on it.
     """
+    peak = config.peak_learning_rate if width is None else config.peak_at(width)
     rise = min(1.0, (share + step_share) / WARMUP_SHARE)
     fall = (
         1.0 if share < config.learning_rate_hold else (1 - share) / max(1e-9, 1 - config.learning_rate_hold)
     )
-    return config.peak_learning_rate * rise * max(0.0, fall)
+    return peak * rise * max(0.0, fall)

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.costs import training_flops
-from mse_rl.data import Augmentation, Split, Task, augment
+from mse_rl.data import Augmentation, JoinedSplit, Split, Task, augment
 from mse_rl.networks import Child, build_child
 from mse_rl.spec.architecture import Architecture
 from mse_rl.training.faults import SliceOverrun
@@ -64,7 +64,7 @@ CHUNK_BYTES = 1 << 19
 
 
 def batches(
-    split: Split, augmentation: Augmentation, order: BatchOrder, steps: range, *, seed: int
+    split: Split | JoinedSplit, augmentation: Augmentation, order: BatchOrder, steps: range, *, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs (n, *input_shape) and labels (n,) of every training step.
 
@@ -75,7 +75,7 @@ def batches(
         steps: of the schedule.
         seed: of the augmentation.
     """
-    batch_bytes = split.inputs(slice(1)).nbytes * order.batch_size
+    batch_bytes = split.inputs(order.batch(steps.start)).nbytes
     chunk_steps = max(1, CHUNK_BYTES // batch_bytes)
     for start in range(steps.start, steps.stop, chunk_steps):
         chunk = range(start, min(start + chunk_steps, steps.stop))
@@ -110,6 +110,7 @@ def train_slice_(
     rates: Sequence[float],
     config: OptimizerConfig,
     seed: int,
+    split: Split | JoinedSplit | None = None,
     limit_seconds: float = inf,
 ) -> SliceResult:
     """Train ``child`` for some steps.
@@ -119,12 +120,13 @@ def train_slice_(
     Args:
         child: trained in place.
         optimizer: holds the child's parameters.
-        task: gives the training split, on the child's device.
+        task: gives the samples, on the child's device.
         order: which samples make up each batch.
         steps: numbers of the training steps, counted from the child's first.
         rates: learning rate of each of them.
         config: the loss.
         seed: of the child's augmentation.
+        split: what to train on; the training split if not given.
         limit_seconds: the longest that it may take.
 
     Returns:
@@ -135,14 +137,15 @@ def train_slice_(
     """
     child.train()
     deadline = time.monotonic() + limit_seconds
-    device = task.train.device
+    split = task.train if split is None else split
+    device = split.device
     loss_sum = torch.zeros((), device=device)
     recorder, recorded = SliceRecorder(child), recorded_steps(steps)
     fades = any(block.fading for _, block in child.architecture)
     step_ = Step(child, optimizer, config)
     graphed = device.type == "cuda" and len(steps) >= LEAST_STEPS
     fast_ = GraphedStep(step_, child, optimizer) if graphed else step_
-    data = batches(task.train, task.augmentation, order, steps, seed=seed)
+    data = batches(split, task.augmentation, order, steps, seed=seed)
     for index, (step, rate, (x, y)) in enumerate(zip(steps, rates, data, strict=True)):
         if fades:
             child.fade_((index + 1) / len(steps))

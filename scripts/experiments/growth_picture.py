@@ -47,7 +47,7 @@ def pair(settings: Settings, seed: int) -> tuple[mse_rl.Grown, mse_rl.Grown]:
     """Grow a child, and train its final architecture from the start."""
     data = mse_rl.TaskConfig(validation_fraction=settings.validation_fraction)
     task = mse_rl.load_task(settings.task, data)
-    common = {"seed": seed, "training_flops": settings.training_flops}
+    common = {"seed": seed, "training_flops": settings.training_flops, "refit": False}
     grown = mse_rl.apply(task, settings.controller, **common)
     with tempfile.TemporaryDirectory() as folder:
         grown.save(folder)

@@ -116,7 +116,7 @@ def grow(run: Run, data_dir: Path) -> Outcome:
     else:
         width = max(2, round((setting.width or FAMILIES[first.family].width) * run.width))
         space = replace(config.space, start_width=width)
-    family = OptimizerConfig().of(first.family)
+    family = OptimizerConfig().of(first.family, task.kind, len(task.train) / growth.batch_size)
     optimizer = replace(family, learning_rate=family.peak_learning_rate * run.rate)
     env = ExpansionEnv(replace(config, space=space, optimizer=optimizer), tasks=(task,), start=run.start)
     context = Context(0, run.seed, run.budget_multiple, 1.0)

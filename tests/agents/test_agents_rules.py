@@ -238,6 +238,17 @@ def test_balance_grows_early_to_the_size_that_is_right_within_the_budget(tiny, f
     assert all(0.2 <= share <= 0.4 for share in grown)
 
 
+@pytest.mark.parametrize(("passes", "grows"), [(0.9, False), (1.1, True)])
+def test_balance_does_not_grow_where_less_than_a_pass_is_paid_for(tiny, passes, grows):
+    task = problem_for("mlp")
+    batch_size = 2
+    steps = round(passes * len(task.train) / batch_size)
+    growth = replace(tiny.growth, family="mlp", batch_size=batch_size, slices=10, training_steps=steps)
+    env = ExpansionEnv(replace(tiny, growth=growth), tasks=(task,))
+    episode = play(env, Balance(1e6), replace(CONTEXT, budget_multiple=16.0))
+    assert (episode.final["cost"] > episode.start["cost"]) is grows
+
+
 @pytest.mark.parametrize(
     "arguments", [(0.0,), (-1.0,), (float("nan"),), (float("inf"),), (1.0, 0.0), (1.0, 2.0)]
 )

@@ -116,10 +116,10 @@ def test_max_train_too_small_for_the_classes_is_refused():
     assert "got 19" in message
 
 
-def test_validation_is_at_most_5000(source):
+def test_validation_is_at_most_2000(source):
     source(x_train=np.arange(30_000.0)[:, None], y_train=np.arange(30_000) % 3, x_test=np.ones((12, 1)))
     task = load_task("made", TaskConfig(validation_fraction=0.5))
-    assert (len(task.train), len(task.validation)) == (25_000, 5_000)
+    assert (len(task.train), len(task.validation)) == (28_000, 2_000)
 
 
 def test_a_small_fraction_still_validates_every_class():

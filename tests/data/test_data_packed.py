@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mse_rl.config.training import TaskConfig
-from mse_rl.data import SOURCES, load_task
+from mse_rl.data import SOURCES, JoinedSplit, Split, load_task
 from mse_rl.data.raw import RawData
+from mse_rl.data.split import PackedSplit
 
 
 @pytest.fixture
@@ -68,3 +71,20 @@ def test_what_bytes_cannot_hold_to_the_bit_stays_as_it_is(images, dtype, config)
 def test_inputs_that_are_no_images_stay_as_they_are():
     task = load_task("wine", TaskConfig())
     assert task.packed() == task
+
+
+@given(rows=st.lists(st.integers(0, 6), max_size=9))
+def test_joined_splits_read_as_one(rows):
+    """Whatever is asked for, of either, and whichever of them is packed."""
+    raw = torch.randint(256, (7, 1, 2, 2), generator=torch.Generator().manual_seed(0))
+    scale = torch.full((1, 1, 1, 1), 100.0), torch.full((1, 1, 1, 1), 50.0)
+    x, y = (raw.float() - scale[0]) / scale[1], torch.arange(7)
+    asked = torch.tensor(rows, dtype=torch.int64)
+    plain = Split(x[:4], y[:4]), Split(x[4:], y[4:])
+    small = PackedSplit(raw[:4].byte(), y[:4], *scale), PackedSplit(raw[4:].byte(), y[4:], *scale)
+    for first, second in (plain, small):
+        joined = JoinedSplit(first, second)
+        assert len(joined) == 7
+        assert joined.device == x.device
+        assert torch.equal(joined.inputs(asked), x[asked])
+        assert torch.equal(joined.y[asked], y[asked])

@@ -179,7 +179,7 @@ def test_the_real_mnist_and_fashion_mnist_are_read(name, folder, mean):
 def test_all_of_the_real_mnist_is_read_at_its_own_size():
     real("MNIST", "raw")
     task = load_task("mnist", TaskConfig(data_dir=REAL))
-    assert (len(task.train), len(task.validation), len(task.test)) == (55_000, 5_000, 10_000)
+    assert (len(task.train), len(task.validation), len(task.test)) == (58_000, 2_000, 10_000)
     assert task.train.x.std(correction=0).item() == pytest.approx(1, abs=1e-4)
 
 

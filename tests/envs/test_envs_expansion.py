@@ -234,7 +234,7 @@ def test_a_link_and_an_activation_are_seen_at_their_blocks(longer):
     _, table = check_observation(env, observation, info)
     assert table["links_out"][:4].tolist() == [0.25, 0, 0, 0]
     assert table["links_in"][:4].tolist() == [0, 0, 0, 0.25]
-    assert table["activation_relu"][:4].tolist() == [0, 1, 0, 0]
+    assert table["activation_silu"][:4].tolist() == [0, 1, 0, 0]
     assert table["activation_tanh"][:4].tolist() == [0, 0, 0, 1]
     assert table["log_kernel"][1] > table["log_kernel"][3]
     assert table["importance"].max() == 1

@@ -17,9 +17,12 @@ class Process:
         self.held = None
         self.become(0, "small", 0.1)
 
-    def become(self, slice_index, architecture, accuracy):
+    def become(self, slice_index, architecture, accuracy, refit=False):
         self.state = SimpleNamespace(
-            slice_index=slice_index, architecture=architecture, validation=SimpleNamespace(accuracy=accuracy)
+            slice_index=slice_index,
+            architecture=architecture,
+            validation=SimpleNamespace(accuracy=accuracy),
+            refit=refit,
         )
         self.held = slice_index
 
@@ -54,3 +57,14 @@ def test_the_best_child_of_the_final_architecture_is_kept(slices, kept):
         best.see()
     assert best.restore_().slice_index == kept
     assert process.held == kept
+
+
+def test_a_child_that_was_trained_on_the_validation_samples_is_kept():
+    process = Process()
+    best = BestChild(process)
+    for index, accuracy in enumerate((0.9, 0.2), start=1):
+        process.become(index, "small", accuracy)
+        best.see()
+    process.become(3, "small", 0.2, refit=True)
+    best.see()
+    assert best.restore_().slice_index == process.held == 3

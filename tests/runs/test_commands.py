@@ -144,10 +144,19 @@ def test_a_grown_child_comes_back_bit_for_bit(grown: Path) -> None:
     assert json.loads((grown / "architecture.json").read_text())["family"] == "cnn"
 
 
-def test_apply_goes_on_from_a_child_grown_before(grown: Path, tmp_path: Path) -> None:
+def test_apply_goes_on_from_a_child_grown_before(
+    grown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "more"
-    main(["apply", "wait", "--task", "digits", "--init", str(grown), "--out", str(out), *TINY_GROWTH])
-    before, after = (json.loads((folder / "growth.json").read_text()) for folder in (grown, out))
+    own = ["--task", "digits", "--no-refit", *TINY_GROWTH]
+    main(["apply", "wait", "--init", str(grown), "--out", str(out), *own])
+    assert "learnt the validation samples" in capsys.readouterr().out
+    main(["apply", "wait", "--init", str(out), "--out", str(tmp_path / "again"), *own])
+    assert "learnt the validation samples" in capsys.readouterr().out  # it is not forgotten
+    main(["apply", "wait", "--out", str(tmp_path / "new"), *own])
+    main(["apply", "wait", "--init", str(tmp_path / "new"), "--out", str(tmp_path / "newer"), *own])
+    assert "learnt the validation samples" not in capsys.readouterr().out
+    before, after = (json.loads((folder / "growth.json").read_text()) for folder in (out, tmp_path / "again"))
     assert after["timeline"][0]["skill"] == pytest.approx(before["timeline"][-1]["skill"])
 
 
@@ -167,7 +176,9 @@ def test_each_decision_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("slice")]
     assert len(lines) == 2
-    assert all("deepen" in line and "skill" in line and "MFLOPs" in line for line in lines)
+    assert all("deepen" in line and "MFLOPs" in line for line in lines)
+    assert ["skill" in line for line in lines] == [True, False]
+    assert "trained on all samples" in lines[-1]
 
 
 def test_two_tasks_share_a_run_whatever_their_inputs_are(tmp_path: Path) -> None:
@@ -308,26 +319,40 @@ def test_a_folder_of_trajectories_that_cannot_be_is_refused_before_anything_is_w
         ("classes", "ten", "whole number"),
         (
             "stages",
-            [{"width": 10**9, "stride": 1, "blocks": [{"kind": "conv", **BLOCK}]}],
+            [{"width": 10**9, "stride": 1, "activation": "silu", "blocks": [{"kind": "conv", **BLOCK}]}],
             "between 1 and",
         ),
         (
             "stages",
-            [{"width": 4, "stride": 1, "blocks": [{"kind": "con", **BLOCK}]}],
+            [{"width": 4, "stride": 1, "activation": "silu", "blocks": [{"kind": "con", **BLOCK}]}],
             "'conv'",
         ),
         (
             "stages",
-            [{"width": 4, "stride": 1, "blocks": [{"kind": "conv", **BLOCK, "activation": "rel"}]}],
+            [
+                {
+                    "width": 4,
+                    "stride": 1,
+                    "activation": "silu",
+                    "blocks": [{"kind": "conv", **BLOCK, "activation": "rel"}],
+                }
+            ],
             "'relu'",
         ),
         (
             "stages",
-            [{"width": 4, "stride": 1, "blocks": [{"kind": "conv", **BLOCK, "kernel": 2}]}],
+            [
+                {
+                    "width": 4,
+                    "stride": 1,
+                    "activation": "silu",
+                    "blocks": [{"kind": "conv", **BLOCK, "kernel": 2}],
+                }
+            ],
             "odd",
         ),
-        ("stages", [{"width": 4, "stride": 0, "blocks": []}], "between 1 and"),
-        ("format", 2, "format 3"),
+        ("stages", [{"width": 4, "stride": 0, "activation": "silu", "blocks": []}], "between 1 and"),
+        ("format", 2, "format 3 or 4"),
     ],
     ids=str,
 )
@@ -350,7 +375,7 @@ def test_an_architecture_in_bytes_is_refused(tmp_path: Path) -> None:
 
 def test_a_child_that_diverges_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    arguments = ["apply", "wait", "--task", "digits", "--learning-rate", "1e9", "--out", str(out)]
+    arguments = ["apply", "wait", "--task", "digits", "--learning-rate", "1e30", "--out", str(out)]
     assert "lower --learning-rate" in complaint([*arguments, *TINY_GROWTH], capsys)
     assert not out.exists()
 

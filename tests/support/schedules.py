@@ -11,9 +11,9 @@ def even(slices, steps):
     return {"slices": slices, "training_steps": slices * steps, "decision_share": 1.0}
 
 
-def rates(steps, total, config):
-    """Return the learning rates of some steps of a schedule of so many."""
-    return [learning_rate(step / total, 1 / total, config) for step in steps]
+def rates(steps, total, config, width=None):
+    """Return the learning rates of some steps of a schedule of so many, for a child of that width."""
+    return [learning_rate(step / total, 1 / total, config, width) for step in steps]
 
 
 def short_slice(child, task, config, batch_size):

@@ -40,9 +40,8 @@ def inputs_of(draw, family):
 def of_family(draw, family, *, most_stages=4, most_blocks=3, most_links=2):
     """Draw an architecture of one family; a stage may have no blocks, and its entry any stride."""
     blocks = st.lists(blocks_of(family), max_size=most_blocks).map(tuple)
-    stages = tuple(
-        draw(st.lists(st.builds(Stage, SIZES, blocks, st.integers(1, 4)), min_size=1, max_size=most_stages))
-    )
+    stage = st.builds(Stage, SIZES, blocks, st.integers(1, 4), st.sampled_from(ACTIVATIONS))
+    stages = tuple(draw(st.lists(stage, min_size=1, max_size=most_stages)))
     shape, vocabulary = draw(inputs_of(family))
     sites = [Position(s, b) for s, stage in enumerate(stages) for b in range(ENTRY, len(stage.blocks))]
     pairs = [Link(a, b) for a in sites for b in sites if a < b and b.block != ENTRY]

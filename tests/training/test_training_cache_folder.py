@@ -166,7 +166,7 @@ FOREIGN = {
     "an architecture that cannot be": lambda entry: edited(entry, '"classes": 3', '"classes": 0'),
     "an unknown family": lambda entry: edited(entry, '"family": "cnn"', '"family": "kan"'),
     "an unknown kind of block": lambda entry: edited(entry, '"kind": "conv"', '"kind": "spline"'),
-    "an unknown activation": lambda entry: edited(entry, '"relu"', '"softsign"'),
+    "an unknown activation": lambda entry: edited(entry, '"silu"', '"softsign"'),
     "another child's tensors": lambda entry: edited(entry, '"inner": 32', '"inner": 8'),
     "tensors of another shape": lambda entry: with_tensors(entry, lambda tensor: tensor[..., None].clone()),
     "no tensors": lambda entry: packed({}, entry.to_parts()[1]),

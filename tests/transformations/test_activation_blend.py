@@ -27,7 +27,7 @@ def choosable(architecture):
 
 
 def mid_schedule(family):
-    """Return (task, child, optimizer, position) of a child that begins to change an activation to silu."""
+    """Return (task, child, optimizer, position) of a child that begins to change an activation to tanh."""
     task = problem_for(family)
     first = starting_architecture(family, task.inputs, SearchSpace())
     if family == "cnn":  # which begins without blocks
@@ -36,7 +36,7 @@ def mid_schedule(family):
     optimizer = make_optimizer(child, OptimizerConfig())
     position = choosable(first)
     child, receipt = apply(
-        TRANSFORMATIONS["activation_silu"],
+        TRANSFORMATIONS["activation_tanh"],
         position,
         child,
         optimizer,
@@ -76,18 +76,18 @@ def test_the_blend_goes_from_the_old_function_to_the_new_one(old, new):
 def test_a_slice_takes_the_blend_to_its_end_and_leaves_no_trace_of_the_old_one(family):
     task, child, optimizer, position = mid_schedule(family)
     block = child.architecture.block(position)
-    assert block.fading not in (None, "silu")
+    assert block.fading not in (None, "tanh")
     seen = []
     child.block(position).register_forward_pre_hook(
         lambda module, _: seen.append(module.activation.alpha.item())
     )
     train(task, child, optimizer, range(4))
     assert seen == [0.25, 0.5, 0.75, 1.0]
-    assert child.architecture.block(position).activation == "silu"
+    assert child.architecture.block(position).activation == "tanh"
     assert all(block.fading is None for _, block in child.architecture)
     assert not [name for name in child.state_dict() if "alpha" in name]
     x = torch.linspace(-3, 3, 61)
-    assert torch.equal(child.block(position).activation(x), F.silu(x))
+    assert torch.equal(child.block(position).activation(x), torch.tanh(x))
 
 
 @BLENDABLE
