@@ -376,16 +376,28 @@ def test_the_last_slice_learns_from_the_validation_samples_as_well(grow):
     assert not same(weights(runs[1]), weights(runs[3]))
 
 
-def test_a_last_slice_that_may_be_taken_back_is_measured():
+def test_a_last_slice_that_may_be_taken_back_is_measured_and_so_is_an_only_one():
+    def process(slices):
+        return GrowthProcess(problem("image"), GrowthConfig(batch_size=16, **even(slices, 6)), refit=True)
+
+    two = process(2)
+    two.advance("wait")
+    narrow = next(choice for choice in two.choices() if choice.name.startswith("narrow"))
+    assert not two.advance(*narrow).refit
+    assert not process(1).advance("wait").refit
+
+
+def test_what_is_remembered_of_a_last_slice_is_not_taken_for_one_on_fewer_samples():
+    cache = PrefixCache(1 << 26)
     config = GrowthConfig(batch_size=16, **even(2, 6))
-    process = GrowthProcess(
-        problem("image"),
-        config,
-        start=GrowthProcess(problem("image"), config, seed=1).first_architecture,
-        refit=True,
-    )
-    name, target = next(choice for choice in process.choices() if choice[0].startswith("narrow"))
-    assert not process.advance(name, target).refit
+    for refit in (True, False):
+        process = GrowthProcess(problem("image"), config, cache=cache, refit=refit)
+        states = play(process, [("wait", None)] * 2)
+        assert [state.refit for state in states] == [False, False, refit]
+        again = GrowthProcess(problem("image"), config, cache=cache, refit=refit)
+        assert play(again, [("wait", None)] * 2) == states
+        assert again.live.trained_slices == 0
+        assert same(weights(again), weights(process))
 
 
 def test_what_is_given_is_kept_where_the_rest_is_chosen():
