@@ -44,8 +44,8 @@ def inject(share: float) -> None:
     """Let a share of slices go wrong in this process."""
     train_slice = LiveChild.train_
 
-    def train_(live: LiveChild, steps: range, rates: Sequence[float]) -> SliceResult:
-        result = train_slice(live, steps, rates)
+    def train_(live: LiveChild, steps: range, rates: Sequence[float], *, refit: bool = False) -> SliceResult:
+        result = train_slice(live, steps, rates, refit=refit)
         child = crc32(live.child.architecture.to_json().encode())
         draw = np.random.default_rng([live._seed, steps.start, child])
         if draw.random() >= share:
