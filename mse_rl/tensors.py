@@ -1,15 +1,16 @@
 """Tensors in files, as safetensors: checked before memory is taken for them, and with a digest."""
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from mse_rl.errors import brief, counted
@@ -31,6 +32,7 @@ _TYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 Tensors = dict[str, Tensor]
 Layout = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
@@ -39,10 +41,42 @@ Layout = Mapping[str, tuple[tuple[int, ...], torch.dtype]]
 
 def packed(tensors: Mapping[str, Tensor], text: str = "") -> bytes:
     """Return tensors and a text as safetensors, with their digest."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One entry where there is no text: the order of two differs from one process to the next.
-    metadata = {SEAL: _digest(whole, text)} | ({"text": text} if text else {})
-    return save(whole, metadata=metadata)
+    return b"".join(_pieces(tensors, text))
+
+
+def write_packed(path: Path, tensors: Mapping[str, Tensor], text: str = "") -> None:
+    """Write a file of what ``packed`` returns, without a copy of all tensors in memory."""
+    with path.open("wb") as file:
+        file.writelines(_pieces(tensors, text))
+
+
+def _pieces(tensors: Mapping[str, Tensor], text: str) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file of safetensors: the header, with its size, and one tensor after the other."""
+    largest_first = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # each is aligned so
+    ends = [0, *accumulate(tensors[name].nbytes for name in largest_first)]
+    metadata = {SEAL: _digest(tensors, text)} | ({"text": text} if text else {})
+    header: dict[str, Any] = {"__metadata__": metadata}
+    for name, offsets in zip(largest_first, pairwise(ends), strict=True):
+        tensor = tensors[name]
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": [*tensor.shape], "data_offsets": offsets}
+    content = json.dumps(header, ensure_ascii=False).encode()
+    content += b" " * (-len(content) % 8)
+    yield len(content).to_bytes(8, "little") + content
+    for name in largest_first:
+        yield _bytes(tensors[name])
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+
+
+def laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return a copy of ``tensor``, in memory as ``like``, which has its shape and may be on the meta device.
+
+    Layers choose how their weights lie in memory, and files do not tell. It is always a copy: what is read
+    from a file is part of the memory of all of it.
+    """
+    return torch.empty_strided(like.shape, like.stride(), dtype=tensor.dtype).copy_(tensor)
 
 
 def read_tensors(
@@ -94,6 +128,7 @@ def load_weights(
     for name, tensor in tensors.items():
         if tensor.numel() and not _is_finite(tensor):
             raise kind.error(f"expected finite weights, got others in {name} at {brief(path)}: {kind.advice}")
+        tensors[name] = laid_out(tensor, state[name])
     module.load_state_dict({**tensors, **lacking}, assign=True)
 
 
@@ -102,11 +137,11 @@ def _is_finite(tensor: Tensor) -> bool:
     return bool(low.isfinite() & high.isfinite())
 
 
-def _digest(tensors: Tensors, text: str) -> str:
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     content = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        content.update(tensor.flatten().view(torch.uint8).numpy().data)
+        content.update(_bytes(tensor))
     return content.hexdigest()
 
 

@@ -12,8 +12,9 @@ from torch import nn
 
 from mse_rl.errors import InvalidRun, MseRlError
 from mse_rl.files import FileKind, sealed
+from mse_rl.networks.layers import Embedding
 from mse_rl.plain import MOST_DEPTH, parse_json
-from mse_rl.tensors import load_weights, packed, read_tensors
+from mse_rl.tensors import load_weights, packed, read_tensors, write_packed
 
 THING = FileKind("a thing", InvalidRun, most_bytes=1_000, advice="copy it again")
 
@@ -114,15 +115,29 @@ def test_tensors_and_text_come_back_as_they_were(tmp_path):
     tensors = {str(kind): torch.arange(6).reshape(2, 3).to(kind) for kind in kinds}
     tensors |= {"none": torch.empty(0, 4), "one": torch.tensor(1.5), "turned": torch.rand(4, 3).T}
     (tmp_path / "a").write_bytes(packed(tensors, "text"))
+    write_packed(tmp_path / "b", tensors, "text")
+    assert (tmp_path / "b").read_bytes() == packed(tensors, "text")
     again, text = read_tensors(tmp_path / "a", FileKind("a thing", InvalidRun, 10_000), needs_digest=True)
     assert text == "text"
     assert again.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert again[name].dtype == tensor.dtype
         assert torch.equal(again[name], tensor)
-    assert (
-        load((tmp_path / "a").read_bytes()).keys() == tensors.keys()
-    )  # so it is safetensors for others, too
+    others = load((tmp_path / "a").read_bytes())  # it is safetensors for others, too
+    assert others.keys() == tensors.keys()
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in others.items())
+
+
+def test_a_module_that_is_read_lies_in_memory_as_it_is_made(tmp_path):
+    made = Embedding(3, 5)
+    nn.init.normal_(made.weight)
+    assert made.weight.stride() == (1, 3)
+    write_packed(tmp_path / "a", made.state_dict())
+    with torch.device("meta"):
+        again = Embedding(3, 5)
+    load_weights(again, tmp_path / "a", FileKind("a thing", InvalidRun, 10_000))
+    assert again.weight.stride() == (1, 3)
+    assert torch.equal(again.weight, made.weight)
 
 
 def test_every_flipped_bit_is_seen(weights):

@@ -24,7 +24,7 @@ from mse_rl.errors import InvalidRun
 from mse_rl.files import FileKind
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import Child
-from mse_rl.tensors import MOST_TENSOR_BYTES, packed, read_tensors
+from mse_rl.tensors import MOST_TENSOR_BYTES, Tensors, read_tensors, write_packed
 
 _LOGGER = logging.getLogger(__name__)
 _ENDING, _DRAFT = ".safetensors", ".part"
@@ -76,9 +76,8 @@ class CacheFolder(Generic[Entry]):
         """Store ``entry`` under ``key``, which must be a valid file name."""
         if not self._writable:
             return
-        tensors, text = entry.to_parts()
         try:
-            self._write(key, packed(tensors, text))
+            self._write(key, *entry.to_parts())
         except OSError as error:
             self._writable = False
             _LOGGER.warning(
@@ -100,16 +99,16 @@ class CacheFolder(Generic[Entry]):
             _LOGGER.warning("the prefix cache cannot read %s, and it is trained again: %s", path, error)
             return None
 
-    def _write(self, key: str, content: bytes) -> None:
+    def _write(self, key: str, tensors: Tensors, text: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         draft = self.path / f"{uuid4().hex}{_DRAFT}"
         try:
-            draft.write_bytes(content)
+            write_packed(draft, tensors, text)
             draft.replace(self.path / (key + _ENDING))
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        self._unchecked_bytes += len(content)
+        self._unchecked_bytes += sum(tensor.nbytes for tensor in tensors.values()) + len(text)
         if self._unchecked_bytes > self._capacity_bytes // 16:  # others write too: look now and then
             self._unchecked_bytes = 0
             self._make_room()

@@ -66,10 +66,12 @@ class Bag(Embedding):
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the stream; tokens for which ``mask`` (n, T, 1) is not do not count."""
-        vectors, counts = super().forward(ids), occurrences(ids).unsqueeze(-1)
+        counts = occurrences(ids).to(self.weight.dtype)
         weights = (1 + counts.log()) / counts  # of each of the c tokens
-        weights = weights if mask is None else weights * mask
-        return (vectors * weights).sum(dim=1) / weights.sum(dim=1)
+        weights = weights if mask is None else weights * mask.squeeze(-1)
+        weights = weights / weights.sum(dim=1, keepdim=True)
+        # never holds the (n, T, width) vectors of all tokens
+        return F.embedding_bag(ids, self.weight.t(), per_sample_weights=weights, mode="sum")
 
 
 def occurrences(ids: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ class BestChild:
         return state
 
     def _now(self) -> tuple[GrowthState, Snapshot]:
-        return self._process.state, self._process.live.capture()
+        """Return state and weights, without the optimizer's moments: they are trained no more."""
+        return self._process.state, replace(self._process.live.capture(), moments={})
 
 
 def grow_best(

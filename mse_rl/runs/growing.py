@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mse_rl.agents.controller import Controller, Episode
+from mse_rl.agents.jobs import give_back_memory
 from mse_rl.agents.rules import RULES, is_rule, make_rule
 from mse_rl.config.commands import ApplyConfig
 from mse_rl.config.training import MOST_BATCH, default_batch_size
@@ -132,6 +133,7 @@ def grow(
         inherited = load_inheritance(config.init)
     start = load_architecture(config.architecture) if config.architecture else None
     task = load()
+    give_back_memory()  # words and rows in pieces
     known = inherited is not None and inherited.learnt_validation and inherited.task == task.name
     if known:
         tell("the child to start from has learnt the validation samples, so that skill says too much of it")
@@ -151,9 +153,14 @@ def grow(
         controller,
         context,
         on_start=lambda: _show_start(env.process, env.renumbering or Renumbering(), tell),
-        on_step=lambda: tell(str(env.render())),
+        on_step=lambda: _after_step(env, tell),
     )
     return Growth(config, task, episode, kept, env.process, known)
+
+
+def _after_step(env: ExpansionEnv, tell: Tell) -> None:
+    give_back_memory()
+    tell(str(env.render()))
 
 
 def _completed(

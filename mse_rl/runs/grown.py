@@ -74,7 +74,7 @@ def load_child(folder: str | Path) -> Child:
     folder = named_path(folder)
     child = empty_child(load_architecture(folder, may_differ=False))
     load_weights(child, folder / "child.safetensors", _WEIGHTS)
-    return child.to(memory_format=torch.channels_last).eval()
+    return child.eval()
 
 
 MOST_LETTERS = 2**24

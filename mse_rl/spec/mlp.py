@@ -19,7 +19,7 @@ def _entry(architecture: Architecture, stage: int) -> Cost:
     """Return the cost of a linear map, or of a table of tokens and a mean over them."""
     if stage == 0 and architecture.vocabulary:
         width, steps = architecture.stages[0].width, architecture.input_size
-        return Cost(0, architecture.vocabulary * width, (2 + width) * steps)
+        return Cost(0, architecture.vocabulary * width, 6 * steps + width)  # ids, their counts and weights
     widths = [architecture.input_size, *(stage.width for stage in architecture.stages)]
     before, after = widths[stage : stage + 2]
     return Cost(before * after, before * after + after, before)

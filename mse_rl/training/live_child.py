@@ -17,6 +17,7 @@ from mse_rl.data import JoinedSplit, Split, Task
 from mse_rl.networks import Child, empty_child
 from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import Architecture
+from mse_rl.tensors import laid_out
 from mse_rl.training.evaluation import Evaluation, evaluate, evaluate_with_logits
 from mse_rl.training.optimizer import Muon, make_optimizer
 from mse_rl.training.slice import INITIAL_WEIGHTS, BatchOrder, SliceResult, generator, train_slice_
@@ -56,13 +57,10 @@ class Snapshot:
     @property
     def size_bytes(self) -> int:
         """Memory that it takes: values, and what it takes to hold them."""
-        return sum(tensor.nbytes + TENSOR_BYTES for tensor in self._tensors().values())
+        return sum(tensor.nbytes + TENSOR_BYTES for tensor in self.to_tensors().values())
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """Return all tensors by name, in one piece each and on the CPU, as files hold them."""
-        return {name: tensor.cpu().contiguous() for name, tensor in self._tensors().items()}
-
-    def _tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name."""
         weights = {f"{_WEIGHT}{name}": tensor for name, tensor in self.weights.items()}
         moments = {
             f"{_MOMENT}{key} {name}": tensor
@@ -84,7 +82,6 @@ class Snapshot:
         for name, tensor in tensors.items():
             if name == _LOGITS:
                 continue
-            tensor = tensor.to(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
             if name.startswith(_WEIGHT):
                 weights[name.removeprefix(_WEIGHT)] = tensor
             else:
@@ -105,7 +102,12 @@ class Snapshot:
             raise ValueError(f"the tensors do not fit a child of {architecture}")
         if logits is not None and (logits.dim(), logits.shape[-1:]) != (2, (architecture.classes,)):
             raise ValueError(f"expected logits for {architecture.classes} classes, got {tuple(logits.shape)}")
-        return cls(architecture, weights, moments, logits)
+        weights = {name: laid_out(tensor, expected[name]) for name, tensor in weights.items()}
+        for name, state in moments.items():
+            for key, moment in state.items():
+                if moment.dim():  # else the number of steps
+                    state[key] = laid_out(moment, expected[name])
+        return cls(architecture, weights, moments, None if logits is None else logits.clone())
 
 
 def capture(child: Child, optimizer: Optimizer, logits: Tensor | None = None) -> Snapshot:

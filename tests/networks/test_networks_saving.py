@@ -11,6 +11,7 @@ from support.strategies import FAMILY_NAMES, of_family
 from mse_rl.config.training import OptimizerConfig
 from mse_rl.networks import build_child, empty_child
 from mse_rl.spec.architecture import Architecture
+from mse_rl.tensors import laid_out
 from mse_rl.training import make_optimizer
 from mse_rl.transformations import TRANSFORMATIONS, Probe, apply
 
@@ -19,8 +20,11 @@ def read_again(child):
     """Return the child that JSON and tensors tell of."""
     tensors = load(save({name: tensor.contiguous() for name, tensor in child.state_dict().items()}))
     again = empty_child(Architecture.from_json(child.architecture.to_json()))
-    again.load_state_dict(tensors, assign=True)
-    return again.to(memory_format=torch.channels_last)  # as convolutions are made; it decides the rounding
+    made = again.state_dict()  # how it lies in memory decides the rounding
+    again.load_state_dict(
+        {name: laid_out(tensor, made[name]) for name, tensor in tensors.items()}, assign=True
+    )
+    return again
 
 
 @torch.no_grad()

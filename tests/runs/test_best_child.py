@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mse_rl.runs.best_child import BestChild
+from mse_rl.training import Snapshot
 
 
 class Process:
@@ -13,7 +15,7 @@ class Process:
     task = SimpleNamespace(validation=range(100))
 
     def __init__(self):
-        self.live = SimpleNamespace(capture=lambda: self.state.slice_index, restore=self._restore)
+        self.live = SimpleNamespace(capture=self._capture, restore=self._restore)
         self.held = None
         self.become(0, "small", 0.1)
 
@@ -26,8 +28,13 @@ class Process:
         )
         self.held = slice_index
 
+    def _capture(self):
+        weights = {"slice": torch.tensor(self.state.slice_index)}
+        return Snapshot(self.state.architecture, weights, moments={"slice": {"step": torch.tensor(3)}})
+
     def _restore(self, snapshot):
-        self.held = snapshot
+        assert not snapshot.moments  # they would take twice the memory of the weights
+        self.held = snapshot.weights["slice"].item()
 
 
 @pytest.mark.parametrize(

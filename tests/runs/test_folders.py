@@ -72,7 +72,7 @@ def test_a_folder_has_one_user_at_a_time_and_one_only(tmp_path):
 def test_files_are_for_those_whom_the_user_lets_read_them(tmp_path, request):
     request.addfinalizer(partial(os.umask, os.umask(0o027)))
     write_bytes(tmp_path / "file", b"")
-    CacheFolder(tmp_path, 1000, mse_rl.Task)._write("key", b"")
+    CacheFolder(tmp_path, 1000, mse_rl.Task)._write("key", {}, "")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()]
     assert modes == [0o640, 0o640]
 
