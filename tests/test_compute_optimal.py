@@ -68,12 +68,12 @@ def test_the_default_length_is_bounded():
 
 
 @pytest.mark.parametrize("kind", SCALES)
-def test_the_first_child_has_half_the_flops_that_are_right(kind):
+def test_the_first_child_has_its_share_of_the_flops_that_are_right(kind):
     default, previous = child(kind), 0
     right = training_flops(default, int(SCALES[kind].samples))
     for times in (0.25, 1, 4, 16):
         width = width_for(kind, times * right)
-        wanted = optimal_flops(default, SAMPLES, times * right) / 2
+        wanted = SCALES[kind].first_share * optimal_flops(default, SAMPLES, times * right)
         assert cost(child(kind, width)).flops == pytest.approx(wanted, rel=0.4)
         assert width > previous
         previous = width

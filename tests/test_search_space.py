@@ -102,6 +102,25 @@ def test_the_first_cnn_pools_until_four_to_seven_pixels_are_left_and_has_no_bloc
 
 
 @pytest.mark.parametrize(
+    ("side", "most_stages", "stages"),
+    [
+        (15, 6, [(14, 2), (28, 1)]),
+        (28, 6, [(14, 2), (28, 2), (28, 1), (56, 1)]),
+        (32, 6, [(14, 2), (28, 2), (28, 1), (56, 2), (56, 1), (56, 1)]),
+        (32, 5, [(14, 2), (28, 2), (56, 2), (56, 1), (56, 1)]),
+        (32, 3, [(14, 2), (28, 2), (56, 2), (56, 1)]),
+        (64, 6, [(14, 2), (28, 2), (56, 2), (56, 2), (56, 1), (56, 1)]),
+    ],
+)
+def test_a_wide_first_cnn_has_a_second_convolution_behind_poolings_where_there_is_room(
+    side, most_stages, stages
+):
+    space = SearchSpace(start_width=14, max_stages=most_stages)
+    first = starting_architecture("cnn", Inputs((3, side, side), 0, 10), space)
+    assert [(stage.width, stage.stride) for stage in first.stages] == stages
+
+
+@pytest.mark.parametrize(
     ("steps", "strides", "left"),
     [
         (1, [1], 1),

@@ -11,22 +11,16 @@ from mse_rl.costs.measures import BudgetConfig
 from mse_rl.costs.reward import RewardConfig
 from mse_rl.errors import MOST, MOST_SEED, InvalidConfig, fit_types, require, require_positive, require_within
 from mse_rl.plugins import paths_of
-from mse_rl.spec import FAMILIES, SearchSpace
+from mse_rl.spec import FAMILIES, Recipe, SearchSpace
 
 PEAK_LEARNING_RATES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.1}
 """Highest learning rates where the optimizer is named and none is given."""
-RATE_WIDTHS = {("cnn", "image"): 16}
-"""By family and kind of input: width of the first stream that the family's learning rate is for."""
 MOST_RATE_MULTIPLE = 4.0
 """The rate of no width is more times higher or lower."""
-DECAY_PASSES = {("cnn", "image"): 7.0}
-"""By family and kind of input: passes over the data after which weight decay, at the highest learning rate,
-has left 1/e of a weight of a child of that width. The fewer samples there are, the larger is the decay
-(Wang and Aitchison, 2024, https://arxiv.org/abs/2405.13698)."""
 MOST_DECAY = 0.1
-"""The largest decay for images; it is reached where there are less than a thousand."""
+"""The largest decay that follows the number of samples; over images less than a thousand reach it."""
 WEIGHT_DECAY = 5e-4
-"""For all others."""
+"""Where it does not follow it."""
 MOST_BATCH = 64
 LEAST_BATCH = 16
 """Samples in a training step, where none are given."""
@@ -110,12 +104,13 @@ class OptimizerConfig:
         """
         if self.optimizer != "auto":
             return self
-        own, passes = FAMILIES[family], DECAY_PASSES.get((family, kind))
+        own = FAMILIES[family]
+        recipe = own.recipes.get(kind, Recipe())
         rate, decay, width = self.learning_rate, self.weight_decay, self.learning_rate_width
         if rate is None:
-            rate, width = own.learning_rate, width or RATE_WIDTHS.get((family, kind))
-        if decay is None and passes is not None and pass_steps < inf:
-            decay = min(MOST_DECAY, 1 / (rate * passes * pass_steps))
+            rate, width = own.learning_rate, width or recipe.rate_width
+        if decay is None and recipe.decay_passes is not None and pass_steps < inf:
+            decay = min(MOST_DECAY, 1 / (rate * recipe.decay_passes * pass_steps))
         return replace(
             self,
             optimizer=own.optimizer,

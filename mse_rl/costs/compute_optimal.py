@@ -79,9 +79,6 @@ class Schedule:
 
 DEFAULT_TRAINING_FLOPS = 2e12
 """Length of training where none is given, but at most as long as ``Scale.default_passes``."""
-FIRST_SHARE = 0.5
-"""FLOPs of the first child over those that are right: growing twofold at an eighth of the schedule cost 0.2
-points of accuracy against the larger child trained from the start, and growing more cost more."""
 QUARTERS = range(-10, 13)
 """First widths are those of the family times 2 to the power of these quarters."""
 
@@ -97,6 +94,9 @@ class Scale:
             of them cost accuracy.
         samples_a_pass: where it is given, both are lowered to one pass for so many training samples,
         least_passes: but not below this.
+        first_share: FLOPs of the first child over those that are right. Growing twofold at an eighth of the
+            schedule cost 0.2 points of accuracy against the larger child trained from the start, and growing
+            more cost more.
     """
 
     samples: float
@@ -104,6 +104,7 @@ class Scale:
     default_passes: float
     samples_a_pass: float | None = None
     least_passes: float = 0.0
+    first_share: float = 0.5
 
     def lowered(self, passes: float, samples: int) -> float:
         """Return passes over a training split of ``samples`` samples."""
@@ -113,7 +114,7 @@ class Scale:
 
 
 SCALES: dict[str, Scale] = {
-    "image": Scale(samples=1e5, passes=50, default_passes=100),
+    "image": Scale(samples=1e5, passes=50, default_passes=100, first_share=2 / 3),
     "vector": Scale(samples=3e4, passes=30, default_passes=30, samples_a_pass=150, least_passes=5),
     "sequence": Scale(samples=1e4, passes=50, default_passes=200),
     "tokens": Scale(samples=1e4, passes=3, default_passes=10),
@@ -175,7 +176,8 @@ def first_width(
     total: float,
     fits: Callable[[Architecture], bool],
 ) -> int | None:
-    """Return the width of the first child whose FLOPs come closest to half of those that are right.
+    """Return the width of the first child whose FLOPs come closest to the share of those that are right with
+    which growth begins.
 
     Args:
         family: of the child.
@@ -189,7 +191,7 @@ def first_width(
         None if no width is within bounds and budgets.
     """
     default = starting_architecture(family, inputs, space)
-    wanted = FIRST_SHARE * optimal_flops(default, samples, total)
+    wanted = scale_of(inputs).first_share * optimal_flops(default, samples, total)
     widths = dict.fromkeys(_widths(family, space))
     children = {width: starting_architecture(family, inputs, space.starting_at(width)) for width in widths}
     able = [width for width, child in children.items() if space.allows(child) and fits(child)]

@@ -21,7 +21,7 @@ from mse_rl.spec.architecture import (
     Position,
     Stage,
 )
-from mse_rl.spec.family import ACTIVATIONS, Cost, Family, Kind, Widths
+from mse_rl.spec.family import ACTIVATIONS, Cost, Family, Kind, Recipe, Widths
 
 __all__ = [
     "ACTIVATIONS",
@@ -39,6 +39,7 @@ __all__ = [
     "Kind",
     "Link",
     "Position",
+    "Recipe",
     "SearchSpace",
     "Stage",
     "Widths",
@@ -141,14 +142,19 @@ class SearchSpace:
 
 @lru_cache(maxsize=1024)
 def starting_architecture(family: str, inputs: Inputs, space: SearchSpace) -> Architecture:
-    """Return the smallest child of ``family`` that reads ``inputs``.
+    """Return the first child of ``family`` that reads ``inputs``.
+
+    Where the space gives no width, it has the family's, and no more stages than it needs: by this child
+    sizes and lengths are reckoned.
 
     Raises:
         InvalidArchitecture: if there is no such family, or it cannot read the inputs.
     """
     require_readable(family, inputs)
-    width = space.start_width or FAMILIES[family].width
-    return FAMILIES[family].start(inputs, Widths(width, space.head_width))
+    width, stages = FAMILIES[family].width, 1
+    if space.start_width is not None:
+        width, stages = space.start_width, space.max_stages
+    return FAMILIES[family].start(inputs, Widths(width, space.head_width, stages))
 
 
 def require_family(name: str) -> None:

@@ -1,11 +1,11 @@
 """Convolutional children: stages of falling resolution, over images, sequences and tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil, log2, prod
+from math import ceil, inf, log2, prod
 
 from mse_rl.spec.architecture import Architecture, Block, Inputs, Stage
-from mse_rl.spec.family import Cost, Family, Kind, Widths, classifier, sequence_entry
+from mse_rl.spec.family import Cost, Family, Kind, Recipe, Widths, classifier, sequence_entry
 
 MOST_SIDE = 64
 """The first entry of larger images has a stride of its own: a stream holds at most so many pixels a side."""
@@ -19,14 +19,17 @@ class Entries:
         kernel: side of their kernels, in pixels or steps.
         least: the first child pools until the shorter side is less than twice as long.
         doublings: streams of the first child double in width from stage to stage, but no more often.
+        second: a first child whose first stream is at least so wide has a second convolution behind each
+            pooling but the first.
     """
 
     kernel: int
     least: int
     doublings: int
+    second: float = inf
 
 
-ENTRIES = {"image": Entries(3, 4, 2), "sequence": Entries(7, 4, 2), "tokens": Entries(3, 16, 1)}
+ENTRIES = {"image": Entries(3, 4, 2, second=14), "sequence": Entries(7, 4, 2), "tokens": Entries(3, 16, 1)}
 """By the kind of input."""
 ACTIVATION = "silu"
 """Non-linearity of the entries of the first child, and of new blocks: on CIFAR-10 about a point better than
@@ -50,11 +53,13 @@ def _start(inputs: Inputs, widths: Widths) -> Architecture:
     divided = _divided_sides if inputs.kind == "image" else _divided_steps
     table = [1] if inputs.vocabulary else []
     strides = [*table, *divided(min(_input_sides(inputs.shape)), inputs.kind), 1]
-    stages = tuple(
-        Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride, activation=ACTIVATION)
-        for s, stride in enumerate(strides)
-    )
-    return Architecture("cnn", inputs.shape, inputs.classes, stages, vocabulary=inputs.vocabulary)
+    room = widths.stages - len(strides) if widths.stream >= entries.second else 0
+    stages = []
+    for s, stride in enumerate(strides):
+        stage = Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride, activation=ACTIVATION)
+        second = 1 <= s < len(strides) - 1 and len(strides) - 1 - s <= room
+        stages += [stage, replace(stage, stride=1)] if second else [stage]
+    return Architecture("cnn", inputs.shape, inputs.classes, tuple(stages), vocabulary=inputs.vocabulary)
 
 
 def _divided_sides(side: int, kind: str) -> list[int]:
@@ -162,4 +167,5 @@ CNN = Family(
     grid=_grid,
     entry=_entry,
     head=_head,
+    recipes={"image": Recipe(rate_width=16, decay_passes=7.0)},
 )

@@ -1,7 +1,7 @@
 """What is known of a family of children without building one: what it reads, and what it costs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
 
@@ -59,15 +59,34 @@ class Kind:
 
 @dataclass(frozen=True)
 class Widths:
-    """How wide the first child is.
+    """How wide the first child is, and how deep it may be.
 
     Args:
         stream: width of the first stream, and units inside each of its blocks, if there are any.
         head: units of an attention head.
+        stages: at most; those that its shape cannot do without are there anyway.
     """
 
     stream: int
     head: int
+    stages: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How children over one kind of input are trained, where the settings leave it open.
+
+    Args:
+        rate_width: width of the first stream that the family's learning rate is for; it is as many times
+            lower as a child is wider. If not given, it is the same for every width.
+        decay_passes: passes over the data after which weight decay, at the highest learning rate, has left
+            1/e of a weight of a child of that width: the fewer samples there are, the larger is the decay
+            (Wang and Aitchison, 2024, https://arxiv.org/abs/2405.13698). If not given, decay is the same for
+            any number.
+    """
+
+    rate_width: int | None = None
+    decay_passes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,7 @@ class Family:
         grid: (architecture, stage) -> sides of the grid of positions that a stream holds; () for one.
         entry: (architecture, stage) -> cost of the stage's entry, the stem or a transition.
         head: cost of all behind the last stream.
+        recipes: what is peculiar to the training of its children, by the kind of input.
     """
 
     reads: tuple[str, ...]
@@ -95,6 +115,7 @@ class Family:
     grid: Callable[[Architecture, int], tuple[int, ...]]
     entry: Callable[[Architecture, int], Cost]
     head: Callable[[Architecture], Cost]
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     def positions(self, architecture: Architecture, stage: int) -> int:
         """Return how many positions the stream of ``stage`` holds."""

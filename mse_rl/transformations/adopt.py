@@ -22,7 +22,7 @@ def adopted(architecture: Architecture, inputs: Inputs) -> Architecture:
     require_readable(family, inputs)
     same_kind = architecture.inputs.kind == inputs.kind
     if not same_kind:
-        first = FAMILIES[family].start(inputs, Widths(1, 1))
+        first = FAMILIES[family].start(inputs, Widths(1, 1, 1))
         architecture = architecture.with_stage(0, stride=first.stages[0].stride)
     return replace(
         architecture, input_shape=inputs.shape, vocabulary=inputs.vocabulary, classes=inputs.classes
