@@ -22,6 +22,8 @@ from mse_rl.transformations import Decision
 
 TRAINING, HELD_OUT = 1, 2
 """Streams of contexts, drawn apart."""
+FIRST_LEVEL = 2
+"""A group begins with 2 to the power of so many branches: its first decision matters most."""
 
 
 def context_of(env: ExpansionEnv, seed: int, stream: int, number: int) -> Context:
@@ -32,7 +34,7 @@ def context_of(env: ExpansionEnv, seed: int, stream: int, number: int) -> Contex
 def branch_of(rollout: int, decision: int, *, rollouts: int, decisions: int) -> int:
     """Return which of the branches of its group a rollout is on as it makes a decision.
 
-    Rollouts of a branch decide alike: a group is a tree that starts with two branches and parts level by
+    Rollouts of a branch decide alike: a group is a tree that starts with four branches and parts level by
     level, until every rollout has one of its own. So what they share is trained once, and each parting
     compares decisions that were made in the very same state (as the vine of Schulman et al., 2015,
     https://arxiv.org/abs/1502.05477). Every rollout by itself is a fair draw from the policy.
@@ -44,7 +46,8 @@ def branch_of(rollout: int, decision: int, *, rollouts: int, decisions: int) -> 
         decisions: of an episode.
     """
     levels = (rollouts - 1).bit_length()
-    level = max(1 + decision * levels // decisions, levels - (decisions - 1 - decision))
+    first = min(FIRST_LEVEL, levels)
+    level = max(first + decision * (levels - first + 1) // decisions, levels - (decisions - 1 - decision))
     return (rollout << level) // rollouts
 
 

@@ -10,11 +10,13 @@ from torch.nn import functional as F
 
 from mse_rl.agents.controller import DecisionPoint
 from mse_rl.envs.actions import Layout, columns
-from mse_rl.envs.observation import HIGH, UNSEEN, Observation
+from mse_rl.envs.observation import DECISIONS_LEFT, HIGH, UNSEEN, Observation
 from mse_rl.transformations import WAIT, transformation
 
-MOST_FIRST_WAIT_LOGIT = 4.0
+MOST_FIRST_WAIT_LOGIT = 5.0
 """What was measured, with all operations; more of them would make it larger by little."""
+FIRST_DECISION_LOGIT = -2.4
+"""By this waiting is less likely at the first decision of an episode."""
 FIRST_CHILD_LOGIT = log(4)
 """Operations on the whole child have one target, those on blocks several: this makes them as likely."""
 LEAST_DEVIATION = 1e-3
@@ -25,8 +27,9 @@ def first_logits(layout: Layout) -> Tensor:
     """Return the logits of the operations on the child in a policy that has not learned; all others are
     near 0.
 
-    A new policy waits at more than half of its decisions, if each other operation is legal at about one
-    target. So it learns what a change is worth in a child that is otherwise left alone. If every decision
+    A new policy waits at most decisions (at three of four, if every operation is legal at one target); at the
+    first one of an episode ``FIRST_DECISION_LOGIT`` makes a change more likely than not. So it learns
+    what a change is worth in a child that is otherwise left alone, and that grows early. If every decision
     were drawn uniformly, nearly all would be changes, and the worth of each would be lost among the others
     (docs/experiments.md).
 
@@ -36,7 +39,7 @@ def first_logits(layout: Layout) -> Tensor:
     own = layout.child_operations
     logits = torch.tensor([0.0 if transformation(name).ends_growth else FIRST_CHILD_LOGIT for name in own])
     others = max(1, len(layout.operations) - 1)
-    logits[own.index(WAIT.name)] = min(MOST_FIRST_WAIT_LOGIT, log(2 * others))
+    logits[own.index(WAIT.name)] = min(MOST_FIRST_WAIT_LOGIT, log(6 * others))
     return logits
 
 
@@ -80,7 +83,8 @@ class BlockNetwork(nn.Module):
 
     h_i = φ(block_i),  g = ρ(globals, mean_i h_i, max_i h_i); a linear map of g gives the logits of the
     operations on the child, another, of (h_i, g), those on block i, a third, of (h_i, h_j, g), those on
-    the pair i < j. There is no critic: the others of an episode's group are its baseline.
+    the pair i < j. At the first decision of an episode, ``first_decision`` is added to the logits of the
+    operations on the child. There is no critic: the others of an episode's group are its baseline.
 
     Features of the child are standardised, (x - mean) / deviation, by what the first episodes show: a
     feature that varies little, as its distance from the right size does, would else be learned last. What
@@ -106,6 +110,7 @@ class BlockNetwork(nn.Module):
         self.join_pair = _Join(2, hidden)
         self.pair_logits = nn.Linear(hidden, len(layout.pair_operations))
         self.child_logits = nn.Linear(hidden, len(layout.child_operations))
+        self.first_decision = nn.Parameter(torch.empty(len(layout.child_operations)))
 
     @torch.no_grad()
     def reset_parameters_(self, generator: torch.Generator) -> None:
@@ -119,6 +124,7 @@ class BlockNetwork(nn.Module):
                 last = "logits" in name
                 nn.init.orthogonal_(parameter, gain=0.01 if last else 2**0.5, generator=generator)
         self.child_logits.bias.copy_(first_logits(self.layout))
+        self.first_decision[self.layout.child_operations.index(WAIT.name)] = FIRST_DECISION_LOGIT
 
     @torch.no_grad()
     def standardise_(self, globals_: Tensor) -> None:
@@ -144,10 +150,19 @@ class BlockNetwork(nn.Module):
             globals_: (n, global features).
             blocks: (n, rows · block features); rows whose ``present`` is zero are ignored.
         """
-        return self.logits(self.standardised(globals_), blocks)
+        logits = self.logits(self.standardised(globals_), blocks)
+        return logits + self.of_first_decision(globals_, logits.shape[1])
+
+    def of_first_decision(self, globals_: Tensor, actions: int) -> Tensor:
+        """Return what the first decision of an episode adds to the logits (n, actions); 0 at others."""
+        more = globals_.new_zeros(len(globals_), actions)
+        if DECISIONS_LEFT in self.layout.globals:
+            is_first = globals_[:, [self.layout.globals.index(DECISIONS_LEFT)]] >= 1  # (n, 1): all are left
+            more = F.pad(is_first * self.first_decision, (0, actions - len(self.first_decision)))
+        return more
 
     def logits(self, standardised: Tensor, blocks: Tensor) -> Tensor:
-        """Return the same of features of the child that are standardised already."""
+        """Return the logits without ``first_decision``, of features of the child that are standardised."""
         blocks = blocks.reshape(len(blocks), -1, len(self.layout.blocks))
         rows, used = blocks.shape[1], max(1, int(blocks[..., 0].sum(dim=1).max()))
         blocks = blocks[:, :used]  # most rows are empty most of the time, and what they give is masked
@@ -241,7 +256,8 @@ def attributions(learned: Learned, point: DecisionPoint) -> dict[str, float]:
 
     a_i = (x_i - x'_i) mean over t of d f(x' + t (x - x')) / d x_i, where f is the logit of the action that is
     taken less the mean logit of the legal ones, x the features as the layers read them, and x' the same child
-    with every feature at 0, which is the mean of those that are standardised. They add up to f(x) - f(x')
+    with every feature at 0, which is the mean of those that are standardised. What the first decision adds is
+    put down to how many are left. They add up to f(x) - f(x')
     (Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365).
 
     Args:
@@ -257,6 +273,8 @@ def attributions(learned: Learned, point: DecisionPoint) -> dict[str, float]:
         torch.from_numpy(np.array(part))
         for part in known_features(point.observation, point.env.layout, layout)
     )
+    mask = torch.from_numpy(point.mask)
+    first = network.of_first_decision(globals_, len(mask))[0].detach()
     present = blocks[:, :1]  # which rows there are is no feature of theirs
     shares = (torch.arange(STEPS) + 0.5) / STEPS
     globals_ = network.standardised(globals_)
@@ -264,11 +282,13 @@ def attributions(learned: Learned, point: DecisionPoint) -> dict[str, float]:
     path_blocks = (shares[:, None, None] * blocks[:, 1:]).requires_grad_()
     rows = torch.cat([present.expand(STEPS, -1, -1), path_blocks], dim=2)
     logits = network.logits(path_globals, rows.flatten(1))  # (steps, actions)
-    mask = torch.from_numpy(point.mask)
     margin: Tensor = logits[:, action] - logits[:, mask].mean(dim=1)
     of_globals, of_blocks = torch.autograd.grad(margin.sum(), (path_globals, path_blocks))
     by_global = (of_globals.mean(dim=0) * globals_[0]).tolist()
     by_block = (of_blocks.mean(dim=0) * blocks[:, 1:]).sum(dim=0).tolist()
-    return dict(zip(layout.globals, by_global, strict=True)) | {
+    of_globals_by_name = dict(zip(layout.globals, by_global, strict=True))
+    if DECISIONS_LEFT in of_globals_by_name:
+        of_globals_by_name[DECISIONS_LEFT] += (first[action] - first[mask].mean()).item()
+    return of_globals_by_name | {
         f"blocks.{name}": value for name, value in zip(layout.blocks[1:], by_block, strict=True)
     }

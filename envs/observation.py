@@ -19,8 +19,9 @@ UNSEEN = -2.0
 HIGH = 8.0
 """Values are scaled to lie around [-1, 1], and clipped to [-1, 8]."""
 
+DECISIONS_LEFT = "decisions_left"
 GLOBAL_FEATURES = (
-    "decisions_left",  # share of them
+    DECISIONS_LEFT,  # share of them: 1 at the first
     "time_left",  # share of the schedule
     "passes_left",  # over the data, that the rest of the schedule buys at this size; doublings of one, over 8
     "log_compute",  # passes that all of it buys for the first child; doublings of one, over 8
@@ -108,7 +109,7 @@ def _globals(process: GrowthProcess, reward: RewardConfig) -> dict[str, float | 
     state, config, chance_loss = process.state, process.config, log(process.task.classes)
     gap = None if state.training_loss is None else state.validation.loss - state.training_loss
     return {
-        "decisions_left": 1 - state.slice_index / config.slices,
+        DECISIONS_LEFT: 1 - state.slice_index / config.slices,
         "time_left": max(0.0, 1 - process.share),
         "passes_left": _doublings(process.passes_left),
         "log_compute": _doublings(process.first_passes),

@@ -62,11 +62,13 @@ class Experience:
         return f"{inputs}, read by {' and '.join(self.families)} children"
 
 
-FORMAT = 3
+FORMAT = 4
 """Of policy.json. The layout in it says what the weights are for; what it names may change without another
 format, what a name means may not."""
+FIRST_LIKE_OTHERS = 3
+"""The format of policies to which the first decision was one like the others."""
 UNSTANDARDISED = 2
-"""The format of policies that were trained on features as they are."""
+"""The format of policies that were trained on features which were not standardised, besides."""
 SHIPPED = {
     file.parent.name: file.parent for file in sorted(Path(__file__).parents[1].glob("policies/*/policy.json"))
 }
@@ -214,7 +216,7 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
         policy = _policy_of(path, data, text)
         _check_trust(path, policy, trust)
         _check_record(policy)
-        return policy, _as_they_are(policy.network) if data["format"] == UNSTANDARDISED else {}
+        return policy, _lacking(policy.network, data["format"])
 
     policy, lacking = _RECORD.load(folder / "policy.json", build)
     load_weights(policy.network, folder / "policy.safetensors", _WEIGHTS, lacking=lacking)
@@ -223,10 +225,15 @@ def load_policy(path: str | Path, *, trust: bool = False) -> Policy:
     return policy
 
 
-def _as_they_are(network: BlockNetwork) -> Tensors:
-    """Return what leaves the features of the child as they are."""
-    count = len(network.layout.globals)
-    return {"mean": torch.zeros(count), "deviation": torch.ones(count)}
+def _lacking(network: BlockNetwork, policy_format: int) -> Tensors:
+    """Return tensors that policies of a format have not got, so that they decide as they did."""
+    layout, tensors = network.layout, Tensors()
+    if policy_format <= FIRST_LIKE_OTHERS:
+        tensors["first_decision"] = torch.zeros(len(layout.child_operations))
+    if policy_format <= UNSTANDARDISED:
+        count = len(layout.globals)
+        tensors |= {"mean": torch.zeros(count), "deviation": torch.ones(count)}
+    return tensors
 
 
 def _folder_of(path: str | Path) -> Path:
@@ -280,7 +287,7 @@ def _check_format(path: str | Path, got: object) -> None:
         raise InvalidController(
             f"{path} is of a later version: expected a policy of format {FORMAT}, got {got}; update mse-rl"
         )
-    if got not in (UNSTANDARDISED, FORMAT):
+    if got not in (UNSTANDARDISED, FIRST_LIKE_OTHERS, FORMAT):
         raise InvalidController(
             f"{path} is of an earlier version: expected a policy of format {FORMAT}, got {got}; "
             "train a new one"

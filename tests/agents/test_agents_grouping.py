@@ -40,13 +40,13 @@ def branches(rollouts, decisions):
     )
 
 
-def test_a_group_starts_with_two_branches_and_ends_with_one_for_each_rollout():
+def test_a_group_starts_with_four_branches_and_ends_with_one_for_each_rollout():
     for rollouts, decisions in SIZES:
         tree = branches(rollouts, decisions)
         numbers = [len(set(column)) for column in tree.T]
         assert 2 <= numbers[0] <= numbers[-1] == rollouts
         if 2**decisions >= rollouts:  # time enough to part level by level
-            assert numbers[0] == 2
+            assert numbers[0] == min(4, rollouts)
             assert all(before <= after <= 2 * before for before, after in pairwise(numbers))
         for before, after in pairwise(tree.T):  # who has parted stays apart
             assert len({*zip(before, after, strict=True)}) == len({*after})
@@ -94,7 +94,7 @@ def test_runs_streams_and_contexts_have_seeds_of_their_own():
         for number in range(9)
         for rollout in range(4)
     ]
-    assert len({seed for seeds in drawn for seed in seeds}) == 2 * 2 * 9 * (2 + 4)
+    assert len({seed for seeds in drawn for seed in seeds}) == 2 * 2 * 9 * (4 + 4)
     assert drawn[5] == draw_seeds(0, TRAINING, 1, rollout=1, rollouts=4, decisions=2)
     assert len({*draw_seeds(0, HELD_OUT, 0, decisions=12)}) == 12  # an episode by itself
 
@@ -118,31 +118,33 @@ def test_equal_episodes_have_no_advantage():
     assert advantages(2, *[([1, 2], 3.0)] * 3) == [[0, 0]] * 3
 
 
-def test_of_four_rollouts_two_pairs_are_compared_first_then_each_with_its_partner():
-    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([9, 0], 6.0), ([9, 5], 0.0))
-    assert found == [[4 - 3, 4 - 2], [2 - 3, 2 - 4], [6 - 3, 6 - 0], [0 - 3, 0 - 6]]
+# Of five rollouts the first two are on one branch until they part, and the others by themselves.
+
+
+def test_branches_are_compared_by_their_means_first_then_each_rollout_with_its_partner():
+    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([9, 0], 6.0), ([5, 0], 0.0), ([6, 0], 3.0))
+    assert found[:2] == [[4 - 3, 4 - 2], [2 - 3, 2 - 4]]
+    assert found[2:] == [[6 - 2.25] * 2, [0 - 3.75] * 2, [0, 0]]
 
 
 def test_who_decided_alike_by_chance_is_in_the_same_state_and_compared_with_all_there():
-    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([1, 7], 4.0), ([1, 9], 0.0))
-    assert found == [[4 - 2, 4 - 2], [2 - 2, 2 - 8 / 3], [4 - 3, 4 - 2], [0 - 3, 0 - 10 / 3]]
+    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([1, 7], 4.0), ([1, 9], 0.0), ([2, 2], 5.0))
+    assert found[:2] == [[4 - 3, 4 - 2], [2 - 3, 2 - 8 / 3]]
+    assert found[2:] == [[4 - 2.75, 4 - 2], [0 - 3.75, 0 - 10 / 3], [5 - 2.5, 5 - 2.5]]
 
 
 def test_while_only_the_own_branch_is_in_a_state_the_baseline_stays_that_of_the_last_parting():
-    # of three decisions, rollouts 0 and 1 make two together, and so do 2 and 3
-    found = advantages(3, ([1, 2, 7], 4.0), ([1, 2, 8], 2.0), ([9, 3, 0], 6.0), ([9, 3, 1], 0.0))
-    assert found == [[1, 1, 2], [-1, -1, -2], [3, 3, 6], [-3, -3, -6]]
-
-
-def test_branches_of_different_sizes_are_compared_by_their_means():
-    found = advantages(2, ([1, 7], 4.0), ([1, 8], 2.0), ([9, 0], 6.0))  # the third is alone from t = 0 on
-    assert found == [[4 - 6, 4 - 2], [2 - 6, 2 - 4], [6 - 3, 6 - 3]]
+    # of three decisions, rollouts 0 and 1 make two together
+    found = advantages(
+        3, ([1, 2, 7], 4.0), ([1, 2, 8], 2.0), ([9, 3, 0], 6.0), ([5, 3, 1], 0.0), ([6, 3, 1], 3.0)
+    )
+    assert found == [[1, 1, 2], [-1, -1, -2], [3.75] * 3, [-3.75] * 3, [0] * 3]
 
 
 def test_an_episode_that_ended_early_is_compared_up_to_its_end():
-    assert advantages(2, ([1], 5.0), ([1], 5.0), ([2, 2], 2.0)) == [[3], [3], [-3, -3]]
-    found = advantages(3, ([1], 5.0), ([1], 5.0), ([2, 2, 0], 2.0), ([2, 2, 1], 0.0))
-    assert found == [[4], [4], [-3, -3, 2], [-5, -5, -2]]
+    assert advantages(2, ([1], 5.0), ([1], 5.0), ([2, 2], 2.0)) == [[1.5], [1.5], [-3, -3]]
+    found = advantages(3, ([1], 5.0), ([1], 5.0), ([2, 2, 0], 2.0), ([2, 2, 1], 0.0), ([3, 3, 3], 1.0))
+    assert found == [[4], [4], [-0.75, 2, 2], [-3.25, -2, -2], [-2] * 3]
 
 
 @given(st.sampled_from([2, 4, 8]), st.integers(1, 5), st.integers(0, 10**6), st.floats(-100, 100))
@@ -225,13 +227,13 @@ def compared_with_all(group, decisions):
     return [[one.total_return - baseline(one, t) for t in range(len(one.actions))] for one in group]
 
 
-@pytest.mark.parametrize(("rollouts", "decisions"), [(2, 2), (3, 2), (4, 2), (4, 3), (5, 3)])
+@pytest.mark.parametrize(("rollouts", "decisions"), [(2, 2), (4, 3), (5, 2), (5, 3), (6, 2)])
 def test_the_policy_gradient_is_right_on_average(rollouts, decisions):
     problem = Coins(decisions)
     assert problem.expected(rollouts, group_advantages) == pytest.approx(problem.gradient, abs=1e-12)
     wrong = problem.expected(rollouts, compared_with_all)
     off = max(abs(wrong[state] - right) for state, right in problem.gradient.items())
-    assert (off > 0.01) == (rollouts > 2)  # of two, each draws on its own
+    assert (off > 0.01) == (rollouts > 4)  # of four, each draws on its own
 
 
 def test_contexts_are_functions_of_seed_stream_and_number_and_streams_never_meet(tiny, task):

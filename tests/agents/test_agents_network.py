@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mse_rl.agents.learned import BlockNetwork, first_logits
+from mse_rl.agents.learned import FIRST_DECISION_LOGIT, BlockNetwork, first_logits
 from mse_rl.envs.actions import ActionTable, Layout
-from mse_rl.envs.observation import UNSEEN
+from mse_rl.envs.observation import DECISIONS_LEFT, UNSEEN
 from mse_rl.transformations import WAIT
 
 ALL = ActionTable(1)
@@ -38,6 +38,7 @@ def observation(blocks, rows, seed, children=3):
         children, blocks, len(LAYOUT.blocks), generator=seeded(seed + 1), dtype=torch.float64
     )
     table[:, :blocks, 0] = 1
+    globals_[:, LAYOUT.globals.index(DECISIONS_LEFT)] = 0.5
     return globals_, table
 
 
@@ -158,3 +159,14 @@ def test_a_new_policy_waits_or_is_near_uniform_and_follows_the_generator_alone()
     torch.rand(1)
     assert torch.equal(born(0), born(0))
     assert not torch.equal(born(0), born(1))
+
+
+def test_only_waiting_is_less_likely_at_the_first_decision_of_a_new_policy():
+    network = BlockNetwork(LAYOUT)
+    network.reset_parameters_(seeded(0))
+    globals_, table = (tensor.float() for tensor in observation(6, 12, 0))
+    later = network(globals_, table)
+    globals_[:, LAYOUT.globals.index(DECISIONS_LEFT)] = 1
+    difference = network(globals_, table) - later
+    torch.testing.assert_close(difference[:, 0], torch.full((3,), FIRST_DECISION_LOGIT), atol=0.1, rtol=0)
+    assert difference[:, 1:].abs().max() < 0.1

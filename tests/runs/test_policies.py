@@ -168,15 +168,15 @@ def edited(folder: Path, edit) -> Path:
 
 
 def test_a_policy_of_a_later_version_is_told_from_one_of_an_earlier_one(tmp_path, capsys):
-    later = edited(tmp_path / "later", lambda data: data.update(format=4))
+    later = edited(tmp_path / "later", lambda data: data.update(format=5))
     with pytest.raises(SystemExit) as stop:
         main(["apply", str(later), "--task", "digits"])
     assert stop.value.code == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.endswith("of a later version: expected a policy of format 3, got 4; update mse-rl")
+    assert line.endswith("of a later version: expected a policy of format 4, got 5; update mse-rl")
     earlier = edited(tmp_path / "earlier", lambda data: data.update(format=1))
     with pytest.raises(
-        InvalidController, match="of an earlier version: expected a policy of format 3, got 1"
+        InvalidController, match="of an earlier version: expected a policy of format 4, got 1"
     ):
         mse_rl.load_policy(earlier)
 
