@@ -2,7 +2,7 @@
 
     python scripts/experiments/train_seeds.py 0 1 2 --out runs/train_seeds
 
-A seed takes about eight minutes on two cores; one whose run is in the folder already is only read. The last
+A seed takes about nine minutes on two cores; one whose run is in the folder already is only read. The last
 line is over the held-out episodes of all runs together.
 """
 
