@@ -176,8 +176,7 @@ def first_width(
     total: float,
     fits: Callable[[Architecture], bool],
 ) -> int | None:
-    """Return the width of the first child whose FLOPs come closest to the share of those that are right with
-    which growth begins.
+    """Return the width of the first child whose FLOPs come closest to ``first_share`` of the right ones.
 
     Args:
         family: of the child.

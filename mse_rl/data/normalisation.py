@@ -62,9 +62,8 @@ def normalise_(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         InvalidTask: float32 cannot hold a value, so far is it from those of the training split.
     """
     out = x.sub_(mean).div_(deviation).to(torch.float32)
-    low, _ = bounds = out.aminmax()  # unlike `isinf`, it takes no memory for each value
-    infinite = out if low.isnan() else torch.stack(bounds)
-    if infinite.isinf().any():
+    extremes = torch.stack(out.aminmax())  # NaN where there is padding; takes no memory for each value
+    if (out if extremes.isnan().any() else extremes).isinf().any():
         raise InvalidTask(
             "expected values of the size of the training samples', got some over 1e38 deviations from their "
             "mean: correct them or drop their samples"

@@ -68,7 +68,7 @@ format, what a name means may not."""
 FIRST_LIKE_OTHERS = 3
 """The format of policies to which the first decision was one like the others."""
 UNSTANDARDISED = 2
-"""The format of policies that were trained on features which were not standardised, besides."""
+"""The format of policies whose features were not standardised, either."""
 SHIPPED = {
     file.parent.name: file.parent for file in sorted(Path(__file__).parents[1].glob("policies/*/policy.json"))
 }

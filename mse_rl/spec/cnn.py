@@ -53,12 +53,14 @@ def _start(inputs: Inputs, widths: Widths) -> Architecture:
     divided = _divided_sides if inputs.kind == "image" else _divided_steps
     table = [1] if inputs.vocabulary else []
     strides = [*table, *divided(min(_input_sides(inputs.shape)), inputs.kind), 1]
+    last = len(strides) - 1
     room = widths.stages - len(strides) if widths.stream >= entries.second else 0
     stages = []
     for s, stride in enumerate(strides):
         stage = Stage(widths.stream * 2 ** min(s, entries.doublings), stride=stride, activation=ACTIVATION)
-        second = 1 <= s < len(strides) - 1 and len(strides) - 1 - s <= room
-        stages += [stage, replace(stage, stride=1)] if second else [stage]
+        stages.append(stage)
+        if 0 < s < last and last - s <= room:  # where room is short, the last poolings have one
+            stages.append(replace(stage, stride=1))
     return Architecture("cnn", inputs.shape, inputs.classes, tuple(stages), vocabulary=inputs.vocabulary)
 
 

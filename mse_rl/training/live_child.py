@@ -105,8 +105,7 @@ class Snapshot:
         weights = {name: laid_out(tensor, expected[name]) for name, tensor in weights.items()}
         for name, state in moments.items():
             for key, moment in state.items():
-                if moment.dim():  # else the number of steps
-                    state[key] = laid_out(moment, expected[name])
+                state[key] = laid_out(moment, expected[name] if moment.dim() else moment)  # or steps
         return cls(architecture, weights, moments, None if logits is None else logits.clone())
 
 

@@ -13,13 +13,15 @@ from support.schedules import even
 
 from mse_rl.config.training import BudgetConfig, GrowthConfig, OptimizerConfig
 from mse_rl.data import Augmentation
-from mse_rl.errors import InvalidTransformation
+from mse_rl.errors import InvalidRun, InvalidTransformation
+from mse_rl.files import FileKind
 from mse_rl.growth.cache import CacheFolder, PrefixCache, PrefixKey, digest
 from mse_rl.growth.process import GrowthProcess
 from mse_rl.growth.state import CacheEntry
 from mse_rl.networks import empty_child
 from mse_rl.spec import SearchSpace
 from mse_rl.spec.architecture import ENTRY, Link, Position
+from mse_rl.tensors import read_tensors, write_packed
 from mse_rl.training import restore
 
 STEM, START = Position(0, ENTRY), Position(0, 0)
@@ -102,19 +104,20 @@ def test_what_another_process_wrote_is_read_bit_for_bit_and_trains_on_bit_for_bi
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adamw", "muon"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_entry_is_what_it_was_after_it_was_written_and_read(family, optimizer):
+def test_an_entry_is_what_it_was_after_it_was_written_and_read(family, optimizer, tmp_path):
     process = play(begin(family, optimizer=optimizer), path_of(family))
     entry = CacheEntry(process.state, process.live.capture())
-    tensors, text = entry.to_parts()
-    back = CacheEntry.from_parts({name: tensor.contiguous() for name, tensor in tensors.items()}, text)
+    write_packed(tmp_path / "entry", *entry.to_parts())
+    back = CacheEntry.from_parts(*read_tensors(tmp_path / "entry", FileKind("an entry", InvalidRun, 1 << 30)))
     assert back.state == entry.state
     assert back.snapshot.architecture == entry.snapshot.architecture
     assert back.snapshot.moments.keys() == entry.snapshot.moments.keys()
     before, after = entry.snapshot.to_tensors(), back.snapshot.to_tensors()
-    assert list(before) == list(after)
+    assert before.keys() == after.keys()
     for name, tensor in before.items():
         assert tensor.dtype == after[name].dtype
         assert torch.equal(tensor, after[name])
+        assert after[name].untyped_storage().nbytes() == tensor.nbytes  # it does not hold all of the file
     assert layouts(back.snapshot, optimizer) == layouts(entry.snapshot, optimizer)
 
 
