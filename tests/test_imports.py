@@ -1,10 +1,12 @@
 """The house: imports run one way, packages are all shipped, files are small and have a purpose."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,30 @@ def test_every_package_on_disk_is_shipped():
         assert (ROOT / path).resolve() == FOLDERS[name].resolve()
     for link in ("envs", "agents"):
         assert (ROOT / "mse_rl" / link).readlink() == Path("..") / link
+
+
+def imported_packages(path):
+    """Return the packages of others that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        yield from {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"mse_rl"}
+
+
+def test_what_the_package_imports_is_installed_with_it():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["ray"]]
+    declared = {re.split("[<>=]", line)[0] for line in needed}
+    used = {package for path in MODULES.values() for package in imported_packages(path)}
+    known = packages_distributions()
+    missing = {
+        package
+        for package in used
+        if not declared & {name.lower().replace("_", "-") for name in known.get(package, [package])}
+    }
+    assert not missing
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -105,7 +105,8 @@ class Snapshot:
         weights = {name: laid_out(tensor, expected[name]) for name, tensor in weights.items()}
         for name, state in moments.items():
             for key, moment in state.items():
-                state[key] = laid_out(moment, expected[name] if moment.dim() else moment)  # or steps
+                like = expected[name] if moment.dim() else moment  # else it is the number of steps
+                state[key] = laid_out(moment, like)
         return cls(architecture, weights, moments, None if logits is None else logits.clone())
 
 

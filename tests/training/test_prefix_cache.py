@@ -117,7 +117,7 @@ def test_an_entry_is_what_it_was_after_it_was_written_and_read(family, optimizer
     for name, tensor in before.items():
         assert tensor.dtype == after[name].dtype
         assert torch.equal(tensor, after[name])
-        assert after[name].untyped_storage().nbytes() == tensor.nbytes  # it does not hold all of the file
+        assert after[name].untyped_storage().resizable()  # memory of its own: what is of a file is not
     assert layouts(back.snapshot, optimizer) == layouts(entry.snapshot, optimizer)
 
 
